@@ -1,0 +1,9 @@
+//! The Linux connection-tracking table, over netlink.
+
+#![warn(missing_docs, unreachable_pub)]
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
+
+pub mod wire;

@@ -1,0 +1,169 @@
+//! Attributes (`struct nlattr`): a length, a kind and a payload, padded to four bytes.
+//!
+//! ```text
+//!  0        2        4                    length      next multiple of 4
+//! +--------+--------+--------------------+- - - - - -+
+//! | length |  kind  |      payload       |  padding  |
+//! +--------+--------+--------------------+- - - - - -+
+//!            bit 15: the payload is attributes again (NLA_F_NESTED)
+//!            bit 14: the payload is in network order (NLA_F_NET_BYTEORDER, never set here)
+//! ```
+//!
+//! Length and kind are in host order. Payloads of ctnetlink are in network order, so the getters
+//! are named after it.
+
+use netlink_packet_core::{NLA_F_NESTED, NLA_TYPE_MASK};
+
+use super::{WireError, align};
+
+/// One attribute, borrowed from the buffer it was read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attribute<'a> {
+    /// The kind without its two flag bits, a `CTA_…` number of the nest this stands in.
+    pub kind: u16,
+    /// Whether the kernel marked the payload as a nest. A hint only: kernels before 4.6 or so and
+    /// user programs leave it out.
+    pub nested: bool,
+    /// The payload, without padding.
+    pub payload: &'a [u8],
+}
+
+impl<'a> Attribute<'a> {
+    /// The attributes inside this one.
+    pub fn attributes(&self) -> Attributes<'a> {
+        Attributes::new(self.payload)
+    }
+
+    fn fixed<const N: usize>(&self, what: &'static str) -> Result<[u8; N], WireError> {
+        <[u8; N]>::try_from(self.payload).map_err(|_| WireError::length(what, self.payload.len()))
+    }
+
+    /// A byte. `what` names the attribute in the error.
+    pub fn u8(&self, what: &'static str) -> Result<u8, WireError> {
+        self.fixed::<1>(what).map(|[byte]| byte)
+    }
+
+    /// A 16-bit number in network order. `what` names the attribute in the error.
+    pub fn be16(&self, what: &'static str) -> Result<u16, WireError> {
+        self.fixed(what).map(u16::from_be_bytes)
+    }
+
+    /// A 32-bit number in network order. `what` names the attribute in the error.
+    pub fn be32(&self, what: &'static str) -> Result<u32, WireError> {
+        self.fixed(what).map(u32::from_be_bytes)
+    }
+
+    /// A 64-bit number in network order, at any alignment. `what` names the attribute in the
+    /// error.
+    pub fn be64(&self, what: &'static str) -> Result<u64, WireError> {
+        self.fixed(what).map(u64::from_be_bytes)
+    }
+
+    /// A string without the zero byte that ends it.
+    pub fn text(&self) -> &'a [u8] {
+        self.payload.split(|&byte| byte == 0).next().unwrap_or_default()
+    }
+}
+
+/// The attributes of a buffer, in the order they stand in.
+///
+/// Ends after the first malformed one, which it reports once.
+#[derive(Debug, Clone)]
+pub struct Attributes<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Attributes<'a> {
+    /// Bytes of an attribute's header.
+    pub const HEADER: usize = 4;
+
+    /// Reads `buffer` as attributes.
+    pub fn new(buffer: &'a [u8]) -> Self {
+        Self { rest: buffer }
+    }
+
+    fn broken(&mut self, error: WireError) -> Option<Result<Attribute<'a>, WireError>> {
+        self.rest = &[];
+        Some(Err(error))
+    }
+}
+
+impl<'a> Iterator for Attributes<'a> {
+    type Item = Result<Attribute<'a>, WireError>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        const WHAT: &str = "attribute";
+        if self.rest.is_empty() {
+            return None;
+        }
+        let Some((&[l0, l1, k0, k1], body)) = self.rest.split_first_chunk() else {
+            return self.broken(WireError::truncated(WHAT, Self::HEADER, self.rest.len()));
+        };
+        let length = usize::from(u16::from_ne_bytes([l0, l1]));
+        let kind = u16::from_ne_bytes([k0, k1]);
+        let Some(payload_length) = length.checked_sub(Self::HEADER) else {
+            return self.broken(WireError::length(WHAT, length));
+        };
+        let Some(payload) = body.get(..payload_length) else {
+            return self.broken(WireError::truncated(WHAT, length, self.rest.len()));
+        };
+        // The last attribute of a message need not be padded.
+        self.rest = body.get(align(payload_length)..).unwrap_or_default();
+        Some(Ok(Attribute {
+            kind: kind & NLA_TYPE_MASK,
+            nested: kind & NLA_F_NESTED != 0,
+            payload,
+        }))
+    }
+}
+
+impl std::iter::FusedIterator for Attributes<'_> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(length: u16, kind: u16, payload: &[u8]) -> Vec<u8> {
+        [&length.to_ne_bytes()[..], &kind.to_ne_bytes(), payload].concat()
+    }
+
+    #[test]
+    fn the_last_attribute_may_be_unpadded() {
+        let mut buffer = bytes(6, 18, &[0, 5, 0, 0]);
+        buffer.extend(bytes(5, 1 | NLA_F_NESTED, &[9]));
+        let all: Vec<_> = Attributes::new(&buffer).map(Result::unwrap).collect();
+        assert_eq!(all[0], Attribute { kind: 18, nested: false, payload: &[0, 5] });
+        assert_eq!(all[1], Attribute { kind: 1, nested: true, payload: &[9] });
+        assert_eq!(all.len(), 2);
+    }
+
+    #[test]
+    fn a_broken_length_is_reported_once() {
+        for (buffer, problem) in [
+            (bytes(3, 1, &[]), "length 3 is not possible here"),
+            (bytes(9, 1, &[0; 4]), "9 bytes needed, 8 there"),
+            (vec![0; 3], "4 bytes needed, 3 there"),
+        ] {
+            let mut attributes = Attributes::new(&buffer);
+            let error = attributes.next().unwrap().unwrap_err();
+            assert_eq!(error.to_string(), format!("malformed attribute: {problem}"));
+            assert_eq!(attributes.next(), None);
+        }
+    }
+
+    #[test]
+    fn a_number_of_the_wrong_size_is_refused() {
+        let attribute = Attribute { kind: 8, nested: false, payload: &[1, 2] };
+        assert_eq!(attribute.be16("CTA_ZONE"), Ok(0x0102));
+        assert_eq!(attribute.be32("CTA_MARK"), Err(WireError::length("CTA_MARK", 2)));
+    }
+
+    #[test]
+    fn text_ends_at_the_zero_byte() {
+        let text = |payload| Attribute { kind: 1, nested: false, payload }.text();
+        assert_eq!(text(b"ftp\0"), b"ftp");
+        assert_eq!(text(b"ftp"), b"ftp");
+        assert_eq!(text(b""), b"");
+    }
+}
