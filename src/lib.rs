@@ -6,4 +6,5 @@
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+pub mod flow;
 pub mod wire;

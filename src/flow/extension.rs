@@ -1,0 +1,208 @@
+//! The small things an entry may carry: helper, labels, sequence adjustment, SYN proxy.
+
+use std::borrow::Cow;
+
+use crate::wire::ctnetlink::*;
+use crate::wire::writer::Writer;
+use crate::wire::{Attributes, WireError};
+
+/// The helper attached to a flow, such as `ftp` or `sip`.
+#[doc(alias = "CTA_HELP")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Helper<'a> {
+    /// Its name.
+    #[doc(alias = "CTA_HELP_NAME")]
+    pub name: Cow<'a, str>,
+    /// Data of a helper that runs in user space, opaque to the kernel.
+    #[doc(alias = "CTA_HELP_INFO")]
+    pub info: Option<Cow<'a, [u8]>>,
+}
+
+impl<'a> Helper<'a> {
+    pub(crate) fn parse(nest: &'a [u8]) -> Result<Self, WireError> {
+        let (mut name, mut info) = (None, None);
+        for attribute in Attributes::new(nest) {
+            let attribute = attribute?;
+            match attribute.kind {
+                CTA_HELP_NAME => name = Some(String::from_utf8_lossy(attribute.text())),
+                CTA_HELP_INFO => info = Some(Cow::Borrowed(attribute.payload)),
+                _ => {}
+            }
+        }
+        let name = name.ok_or(WireError::missing("CTA_HELP", "CTA_HELP_NAME"))?;
+        Ok(Self { name, info })
+    }
+
+    /// The helper with its own memory.
+    pub fn into_owned(self) -> Helper<'static> {
+        Helper {
+            name: Cow::Owned(self.name.into_owned()),
+            info: self.info.map(|info| Cow::Owned(info.into_owned())),
+        }
+    }
+
+    pub(crate) fn write(&self, writer: &mut Writer<'_>) {
+        writer.nest(CTA_HELP, |writer| {
+            writer.put_text(CTA_HELP_NAME, &self.name);
+            if let Some(info) = &self.info {
+                writer.put(CTA_HELP_INFO, info);
+            }
+        });
+    }
+}
+
+/// The labels of a flow: 128 bits that rules set and test.
+///
+/// The kernel keeps them as words of the host, so which byte a bit is in depends on the host the
+/// entry was read on; [`contains`](Self::contains) reads them for the host this runs on.
+#[doc(alias = "CTA_LABELS")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Labels(pub [u8; 16]);
+
+impl Labels {
+    /// Whether a label is set. Labels are numbered from 0 to 127.
+    pub fn contains(&self, label: u8) -> bool {
+        const WORD: usize = size_of::<usize>();
+        let (index, bit) = (usize::from(label) / (WORD * 8), usize::from(label) % (WORD * 8));
+        let word = self.0.chunks_exact(WORD).nth(index).and_then(|word| word.first_chunk());
+        word.is_some_and(|word| usize::from_ne_bytes(*word) >> bit & 1 == 1)
+    }
+
+    /// The labels that are set, in ascending order.
+    pub fn iter(&self) -> impl Iterator<Item = u8> + '_ {
+        (0..128).filter(|&label| self.contains(label))
+    }
+
+    /// Kernels up to 4.7 sent only as many words as rules used.
+    pub(crate) fn parse(payload: &[u8]) -> Result<Self, WireError> {
+        let mut labels = [0; 16];
+        let place = labels
+            .get_mut(..payload.len())
+            .ok_or(WireError::length("CTA_LABELS", payload.len()))?;
+        place.copy_from_slice(payload);
+        Ok(Self(labels))
+    }
+}
+
+/// How much a helper or SYN proxy shifts the TCP sequence numbers of one direction.
+#[doc(alias = "CTA_SEQ_ADJ_ORIG")]
+#[doc(alias = "CTA_SEQ_ADJ_REPLY")]
+#[doc(alias = "nf_ct_seqadj")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SequenceAdjustment {
+    /// The sequence number of the last change.
+    #[doc(alias = "CTA_SEQADJ_CORRECTION_POS")]
+    pub correction_position: u32,
+    /// The shift before it.
+    #[doc(alias = "CTA_SEQADJ_OFFSET_BEFORE")]
+    pub offset_before: i32,
+    /// The shift after it.
+    #[doc(alias = "CTA_SEQADJ_OFFSET_AFTER")]
+    pub offset_after: i32,
+}
+
+impl SequenceAdjustment {
+    pub(crate) fn parse(nest: &[u8]) -> Result<Self, WireError> {
+        let [correction_position, before, after] = three_words(nest, "CTA_SEQ_ADJ")?;
+        Ok(Self {
+            correction_position,
+            offset_before: i32::from_ne_bytes(before.to_ne_bytes()),
+            offset_after: i32::from_ne_bytes(after.to_ne_bytes()),
+        })
+    }
+
+    pub(crate) fn write(self, kind: u16, writer: &mut Writer<'_>) {
+        writer.nest(kind, |writer| {
+            writer.put_be32(CTA_SEQADJ_CORRECTION_POS, self.correction_position);
+            writer.put(CTA_SEQADJ_OFFSET_BEFORE, &self.offset_before.to_be_bytes());
+            writer.put(CTA_SEQADJ_OFFSET_AFTER, &self.offset_after.to_be_bytes());
+        });
+    }
+}
+
+/// What the SYN proxy keeps.
+///
+/// Entries made over netlink carry it, too, all zero, where the kernel has the SYN proxy.
+#[doc(alias = "CTA_SYNPROXY")]
+#[doc(alias = "nf_conn_synproxy")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Synproxy {
+    /// Initial sequence number.
+    #[doc(alias = "CTA_SYNPROXY_ISN")]
+    pub initial_sequence: u32,
+    /// Initial timestamp.
+    #[doc(alias = "CTA_SYNPROXY_ITS")]
+    pub initial_timestamp: u32,
+    /// Timestamp offset.
+    #[doc(alias = "CTA_SYNPROXY_TSOFF")]
+    pub timestamp_offset: u32,
+}
+
+impl Synproxy {
+    pub(crate) fn parse(nest: &[u8]) -> Result<Self, WireError> {
+        let [initial_sequence, initial_timestamp, timestamp_offset] =
+            three_words(nest, "CTA_SYNPROXY")?;
+        Ok(Self { initial_sequence, initial_timestamp, timestamp_offset })
+    }
+
+    pub(crate) fn write(self, writer: &mut Writer<'_>) {
+        writer.nest(CTA_SYNPROXY, |writer| {
+            writer.put_be32(CTA_SYNPROXY_ISN, self.initial_sequence);
+            writer.put_be32(CTA_SYNPROXY_ITS, self.initial_timestamp);
+            writer.put_be32(CTA_SYNPROXY_TSOFF, self.timestamp_offset);
+        });
+    }
+}
+
+/// Sequence adjustment and SYN proxy are nests of the same shape: three words, kinds 1 to 3, all
+/// of them always sent.
+fn three_words(nest: &[u8], what: &'static str) -> Result<[u32; 3], WireError> {
+    let mut words = [None; 3];
+    for attribute in Attributes::new(nest) {
+        let attribute = attribute?;
+        let index = usize::from(attribute.kind).wrapping_sub(1);
+        if let Some(word) = words.get_mut(index) {
+            *word = Some(attribute.be32(what)?);
+        }
+    }
+    let [Some(first), Some(second), Some(third)] = words else {
+        return Err(WireError::missing(what, "one of its three words"));
+    };
+    Ok([first, second, third])
+}
+
+/// Reads the name out of a `CTA_SECCTX` nest.
+pub(crate) fn security_context(nest: &[u8]) -> Result<Cow<'_, str>, WireError> {
+    for attribute in Attributes::new(nest) {
+        let attribute = attribute?;
+        if attribute.kind == CTA_SECCTX_NAME {
+            return Ok(String::from_utf8_lossy(attribute.text()));
+        }
+    }
+    Err(WireError::missing("CTA_SECCTX", "CTA_SECCTX_NAME"))
+}
+
+pub(crate) fn write_security_context(context: &str, writer: &mut Writer<'_>) {
+    writer.nest(CTA_SECCTX, |writer| writer.put_text(CTA_SECCTX_NAME, context));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_words_of_the_host() {
+        let mut bytes = [0; 16];
+        bytes[..size_of::<usize>()].copy_from_slice(&0b1001_usize.to_ne_bytes());
+        bytes[16 - size_of::<usize>()..].copy_from_slice(&1_usize.to_ne_bytes());
+        let labels = Labels::parse(&bytes).unwrap();
+        let last_word = 128 - u8::try_from(usize::BITS).unwrap();
+        assert_eq!(labels.iter().collect::<Vec<_>>(), [0, 3, last_word]);
+    }
+
+    #[test]
+    fn short_labels_are_filled_up_and_long_ones_refused() {
+        assert_eq!(Labels::parse(&[0; 8]), Ok(Labels::default()));
+        assert!(Labels::parse(&[0; 17]).is_err());
+    }
+}

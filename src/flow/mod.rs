@@ -1,0 +1,36 @@
+//! What an entry means: one file per noun of the kernel's.
+//!
+//! [`FlowRef`] looks, [`Flow`] keeps; there is no third form. A `FlowRef` borrows the receive
+//! buffer and allocates nothing; every attribute it knows was checked when it was made, so its
+//! getters cannot fail, and `None` always means that the kernel did not send the attribute. What
+//! this crate does not know (attributes, states, protocols, status bits) survives with its number.
+//!
+//! This folder turns bytes into values and back. It must not do I/O.
+
+mod counters;
+mod encode;
+mod extension;
+mod nat;
+mod owned;
+mod protocol;
+mod protoinfo;
+mod reference;
+mod state;
+mod status;
+mod time;
+mod tuple;
+
+pub use counters::Counters;
+pub(crate) use encode::{Purpose, encode};
+pub use extension::{Helper, Labels, SequenceAdjustment, Synproxy};
+pub use nat::Translation;
+pub use owned::{Flow, UnknownAttribute};
+pub use protocol::{Family, Protocol};
+pub use protoinfo::{
+    DccpInfo, DccpState, ProtoInfo, SctpInfo, SctpState, TcpFlags, TcpInfo, TcpState,
+};
+pub use reference::{FlowId, FlowRef};
+pub use state::State;
+pub use status::Status;
+pub use time::Timestamps;
+pub use tuple::{Direction, Endpoints, Tuple};

@@ -1,0 +1,315 @@
+//! An entry looked at in place.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use super::extension::security_context;
+use crate::flow::{
+    Counters, Direction, Flow, Helper, Labels, ProtoInfo, Protocol, SequenceAdjustment, State,
+    Status, Synproxy, Timestamps, Translation, Tuple,
+};
+use crate::wire::ctnetlink::*;
+use crate::wire::{Attribute, Attributes, WireError};
+
+/// The kernel's id of an entry.
+///
+/// It stays the same for the life of the entry and differs for the next one with the same tuple,
+/// so it guards a delete against the wrong victim. It is 32 bits of a hash and **not unique**:
+/// among 250,000 entries a handful share theirs. Never use it as a key.
+#[doc(alias = "CTA_ID")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FlowId(pub u32);
+
+/// As `conntrack -o id` prints it.
+impl fmt::Display for FlowId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// How many kinds of attribute have a place in the index.
+const KINDS: usize = CTA_SYNPROXY as usize + 1;
+
+/// An entry of the table, borrowed from the bytes it came in.
+///
+/// Making one checks every attribute this crate knows, so the getters cannot fail: `None` means
+/// that the kernel did not send it. Nothing is allocated. [`to_owned`](Self::to_owned) keeps the
+/// entry beyond the buffer.
+#[derive(Clone, Copy)]
+pub struct FlowRef<'a> {
+    attributes: &'a [u8],
+    original: Tuple,
+    reply: Tuple,
+    protoinfo: Option<ProtoInfo>,
+    /// Payloads by kind: offset and length into `attributes`; length `ABSENT` for none.
+    index: [(u16, u16); KINDS],
+}
+
+/// No attribute is this long, since its header is four bytes of the same count.
+const ABSENT: u16 = u16::MAX;
+
+impl<'a> FlowRef<'a> {
+    /// Checks the attributes of an entry: what stands behind the netfilter header of an
+    /// `IPCTNL_MSG_CT_NEW` message.
+    ///
+    /// # Errors
+    ///
+    /// An attribute this crate knows is malformed, or one of the two tuples is missing.
+    ///
+    /// # Cost
+    ///
+    /// One walk over the entry, 100 ns or so, and no allocation.
+    pub fn parse(attributes: &'a [u8]) -> Result<Self, WireError> {
+        if attributes.len() >= usize::from(ABSENT) {
+            // Not from a kernel: no datagram of its dumps is half as long as one such entry.
+            return Err(WireError::length("entry", attributes.len()));
+        }
+        let mut index = [(0, ABSENT); KINDS];
+        let (mut original, mut reply, mut protoinfo) = (None, None, None);
+        let mut at = 0_usize;
+        for attribute in Attributes::new(attributes) {
+            let attribute = attribute?;
+            check(&attribute)?;
+            match attribute.kind {
+                CTA_TUPLE_ORIG => {
+                    original = Some(Tuple::parse(attribute.payload, "CTA_TUPLE_ORIG")?);
+                }
+                CTA_TUPLE_REPLY => {
+                    reply = Some(Tuple::parse(attribute.payload, "CTA_TUPLE_REPLY")?);
+                }
+                CTA_PROTOINFO => protoinfo = ProtoInfo::parse(attribute.payload)?,
+                _ => {}
+            }
+            if let Some(place) = index.get_mut(usize::from(attribute.kind)) {
+                let offset = u16::try_from(at + Attributes::HEADER);
+                let length = u16::try_from(attribute.payload.len());
+                if let (Ok(offset), Ok(length)) = (offset, length) {
+                    *place = (offset, length);
+                }
+            }
+            at += crate::wire::align(Attributes::HEADER + attribute.payload.len());
+        }
+        Ok(Self {
+            attributes,
+            original: original.ok_or(WireError::missing("entry", "CTA_TUPLE_ORIG"))?,
+            reply: reply.ok_or(WireError::missing("entry", "CTA_TUPLE_REPLY"))?,
+            protoinfo,
+            index,
+        })
+    }
+
+    fn payload(&self, kind: u16) -> Option<&'a [u8]> {
+        let &(offset, length) = self.index.get(usize::from(kind))?;
+        if length == ABSENT {
+            return None;
+        }
+        self.attributes.get(usize::from(offset)..)?.get(..usize::from(length))
+    }
+
+    fn be16(&self, kind: u16) -> Option<u16> {
+        self.payload(kind)?.first_chunk().map(|bytes| u16::from_be_bytes(*bytes))
+    }
+
+    fn be32(&self, kind: u16) -> Option<u32> {
+        self.payload(kind)?.first_chunk().map(|bytes| u32::from_be_bytes(*bytes))
+    }
+
+    /// What the packets of the one who opened the flow look like.
+    #[doc(alias = "CTA_TUPLE_ORIG")]
+    pub fn original(&self) -> &Tuple {
+        &self.original
+    }
+
+    /// What the answers look like.
+    #[doc(alias = "CTA_TUPLE_REPLY")]
+    pub fn reply(&self) -> &Tuple {
+        &self.reply
+    }
+
+    /// The tuple of a direction.
+    pub fn tuple(&self, direction: Direction) -> &Tuple {
+        match direction {
+            Direction::Original => &self.original,
+            Direction::Reply => &self.reply,
+        }
+    }
+
+    /// The layer-4 protocol.
+    #[doc(alias = "CTA_PROTO_NUM")]
+    pub fn protocol(&self) -> Protocol {
+        self.original.protocol
+    }
+
+    /// The state, whatever the protocol.
+    pub fn state(&self) -> State {
+        State::of(self.protocol(), self.protoinfo, self.status())
+    }
+
+    /// The status bits. The kernel sends them with every entry.
+    #[doc(alias = "CTA_STATUS")]
+    pub fn status(&self) -> Status {
+        Status::from_bits_retain(self.be32(CTA_STATUS).unwrap_or_default())
+    }
+
+    /// How long the entry lives if no packet comes, in whole seconds. Flows in a flow table have
+    /// none.
+    #[doc(alias = "CTA_TIMEOUT")]
+    pub fn timeout(&self) -> Option<Duration> {
+        self.be32(CTA_TIMEOUT).map(|seconds| Duration::from_secs(seconds.into()))
+    }
+
+    /// The mark. Absent on kernels built without marks.
+    #[doc(alias = "CTA_MARK")]
+    pub fn mark(&self) -> Option<u32> {
+        self.be32(CTA_MARK)
+    }
+
+    /// The zone of both directions. `None` for the default zone 0, and where only one direction
+    /// has a zone: that one is [`Tuple::zone`].
+    #[doc(alias = "CTA_ZONE")]
+    pub fn zone(&self) -> Option<u16> {
+        self.be16(CTA_ZONE)
+    }
+
+    /// The kernel's id. Not unique.
+    #[doc(alias = "CTA_ID")]
+    pub fn id(&self) -> Option<FlowId> {
+        self.be32(CTA_ID).map(FlowId)
+    }
+
+    /// How many users the entry has in the kernel at the moment, the table included.
+    #[doc(alias = "CTA_USE")]
+    pub fn use_count(&self) -> Option<u32> {
+        self.be32(CTA_USE)
+    }
+
+    /// Packets and bytes of a direction. Absent unless `nf_conntrack_acct` was on when the flow
+    /// began.
+    #[doc(alias = "CTA_COUNTERS_ORIG")]
+    #[doc(alias = "CTA_COUNTERS_REPLY")]
+    pub fn counters(&self, direction: Direction) -> Option<Counters> {
+        let kind = match direction {
+            Direction::Original => CTA_COUNTERS_ORIG,
+            Direction::Reply => CTA_COUNTERS_REPLY,
+        };
+        Counters::parse(self.payload(kind)?).ok()
+    }
+
+    /// When the flow began. Absent unless `nf_conntrack_timestamp` was on then.
+    #[doc(alias = "CTA_TIMESTAMP")]
+    pub fn timestamps(&self) -> Option<Timestamps> {
+        Timestamps::parse(self.payload(CTA_TIMESTAMP)?).ok()
+    }
+
+    /// What the protocol's tracker keeps.
+    #[doc(alias = "CTA_PROTOINFO")]
+    pub fn protoinfo(&self) -> Option<ProtoInfo> {
+        self.protoinfo
+    }
+
+    /// The labels. The kernel leaves them out if none is set.
+    #[doc(alias = "CTA_LABELS")]
+    pub fn labels(&self) -> Option<Labels> {
+        Labels::parse(self.payload(CTA_LABELS)?).ok()
+    }
+
+    /// The security context, where a security module has one.
+    #[doc(alias = "CTA_SECCTX")]
+    pub fn security_context(&self) -> Option<Cow<'a, str>> {
+        security_context(self.payload(CTA_SECCTX)?).ok()
+    }
+
+    /// The helper, where one is attached.
+    #[doc(alias = "CTA_HELP")]
+    pub fn helper(&self) -> Option<Helper<'a>> {
+        Helper::parse(self.payload(CTA_HELP)?).ok()
+    }
+
+    /// The flow that announced this one, for expected flows.
+    #[doc(alias = "CTA_TUPLE_MASTER")]
+    pub fn master(&self) -> Option<Tuple> {
+        Tuple::parse(self.payload(CTA_TUPLE_MASTER)?, "CTA_TUPLE_MASTER").ok()
+    }
+
+    /// The sequence adjustment of a direction.
+    #[doc(alias = "CTA_SEQ_ADJ_ORIG")]
+    #[doc(alias = "CTA_SEQ_ADJ_REPLY")]
+    pub fn sequence_adjustment(&self, direction: Direction) -> Option<SequenceAdjustment> {
+        let kind = match direction {
+            Direction::Original => CTA_SEQ_ADJ_ORIG,
+            Direction::Reply => CTA_SEQ_ADJ_REPLY,
+        };
+        SequenceAdjustment::parse(self.payload(kind)?).ok()
+    }
+
+    /// What the SYN proxy keeps.
+    #[doc(alias = "CTA_SYNPROXY")]
+    pub fn synproxy(&self) -> Option<Synproxy> {
+        Synproxy::parse(self.payload(CTA_SYNPROXY)?).ok()
+    }
+
+    /// Where source NAT made the flow appear to come from.
+    pub fn source_nat(&self) -> Option<Translation> {
+        Translation::of_source(&self.original, &self.reply)
+    }
+
+    /// Where destination NAT sent the flow.
+    pub fn destination_nat(&self) -> Option<Translation> {
+        Translation::of_destination(&self.original, &self.reply)
+    }
+
+    /// Every attribute as it stands in the message, the known ones included.
+    pub fn attributes(&self) -> impl Iterator<Item = Attribute<'a>> + use<'a> {
+        Attributes::new(self.attributes).map_while(Result::ok)
+    }
+
+    /// The attributes this crate has no getter for.
+    pub fn unknown_attributes(&self) -> impl Iterator<Item = Attribute<'a>> + use<'a> {
+        self.attributes().filter(|attribute| !is_known(attribute.kind))
+    }
+
+    /// The entry with its own memory.
+    pub fn to_owned(&self) -> Flow {
+        Flow::from(self)
+    }
+}
+
+impl fmt::Debug for FlowRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.to_owned(), f)
+    }
+}
+
+fn is_known(kind: u16) -> bool {
+    matches!(
+        kind,
+        CTA_TUPLE_ORIG..=CTA_HELP
+            | CTA_TIMEOUT..=CTA_ID
+            | CTA_TUPLE_MASTER..=CTA_SEQ_ADJ_REPLY
+            | CTA_ZONE..=CTA_TIMESTAMP
+            | CTA_LABELS
+            | CTA_SYNPROXY
+    )
+}
+
+/// Checks the attributes that are not read at once, so that their getters cannot fail.
+#[inline]
+fn check(attribute: &Attribute<'_>) -> Result<(), WireError> {
+    let payload = attribute.payload;
+    match attribute.kind {
+        CTA_STATUS | CTA_TIMEOUT | CTA_MARK | CTA_USE | CTA_ID => {
+            attribute.be32(attribute_name(attribute.kind)).map(drop)
+        }
+        CTA_ZONE => attribute.be16("CTA_ZONE").map(drop),
+        CTA_COUNTERS_ORIG | CTA_COUNTERS_REPLY => Counters::parse(payload).map(drop),
+        CTA_TIMESTAMP => Timestamps::parse(payload).map(drop),
+        CTA_LABELS => Labels::parse(payload).map(drop),
+        CTA_SECCTX => security_context(payload).map(drop),
+        CTA_HELP => Helper::parse(payload).map(drop),
+        CTA_TUPLE_MASTER => Tuple::parse(payload, "CTA_TUPLE_MASTER").map(drop),
+        CTA_SEQ_ADJ_ORIG | CTA_SEQ_ADJ_REPLY => SequenceAdjustment::parse(payload).map(drop),
+        CTA_SYNPROXY => Synproxy::parse(payload).map(drop),
+        _ => Ok(()),
+    }
+}
