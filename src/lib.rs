@@ -6,5 +6,8 @@
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+pub mod aggregate;
 pub mod flow;
 pub mod wire;
+
+pub use aggregate::Query;

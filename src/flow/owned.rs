@@ -10,7 +10,7 @@ use crate::flow::{
 /// An entry of the table with its own memory.
 ///
 /// Use it for the few entries you keep. To count or group, look at [`FlowRef`]s as they stream
-/// past, or let an aggregator do it: a table of a million entries
+/// past, or let [`Aggregator`](crate::aggregate::Aggregator) do it: a table of a million entries
 /// kept as `Flow`s is half a gigabyte.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -1,0 +1,21 @@
+//! The table grouped and counted while it streams past.
+//!
+//! A [`Query`] says what to group by and how many groups to show; an [`Aggregator`] takes entries
+//! and counts; a [`Report`] is the answer. An entry is decoded only as far as the query needs, and
+//! nothing is allocated per entry: memory grows with the number of distinct groups.
+//!
+//! This folder must not touch sockets or clocks.
+
+mod aggregator;
+mod field;
+mod groups;
+mod key;
+mod project;
+mod query;
+mod report;
+
+pub use aggregator::Aggregator;
+pub use field::{Field, Fields, ParseFieldError, Prefix};
+pub use key::Value;
+pub use query::Query;
+pub use report::{Report, Row};
