@@ -7,7 +7,16 @@
 )]
 
 pub mod aggregate;
+mod error;
 pub mod flow;
 pub mod wire;
 
+#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+mod socket;
+#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+mod table;
+
 pub use aggregate::Query;
+pub use error::{Error, ErrorKind, Result};
+#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+pub use table::{Batch, Conntrack, Dump, DumpEnd, DumpOptions, Flows, Limits, Progress, Scan};

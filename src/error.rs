@@ -1,0 +1,233 @@
+//! What can go wrong, and what to do about it.
+
+use std::io;
+use std::time::Duration;
+
+use crate::wire::WireError;
+
+/// The result of an operation of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why an operation failed.
+///
+/// One pointer wide. [`kind`](Self::kind) tells the reason; the text names the operation and,
+/// where there is one, the remedy. What is merely incomplete is no error: a
+/// [`DumpEnd`](crate::DumpEnd) or a [`Scan`](crate::Scan) carries it in numbers.
+#[derive(thiserror::Error)]
+#[error(transparent)]
+pub struct Error(Box<ErrorKind>);
+
+/// The reasons an operation fails for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The kernel refuses the caller: `EPERM`.
+    #[error(
+        "{operation}: not permitted; it needs CAP_NET_ADMIN in the user namespace that owns this \
+         network namespace (run it with sudo, or grant the program the capability)"
+    )]
+    #[non_exhaustive]
+    PermissionDenied {
+        /// What was tried.
+        operation: &'static str,
+    },
+
+    /// The kernel, or a part of it that is needed, does not know the request.
+    #[error("{operation}: not supported by this kernel; {remedy}")]
+    #[non_exhaustive]
+    NotSupported {
+        /// What was tried.
+        operation: &'static str,
+        /// What would make it work.
+        remedy: &'static str,
+    },
+
+    /// The kernel refused the request.
+    #[error("{operation}: the kernel refused it: {source}{}", Said(message.as_deref(), *attribute))]
+    #[non_exhaustive]
+    Kernel {
+        /// What was tried.
+        operation: &'static str,
+        /// The error number, as an I/O error.
+        source: io::Error,
+        /// The kernel's own words (`NLMSGERR_ATTR_MSG`), where it has any.
+        message: Option<String>,
+        /// The kernel's name of the attribute it takes offence at (`NLMSGERR_ATTR_OFFS`).
+        attribute: Option<&'static str>,
+    },
+
+    /// A system call failed.
+    #[error("{operation}: {source}")]
+    #[non_exhaustive]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// The error of the system call.
+        source: io::Error,
+    },
+
+    /// The kernel had more to say than the socket had room for: `ENOBUFS` or `NLMSG_OVERRUN`.
+    #[error("{operation}: the kernel dropped replies for want of socket buffer; run it again")]
+    #[non_exhaustive]
+    Overrun {
+        /// What was tried.
+        operation: &'static str,
+    },
+
+    /// A datagram did not fit the receive buffer.
+    #[error(
+        "{operation}: a reply of {length} bytes was cut to the receive buffer's {capacity}; \
+         please report this, no kernel is known to send one"
+    )]
+    #[non_exhaustive]
+    Truncated {
+        /// What was tried.
+        operation: &'static str,
+        /// Bytes the kernel sent.
+        length: usize,
+        /// Bytes of the buffer.
+        capacity: usize,
+    },
+
+    /// No answer came. The kernel answers at once, so this means a reply was lost.
+    #[error("{operation}: no answer within {} seconds; run it again", after.as_secs())]
+    #[non_exhaustive]
+    TimedOut {
+        /// What was tried.
+        operation: &'static str,
+        /// How long it was waited for.
+        after: Duration,
+    },
+
+    /// A reply is not what the protocol says it must be.
+    #[error("{operation}: {source}")]
+    #[non_exhaustive]
+    Malformed {
+        /// What was tried.
+        operation: &'static str,
+        /// What is wrong with the bytes.
+        source: WireError,
+    },
+
+    /// There is no room for that many entries.
+    #[error(
+        "{wanted} more entries do not fit: the table of this network namespace holds {entries} of \
+         at most {max}; ask for {} at most, or raise the limit of the host, as root in its first \
+         network namespace: sysctl -w net.netfilter.nf_conntrack_max={}",
+        max.saturating_sub(*entries), u64::from(*entries) + wanted
+    )]
+    #[non_exhaustive]
+    TableFull {
+        /// Entries that were to be added.
+        wanted: u64,
+        /// Entries in the table.
+        entries: u32,
+        /// The limit, `nf_conntrack_max`.
+        max: u32,
+    },
+
+    /// A private namespace cannot be had.
+    #[error("{step}: {source}; {remedy}")]
+    #[non_exhaustive]
+    Namespace {
+        /// What was tried.
+        step: &'static str,
+        /// The error of the system call.
+        source: io::Error,
+        /// What would make it work.
+        remedy: &'static str,
+    },
+}
+
+impl Error {
+    /// The reason.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0
+    }
+
+    /// The reason, by value.
+    pub fn into_kind(self) -> ErrorKind {
+        *self.0
+    }
+
+    /// Whether the caller lacks a privilege. The remedy is in the text.
+    pub fn is_permission_denied(&self) -> bool {
+        matches!(*self.0, ErrorKind::PermissionDenied { .. })
+    }
+
+    /// Whether the same call may succeed if it is simply made again.
+    pub fn is_transient(&self) -> bool {
+        matches!(*self.0, ErrorKind::Overrun { .. } | ErrorKind::TimedOut { .. })
+    }
+}
+
+impl From<ErrorKind> for Error {
+    fn from(kind: ErrorKind) -> Self {
+        Self(Box::new(kind))
+    }
+}
+
+/// The kind, without the box around it.
+impl std::fmt::Debug for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// What the kernel adds to an error number.
+struct Said<'a>(Option<&'a str>, Option<&'static str>);
+
+impl std::fmt::Display for Said<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(message) = self.0 {
+            write!(f, ": {message}")?;
+        }
+        match self.1 {
+            Some(attribute) => write!(f, " ({attribute})"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_name_the_operation_and_the_remedy() {
+        let operation = "dump the table";
+        let kinds = [
+            (
+                ErrorKind::PermissionDenied { operation },
+                "dump the table: not permitted; it needs CAP_NET_ADMIN in the user namespace that \
+                 owns this network namespace (run it with sudo, or grant the program the \
+                 capability)",
+            ),
+            (
+                ErrorKind::Kernel {
+                    operation,
+                    source: io::Error::from_raw_os_error(34),
+                    message: Some("Attribute failed policy validation".into()),
+                    attribute: Some("CTA_MARK"),
+                },
+                "dump the table: the kernel refused it: Numerical result out of range (os error \
+                 34): Attribute failed policy validation (CTA_MARK)",
+            ),
+            (
+                ErrorKind::TableFull { wanted: 300_000, entries: 10, max: 262_144 },
+                "300000 more entries do not fit: the table of this network namespace holds 10 of \
+                 at most 262144; ask for 262134 at most, or raise the limit of the host, as root \
+                 in its first network namespace: sysctl -w \
+                 net.netfilter.nf_conntrack_max=300010",
+            ),
+        ];
+        for (kind, text) in kinds {
+            assert_eq!(Error::from(kind).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn an_error_is_one_pointer() {
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+    }
+}

@@ -1,0 +1,67 @@
+//! The one place that puts a single request together.
+
+use netlink_packet_core::{
+    DefaultNla, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
+};
+use netlink_packet_netfilter::conntrack::ConntrackMessage;
+use netlink_packet_netfilter::{NetfilterHeader, NetfilterMessage, NetfilterProtoFamily};
+
+use crate::flow::Family;
+
+/// A request to the conntrack subsystem.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    /// What the caller calls it, for errors.
+    pub(crate) operation: &'static str,
+    message: u8,
+    flags: u16,
+    family: Option<Family>,
+    // All attributes go as plain bytes: the typed ones of the packet crate lose the flag that
+    // marks a nest.
+    attributes: Vec<DefaultNla>,
+}
+
+impl Request {
+    /// A request that is answered by a dump, which ends in `NLMSG_DONE`.
+    pub(crate) fn dump(operation: &'static str, message: u8) -> Self {
+        // No acknowledgement: the kernel sends none for a dump that started.
+        let flags = NLM_F_REQUEST | NLM_F_DUMP;
+        Self { operation, message, flags, family: None, attributes: Vec::new() }
+    }
+
+    /// A request that is answered by at most a few messages, and then by an acknowledgement: the
+    /// replies themselves carry `NLM_F_MULTI` without a `NLMSG_DONE` ever following.
+    pub(crate) fn once(operation: &'static str, message: u8) -> Self {
+        let flags = NLM_F_REQUEST | NLM_F_ACK;
+        Self { operation, message, flags, family: None, attributes: Vec::new() }
+    }
+
+    /// For one address family only; the default is all.
+    pub(crate) fn family(mut self, family: Option<Family>) -> Self {
+        self.family = family;
+        self
+    }
+
+    /// The bytes to send.
+    pub(crate) fn to_bytes(&self, sequence: u32, port: u32) -> Vec<u8> {
+        let family = match self.family {
+            None => NetfilterProtoFamily::Unspec,
+            Some(Family::Ipv4) => NetfilterProtoFamily::IPv4,
+            Some(Family::Ipv6) => NetfilterProtoFamily::IPv6,
+        };
+        let message = ConntrackMessage::Other {
+            message_type: self.message,
+            attributes: self.attributes.clone(),
+        };
+        let mut header = NetlinkHeader::default();
+        header.flags = self.flags;
+        header.sequence_number = sequence;
+        header.port_number = port;
+        let netfilter = NetfilterMessage::new(NetfilterHeader::new(family, 0, 0), message);
+        let mut message = NetlinkMessage::new(header, netfilter.into());
+        message.finalize();
+        let mut bytes = vec![0; message.buffer_len()];
+        message.serialize(&mut bytes);
+        bytes
+    }
+}

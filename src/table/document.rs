@@ -1,0 +1,80 @@
+//! A scan as the document that `top_sources --json` prints.
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use super::{Limits, Scan};
+use crate::aggregate::{Field, Value};
+
+/// The shape of the document. A group's key has the text forms of the fields as names.
+#[derive(serde::Serialize)]
+struct Document<'a> {
+    table: Occupancy,
+    flows: u64,
+    complete: bool,
+    elapsed_ms: f64,
+    by: Vec<String>,
+    distinct: u64,
+    groups: Vec<Group<'a>>,
+    other: u64,
+}
+
+#[derive(serde::Serialize)]
+struct Occupancy {
+    entries_before: u32,
+    entries_after: u32,
+    max: Option<u32>,
+}
+
+#[derive(serde::Serialize)]
+struct Group<'a> {
+    key: Key<'a>,
+    flows: u64,
+    share: f64,
+}
+
+struct Key<'a> {
+    fields: &'a [Field],
+    values: &'a [Value],
+}
+
+impl Serialize for Key<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut key = serializer.serialize_map(Some(self.fields.len()))?;
+        for (field, value) in self.fields.iter().zip(self.values) {
+            key.serialize_entry(&field.to_string(), value)?;
+        }
+        key.end()
+    }
+}
+
+impl Serialize for Scan {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let report = &self.report;
+        let fields = report.fields();
+        Document {
+            table: Occupancy::of(self.before, self.after),
+            flows: report.flows(),
+            complete: self.is_complete(),
+            elapsed_ms: self.elapsed.as_secs_f64() * 1000.0,
+            by: fields.iter().map(ToString::to_string).collect(),
+            distinct: report.distinct(),
+            groups: report
+                .rows()
+                .iter()
+                .map(|row| Group {
+                    key: Key { fields, values: &row.key },
+                    flows: row.flows,
+                    share: report.share(row.flows),
+                })
+                .collect(),
+            other: report.other(),
+        }
+        .serialize(serializer)
+    }
+}
+
+impl Occupancy {
+    fn of(before: Limits, after: Limits) -> Self {
+        Self { entries_before: before.entries, entries_after: after.entries, max: after.max }
+    }
+}
