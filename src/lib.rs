@@ -15,6 +15,8 @@ pub mod wire;
 mod socket;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 mod table;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use aggregate::Query;
 pub use error::{Error, ErrorKind, Result};

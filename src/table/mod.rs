@@ -4,6 +4,8 @@
 //! put requests together by hand (that is `socket`).
 
 mod count;
+#[cfg(feature = "testing")]
+mod create;
 #[cfg(feature = "serde")]
 mod document;
 mod dump;
