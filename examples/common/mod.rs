@@ -1,0 +1,149 @@
+//! What the examples share: the demo, the table on the screen, progress, exit codes.
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anstyle::Style;
+use comfy_table::{CellAlignment, Table, presets};
+use ctnetlink::testing::{Population, enter_private_namespace, fill};
+use ctnetlink::{Conntrack, Limits, Progress, Query, Scan};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// `-h`'s last words.
+pub const AFTER_HELP: &str = "\
+Reads the table of the network namespace it runs in, which needs CAP_NET_ADMIN (sudo); --demo
+fills a private table instead and needs nothing.
+
+Exit code: 0 done, 1 failed, 2 not permitted or wrong arguments.";
+
+/// How many entries `--demo` makes if it is not told.
+pub const DEMO: &str = "100000";
+
+pub type Result<T = (), E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
+
+/// Turns the outcome into an exit code, and an error into one message.
+pub fn exit(outcome: Result) -> ExitCode {
+    let Err(error) = outcome else { return ExitCode::SUCCESS };
+    if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) {
+        return ExitCode::SUCCESS; // `| head` has seen enough
+    }
+    let denied =
+        error.downcast_ref::<ctnetlink::Error>().is_some_and(|error| error.is_permission_denied());
+    eprint!("error: {error}");
+    eprintln!("{}", if denied { ", or try --demo, which needs no privilege" } else { "" });
+    ExitCode::from(if denied { 2 } else { 1 })
+}
+
+/// Opens the table, or with `--demo` a private one with that many entries.
+pub fn open(demo: Option<u64>) -> Result<Conntrack> {
+    let Some(entries) = demo else { return Ok(Conntrack::open()?) };
+    enter_private_namespace()?;
+    let mut table = Conntrack::open()?;
+    let start = Instant::now();
+    fill(&mut table, &Population::new(entries))?;
+    if io::stderr().is_terminal() {
+        let elapsed = start.elapsed().as_secs_f64();
+        eprintln!("demo: {entries} entries made in a private network namespace in {elapsed:.1} s");
+    }
+    Ok(table)
+}
+
+/// Scans the table; a long scan shows on a terminal how far it is.
+pub fn scan(table: &mut Conntrack, query: &Query) -> Result<Scan> {
+    // Anything but a terminal gets nothing at all, and a short scan is over before the first look.
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5))
+        .with_style(ProgressStyle::with_template("{bar:30} {percent}% of {len} entries")?);
+    let start = Instant::now();
+    let show = |progress: Progress| {
+        if start.elapsed() > Duration::from_millis(500) {
+            bar.set_length(progress.expected.max(progress.entries));
+            bar.set_position(progress.entries);
+        }
+    };
+    let scan = table.scan_with(query, show);
+    bar.finish_and_clear();
+    Ok(scan?)
+}
+
+/// `123 of 262144 entries (0.05 %)`.
+pub fn occupancy(limits: Limits) -> String {
+    let entries = limits.entries;
+    match (limits.max, limits.load()) {
+        (Some(max), Some(load)) => format!("{entries} of {max} entries ({:.2} %)", load * 100.0),
+        (Some(_), None) => format!("{entries} entries, no limit"),
+        (None, _) => format!("{entries} entries, limit unknown"),
+    }
+}
+
+/// One line on the scan as a whole, and more where it needs saying.
+pub fn header(scan: &Scan, out: &mut impl Write) -> io::Result<()> {
+    let bold = Style::new().bold();
+    writeln!(out, "{bold}table{bold:#}  {}", occupancy(scan.after))?;
+    writeln!(
+        out,
+        "{bold}scan{bold:#}   {} flows in {:.1} ms; a dump is not atomic: {} entries before, {} after",
+        scan.report.flows(),
+        scan.elapsed.as_secs_f64() * 1000.0,
+        scan.before.entries,
+        scan.after.entries,
+    )?;
+    if !scan.is_complete() {
+        writeln!(
+            out,
+            "{bold}note{bold:#}   incomplete: {} entries unreadable{}",
+            scan.malformed,
+            if scan.end.interrupted { ", the table changed under the dump" } else { "" },
+        )?;
+    }
+    if scan.report.flows() == 0 {
+        writeln!(out, "The table is empty; perhaps no rule of this namespace uses conntrack.")?;
+    }
+    Ok(())
+}
+
+/// The groups: rank, key, flows, share and a bar.
+pub fn groups(scan: &Scan, out: &mut impl Write) -> io::Result<()> {
+    let report = &scan.report;
+    if report.flows() == 0 {
+        return Ok(());
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    let names = report.fields().iter().map(ToString::to_string);
+    let head = ["#".to_owned()].into_iter().chain(names);
+    table.set_header(head.chain(["flows", "share", ""].map(str::to_owned)));
+    let mut line = |rank: String, key: Vec<String>, flows: u64| {
+        let share = report.share(flows);
+        let tail = [flows.to_string(), format!("{:.1} %", share * 100.0), bar(share)];
+        table.add_row([rank].into_iter().chain(key).chain(tail));
+    };
+    for (rank, row) in (1..).zip(report.rows()) {
+        line(rank.to_string(), row.key.iter().map(ToString::to_string).collect(), row.flows);
+    }
+    let hidden = report.distinct() - report.rows().len() as u64;
+    if hidden > 0 {
+        let mut key = vec![String::new(); report.fields().len()];
+        if let Some(first) = key.first_mut() {
+            *first = format!("{hidden} others");
+        }
+        line(String::new(), key, report.other());
+    }
+    let keys = report.fields().len();
+    for (index, column) in table.column_iter_mut().enumerate() {
+        if index == 0 || (keys < index && index <= keys + 2) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    for row in table.lines() {
+        writeln!(out, "{}", row.trim_end())?;
+    }
+    Ok(())
+}
+
+/// A share as a bar of up to twenty cells, in eighths.
+fn bar(share: f64) -> String {
+    let eighths = (share * 160.0).round() as usize;
+    let rest = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"].get(eighths % 8).copied();
+    "█".repeat(eighths / 8) + rest.unwrap_or_default()
+}

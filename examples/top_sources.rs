@@ -1,0 +1,87 @@
+//! Who fills the connection-tracking table?
+//!
+//! ```text
+//! cargo run --release --example top_sources -- --demo      # anywhere, without root
+//! sudo target/release/examples/top_sources --by source/24,dport -n 20
+//! ```
+
+mod common;
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use ctnetlink::aggregate::{Field, Fields};
+use ctnetlink::{Conntrack, Query};
+
+/// Who fills the connection-tracking table: its entries grouped and counted, the largest first.
+#[derive(Parser)]
+#[command(after_help = common::AFTER_HELP, version)]
+struct Options {
+    /// Fill a private table with N made-up entries and show that one [default N: 100000]
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = common::DEMO)]
+    demo: Option<u64>,
+
+    /// How many groups to show
+    #[arg(short = 'n', value_name = "ROWS", default_value_t = 10)]
+    rows: usize,
+
+    /// What to group by: a comma list, such as source/24 or destination,dport
+    #[arg(long, value_name = "KEYS", default_value = "source", long_help = keys())]
+    by: Fields,
+
+    /// Print one JSON document (with --watch, one a line)
+    #[arg(long)]
+    json: bool,
+
+    /// Look again every SECS seconds
+    #[arg(long, value_name = "SECS", value_parser = seconds)]
+    watch: Option<Duration>,
+}
+
+fn keys() -> String {
+    let words = Field::WORDS.iter().map(|(word, meaning)| format!("\n  {word:<18} {meaning}"));
+    format!("What to group by: a comma list of\n{}", words.collect::<String>())
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(duration) if duration >= Duration::from_millis(100) => Ok(duration),
+        _ => Err("a look every 0.1 seconds is the most that makes sense".to_owned()),
+    }
+}
+
+fn main() -> ExitCode {
+    common::exit(run(&Options::parse()))
+}
+
+fn run(options: &Options) -> common::Result {
+    let query = Query::new().by(options.by.clone()).top(options.rows);
+    if options.demo.is_some() {
+        common::open(options.demo)?; // the namespace, and the entries in it
+    }
+    let mut out = anstream::stdout().lock();
+    loop {
+        // A look begins with opening the socket, and so does its time.
+        let start = Instant::now();
+        let mut table = Conntrack::open()?;
+        let opened = start.elapsed();
+        let mut scan = common::scan(&mut table, &query)?;
+        scan.elapsed += opened;
+        if options.json {
+            serde_json::to_writer(&mut out, &scan)?;
+            writeln!(out)?;
+        } else {
+            if options.watch.is_some() && std::io::stdout().is_terminal() {
+                write!(out, "\x1b[H\x1b[2J")?;
+            }
+            common::header(&scan, &mut out)?;
+            common::groups(&scan, &mut out)?;
+        }
+        out.flush()?;
+        let Some(pause) = options.watch else { return Ok(()) };
+        std::thread::sleep(pause);
+    }
+}
