@@ -22,25 +22,26 @@ pub struct Aggregator {
     needs: Needs,
     groups: Groups,
     flows: u64,
-    key: Vec<u8>,
+    /// The entry at hand; filled in place, since it is many times the size of what changes.
+    entry: Projection,
 }
 
 impl Aggregator {
     /// An empty one.
     pub fn new(query: &Query) -> Self {
-        let width = key::width(query.fields());
         Self {
             query: query.clone(),
             needs: Needs::of(query.fields()),
-            groups: Groups::new(width),
+            groups: Groups::new(key::width(query.fields())),
             flows: 0,
-            key: Vec::with_capacity(width),
+            entry: Projection::NOTHING,
         }
     }
 
     /// Counts an entry.
     pub fn record(&mut self, flow: &FlowRef<'_>) {
-        self.count(&Projection::from(flow));
+        self.entry = Projection::from(flow);
+        self.count();
     }
 
     /// Counts an entry given as its attributes, what stands behind the netfilter header of its
@@ -52,20 +53,21 @@ impl Aggregator {
     /// An attribute the query needs is malformed or, as a tuple, missing. The entry is not counted.
     #[inline]
     pub fn record_bytes(&mut self, attributes: &[u8]) -> Result<(), WireError> {
-        self.count(&Projection::read(attributes, self.needs)?);
+        self.entry.read(attributes, self.needs)?;
+        self.count();
         Ok(())
     }
 
     #[inline]
-    fn count(&mut self, entry: &Projection) {
-        self.key.clear();
-        key::encode(self.query.fields(), entry, &mut self.key);
-        self.groups.count(&self.key);
+    fn count(&mut self) {
+        let Self { query, entry, .. } = self;
+        self.groups.count(|key| key::encode(query.fields(), entry, key));
         self.flows += 1;
     }
 
-    /// The answer so far.
-    pub fn finish(&self) -> Report {
+    /// The answer.
+    pub fn finish(mut self) -> Report {
+        self.groups.settle();
         let fields = self.query.fields();
         let rows: Vec<_> = self
             .groups

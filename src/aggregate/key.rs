@@ -84,27 +84,37 @@ pub(crate) fn width(fields: &[Field]) -> usize {
     fields.iter().map(|field| field.width()).sum()
 }
 
-/// Appends the key of an entry.
+/// Writes the key of an entry; `key` is as long as [`width`] says.
 #[inline]
-pub(crate) fn encode(fields: &[Field], entry: &Projection, key: &mut Vec<u8>) {
+pub(crate) fn encode(fields: &[Field], entry: &Projection, mut key: &mut [u8]) {
+    let key = &mut key;
     for field in fields {
         match *field {
-            Field::Family => key.push(family_byte(entry.original.source)),
-            Field::Protocol => key.push(entry.original.protocol.0),
-            Field::State => key.extend(entry.state().code().to_be_bytes()),
-            Field::Source(prefix) => push_address(key, prefix, entry.original.source),
-            Field::Destination(prefix) => push_address(key, prefix, entry.original.destination),
-            Field::SourcePort => push_port(key, entry.original.endpoints.source_port()),
-            Field::DestinationPort => push_port(key, entry.original.endpoints.destination_port()),
-            Field::ReplySource(prefix) => push_address(key, prefix, entry.reply.source),
-            Field::ReplyDestination(prefix) => push_address(key, prefix, entry.reply.destination),
-            Field::Zone => key.extend(entry.zone().to_be_bytes()),
+            Field::Family => put(key, [family_byte(entry.original.source)]),
+            Field::Protocol => put(key, [entry.original.protocol.0]),
+            Field::State => put(key, entry.state().code().to_be_bytes()),
+            Field::Source(prefix) => put(key, address(prefix, entry.original.source)),
+            Field::Destination(prefix) => put(key, address(prefix, entry.original.destination)),
+            Field::SourcePort => put(key, port(entry.original.endpoints.source_port())),
+            Field::DestinationPort => put(key, port(entry.original.endpoints.destination_port())),
+            Field::ReplySource(prefix) => put(key, address(prefix, entry.reply.source)),
+            Field::ReplyDestination(prefix) => put(key, address(prefix, entry.reply.destination)),
+            Field::Zone => put(key, entry.zone().to_be_bytes()),
             Field::Mark => {
-                key.push(entry.mark.is_some().into());
-                key.extend(entry.mark.unwrap_or_default().to_be_bytes());
+                let [a, b, c, d] = entry.mark.unwrap_or_default().to_be_bytes();
+                put(key, [entry.mark.is_some().into(), a, b, c, d]);
             }
-            Field::Status => key.extend(entry.status.bits().to_be_bytes()),
+            Field::Status => put(key, entry.status.bits().to_be_bytes()),
         }
+    }
+}
+
+/// Writes to the front of `key`, and takes it off.
+#[inline]
+fn put<const N: usize>(key: &mut &mut [u8], bytes: [u8; N]) {
+    if let Some((place, rest)) = std::mem::take(key).split_first_chunk_mut() {
+        *place = bytes;
+        *key = rest;
     }
 }
 
@@ -151,7 +161,7 @@ fn family_byte(address: IpAddr) -> u8 {
 }
 
 #[inline]
-fn push_address(key: &mut Vec<u8>, prefix: Prefix, address: IpAddr) {
+fn address(prefix: Prefix, address: IpAddr) -> [u8; 17] {
     let mut bytes = [0; 17];
     match prefix.mask(address) {
         IpAddr::V4(address) => {
@@ -163,13 +173,13 @@ fn push_address(key: &mut Vec<u8>, prefix: Prefix, address: IpAddr) {
             bytes[1..].copy_from_slice(&address.octets());
         }
     }
-    key.extend_from_slice(&bytes);
+    bytes
 }
 
 #[inline]
-fn push_port(key: &mut Vec<u8>, port: Option<u16>) {
+fn port(port: Option<u16>) -> [u8; 3] {
     let [a, b] = port.unwrap_or_default().to_be_bytes();
-    key.extend_from_slice(&[port.is_some().into(), a, b]);
+    [port.is_some().into(), a, b]
 }
 
 fn address_value(prefix: Prefix, family: u8, bytes: &[u8]) -> Value {

@@ -47,53 +47,55 @@ pub(crate) struct Projection {
     pub(crate) status: Status,
     pub(crate) mark: Option<u32>,
     zone: Option<u16>,
-    protoinfo: Option<ProtoInfo>,
+    tracked: Option<State>,
 }
 
-const NOTHING: Tuple = Tuple {
-    source: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-    destination: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-    protocol: Protocol(0),
-    endpoints: Endpoints::None,
-    zone: None,
-};
-
 impl Projection {
+    /// No self.
+    pub(crate) const NOTHING: Self = {
+        let address = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let tuple = Tuple {
+            source: address,
+            destination: address,
+            protocol: Protocol(0),
+            endpoints: Endpoints::None,
+            zone: None,
+        };
+        let status = Status::empty();
+        Self { original: tuple, reply: tuple, status, mark: None, zone: None, tracked: None }
+    };
+
     /// Reads what `needs` names out of an entry, and stops once it has all.
     ///
     /// The order of the attributes does not matter; kernels differ in it.
     #[inline]
-    pub(crate) fn read(attributes: &[u8], needs: Needs) -> Result<Self, WireError> {
-        let mut entry = Self {
-            original: NOTHING,
-            reply: NOTHING,
-            status: Status::empty(),
-            mark: None,
-            zone: None,
-            protoinfo: None,
-        };
+    pub(crate) fn read(&mut self, attributes: &[u8], needs: Needs) -> Result<(), WireError> {
+        // Tuples are always there, or it is an error; the rest may be left from the last self.
+        self.status = Status::empty();
+        (self.mark, self.zone, self.tracked) = (None, None, None);
         let mut missing = needs.0;
-        for attribute in Attributes::new(attributes) {
-            if missing == 0 {
+        let mut walk = Attributes::new(attributes);
+        while missing != 0 {
+            let Some(attribute) = walk.step() else {
+                walk.remainder()?;
                 break;
-            }
-            let attribute = attribute?;
+            };
             if !needs.contains(attribute.kind) {
                 continue;
             }
             match attribute.kind {
                 CTA_TUPLE_ORIG => {
-                    entry.original = Tuple::parse(attribute.payload, "CTA_TUPLE_ORIG")?;
+                    self.original = Tuple::parse(attribute.payload, "CTA_TUPLE_ORIG")?;
                 }
                 CTA_TUPLE_REPLY => {
-                    entry.reply = Tuple::parse(attribute.payload, "CTA_TUPLE_REPLY")?;
+                    self.reply = Tuple::parse(attribute.payload, "CTA_TUPLE_REPLY")?;
                 }
                 CTA_STATUS => {
-                    entry.status = Status::from_bits_retain(attribute.be32("CTA_STATUS")?);
+                    self.status = Status::from_bits_retain(attribute.be32("CTA_STATUS")?);
                 }
-                CTA_MARK => entry.mark = Some(attribute.be32("CTA_MARK")?),
-                CTA_ZONE => entry.zone = Some(attribute.be16("CTA_ZONE")?),
-                CTA_PROTOINFO => entry.protoinfo = ProtoInfo::parse(attribute.payload)?,
+                CTA_MARK => self.mark = Some(attribute.be32("CTA_MARK")?),
+                CTA_ZONE => self.zone = Some(attribute.be16("CTA_ZONE")?),
+                CTA_PROTOINFO => self.tracked = ProtoInfo::parse_state(attribute.payload)?,
                 _ => continue,
             }
             missing &= !(1 << attribute.kind);
@@ -105,12 +107,12 @@ impl Projection {
                 return Err(WireError::missing("entry", name));
             }
         }
-        Ok(entry)
+        Ok(())
     }
 
     /// The state, whatever the protocol.
     pub(crate) fn state(&self) -> State {
-        State::of(self.original.protocol, self.protoinfo, self.status)
+        State::of_tracked(self.original.protocol, self.tracked, self.status)
     }
 
     /// The zone of both directions or of one; 0 is the default zone.
@@ -127,7 +129,7 @@ impl From<&FlowRef<'_>> for Projection {
             status: flow.status(),
             mark: flow.mark(),
             zone: flow.zone(),
-            protoinfo: flow.protoinfo(),
+            tracked: flow.protoinfo().and_then(|info| info.state()),
         }
     }
 }

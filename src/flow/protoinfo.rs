@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::flow::State;
 use crate::wire::ctnetlink::*;
 use crate::wire::writer::Writer;
 use crate::wire::{Attributes, WireError};
@@ -227,6 +228,38 @@ impl ProtoInfo {
             CTA_PROTOINFO_SCTP => Self::Sctp(SctpInfo::parse(attributes)?),
             other => Self::Other(other),
         }))
+    }
+
+    /// Reads the state alone out of the nest of a `CTA_PROTOINFO` attribute.
+    #[inline]
+    pub(crate) fn parse_state(nest: &[u8]) -> Result<Option<State>, WireError> {
+        let Some(inner) = Attributes::new(nest).next().transpose()? else {
+            return Ok(None);
+        };
+        let (what, name): (_, fn(u8) -> State) = match inner.kind {
+            CTA_PROTOINFO_TCP => ("CTA_PROTOINFO_TCP", |state| TcpState(state).into()),
+            CTA_PROTOINFO_DCCP => ("CTA_PROTOINFO_DCCP", |state| DccpState(state).into()),
+            CTA_PROTOINFO_SCTP => ("CTA_PROTOINFO_SCTP", |state| SctpState(state).into()),
+            _ => return Ok(None),
+        };
+        for attribute in inner.attributes() {
+            let attribute = attribute?;
+            // One number for all three.
+            if attribute.kind == CTA_PROTOINFO_TCP_STATE {
+                return attribute.u8(what).map(|state| Some(name(state)));
+            }
+        }
+        Err(WireError::missing(what, "the state"))
+    }
+
+    /// The state, by the name it shares with other protocols.
+    pub(crate) fn state(&self) -> Option<State> {
+        match self {
+            Self::Tcp(tcp) => Some(tcp.state.into()),
+            Self::Sctp(sctp) => Some(sctp.state.into()),
+            Self::Dccp(dccp) => Some(dccp.state.into()),
+            Self::Other(_) => None,
+        }
     }
 
     /// Writes the `CTA_PROTOINFO` attribute.

@@ -112,23 +112,24 @@ states! {
 impl State {
     /// The state of an entry with this protocol, protocol information and status.
     pub fn of(protocol: Protocol, protoinfo: Option<ProtoInfo>, status: Status) -> Self {
-        match protoinfo {
-            Some(ProtoInfo::Tcp(tcp)) => tcp.state.into(),
-            Some(ProtoInfo::Sctp(sctp)) => sctp.state.into(),
-            Some(ProtoInfo::Dccp(dccp)) => dccp.state.into(),
-            Some(ProtoInfo::Other(_)) | None => {
-                if status.intersects(Status::OFFLOAD | Status::HW_OFFLOAD) {
-                    Self::OFFLOAD
-                } else if protocol == Protocol::TCP || protocol == Protocol::SCTP {
-                    Self::UNREPORTED
-                } else if status.contains(Status::ASSURED) {
-                    Self::ASSURED
-                } else if status.contains(Status::SEEN_REPLY) {
-                    Self::REPLIED
-                } else {
-                    Self::UNREPLIED
-                }
-            }
+        Self::of_tracked(protocol, protoinfo.and_then(|info| info.state()), status)
+    }
+
+    /// As [`of`](Self::of), with the tracker's state, where the protocol has one.
+    #[inline]
+    pub(crate) fn of_tracked(protocol: Protocol, tracked: Option<Self>, status: Status) -> Self {
+        if let Some(state) = tracked {
+            state
+        } else if status.intersects(Status::OFFLOAD.union(Status::HW_OFFLOAD)) {
+            Self::OFFLOAD
+        } else if protocol == Protocol::TCP || protocol == Protocol::SCTP {
+            Self::UNREPORTED
+        } else if status.contains(Status::ASSURED) {
+            Self::ASSURED
+        } else if status.contains(Status::SEEN_REPLY) {
+            Self::REPLIED
+        } else {
+            Self::UNREPLIED
         }
     }
 

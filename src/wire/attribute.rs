@@ -82,9 +82,30 @@ impl<'a> Attributes<'a> {
         Self { rest: buffer }
     }
 
-    fn broken(&mut self, error: WireError) -> Option<Result<Attribute<'a>, WireError>> {
-        self.rest = &[];
-        Some(Err(error))
+    /// The next attribute; `None` at the end, and before a malformed one. For the hottest loop:
+    /// what [`remainder`](Self::remainder) says afterwards must be looked at.
+    #[inline]
+    pub(crate) fn step(&mut self) -> Option<Attribute<'a>> {
+        let &[l0, l1, k0, k1] = self.rest.first_chunk()?;
+        let length = usize::from(u16::from_ne_bytes([l0, l1]));
+        let kind = u16::from_ne_bytes([k0, k1]);
+        let payload = self.rest.get(Self::HEADER..length)?;
+        // The last attribute of a message need not be padded.
+        self.rest = self.rest.get(align(length)..).unwrap_or_default();
+        Some(Attribute { kind: kind & NLA_TYPE_MASK, nested: kind & NLA_F_NESTED != 0, payload })
+    }
+
+    /// Whether [`step`](Self::step) has reached the end, or what it has stopped at.
+    pub(crate) fn remainder(&self) -> Result<(), WireError> {
+        const WHAT: &str = "attribute";
+        let have = self.rest.len();
+        let length = self.rest.first_chunk().map(|length| u16::from_ne_bytes(*length).into());
+        match length.filter(|_| have >= Self::HEADER) {
+            _ if have == 0 => Ok(()),
+            None => Err(WireError::truncated(WHAT, Self::HEADER, have)),
+            Some(length) if length < Self::HEADER => Err(WireError::length(WHAT, length)),
+            Some(length) => Err(WireError::truncated(WHAT, length, have)),
+        }
     }
 }
 
@@ -93,28 +114,12 @@ impl<'a> Iterator for Attributes<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        const WHAT: &str = "attribute";
-        if self.rest.is_empty() {
-            return None;
+        if let Some(attribute) = self.step() {
+            return Some(Ok(attribute));
         }
-        let Some((&[l0, l1, k0, k1], body)) = self.rest.split_first_chunk() else {
-            return self.broken(WireError::truncated(WHAT, Self::HEADER, self.rest.len()));
-        };
-        let length = usize::from(u16::from_ne_bytes([l0, l1]));
-        let kind = u16::from_ne_bytes([k0, k1]);
-        let Some(payload_length) = length.checked_sub(Self::HEADER) else {
-            return self.broken(WireError::length(WHAT, length));
-        };
-        let Some(payload) = body.get(..payload_length) else {
-            return self.broken(WireError::truncated(WHAT, length, self.rest.len()));
-        };
-        // The last attribute of a message need not be padded.
-        self.rest = body.get(align(payload_length)..).unwrap_or_default();
-        Some(Ok(Attribute {
-            kind: kind & NLA_TYPE_MASK,
-            nested: kind & NLA_F_NESTED != 0,
-            payload,
-        }))
+        let end = self.remainder();
+        self.rest = &[];
+        end.err().map(Err)
     }
 }
 

@@ -50,7 +50,7 @@ impl<'a> KernelStatus<'a> {
             let skip = match payload.get(4..8).and_then(|length| length.first_chunk()) {
                 _ if message.is_done() => 4,
                 Some(length) if message.flags & NLM_F_CAPPED == 0 => {
-                    align(u32::from_ne_bytes(*length) as usize).saturating_add(4)
+                    4 + align(u32::from_ne_bytes(*length).min(u32::MAX / 2) as usize)
                 }
                 _ => 4 + Messages::HEADER,
             };

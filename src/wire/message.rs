@@ -1,7 +1,7 @@
 //! Messages (`struct nlmsghdr`) of one datagram, and the four bytes of `struct nfgenmsg` that
 //! every netfilter message starts with.
 
-use netlink_packet_core::{NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP, NLMSG_OVERRUN, NetlinkBuffer};
+use netlink_packet_core::{NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP, NLMSG_OVERRUN};
 
 use super::{WireError, align};
 
@@ -89,6 +89,18 @@ impl<'a> Messages<'a> {
     pub fn new(datagram: &'a [u8]) -> Self {
         Self { rest: datagram }
     }
+
+    /// Ends the iterator at a message that claims this length, or has none.
+    #[cold]
+    fn broken(&mut self, length: Option<usize>) -> Option<Result<Message<'a>, WireError>> {
+        const WHAT: &str = "nlmsghdr";
+        let have = std::mem::take(&mut self.rest).len();
+        Some(Err(match length {
+            None => WireError::truncated(WHAT, Self::HEADER, have),
+            Some(length) if length < Self::HEADER => WireError::length(WHAT, length),
+            Some(length) => WireError::truncated(WHAT, length, have),
+        }))
+    }
 }
 
 impl<'a> Iterator for Messages<'a> {
@@ -99,25 +111,22 @@ impl<'a> Iterator for Messages<'a> {
         if self.rest.is_empty() {
             return None;
         }
-        // The checked constructor knows the header and its length field; its error is text, so
-        // ours is made from the numbers.
-        let Ok(message) = NetlinkBuffer::new_checked(self.rest) else {
-            let have = self.rest.len();
-            let need = self.rest.first_chunk().map_or(Self::HEADER, |length| {
-                (u32::from_ne_bytes(*length) as usize).max(Self::HEADER)
-            });
-            self.rest = &[];
-            return Some(Err(WireError::truncated("nlmsghdr", need, have)));
+        let Some(header) = self.rest.first_chunk() else {
+            return self.broken(None);
         };
-        let length = message.length() as usize;
+        let &[l0, l1, l2, l3, t0, t1, f0, f1, s0, s1, s2, s3, p0, p1, p2, p3] = header;
+        let length = u32::from_ne_bytes([l0, l1, l2, l3]) as usize;
+        let Some(payload) = self.rest.get(Self::HEADER..length) else {
+            return self.broken(Some(length));
+        };
         // Conntrack's messages are not padded at the end of a datagram.
         self.rest = self.rest.get(align(length)..).unwrap_or_default();
         Some(Ok(Message {
-            kind: message.message_type(),
-            flags: message.flags(),
-            sequence: message.sequence_number(),
-            port: message.port_number(),
-            payload: message.payload(),
+            kind: u16::from_ne_bytes([t0, t1]),
+            flags: u16::from_ne_bytes([f0, f1]),
+            sequence: u32::from_ne_bytes([s0, s1, s2, s3]),
+            port: u32::from_ne_bytes([p0, p1, p2, p3]),
+            payload,
         }))
     }
 }
@@ -149,11 +158,16 @@ mod tests {
 
     #[test]
     fn a_length_that_cannot_be_ends_the_datagram() {
-        for (length, need) in [(0, 16), (15, 16), (17, 17), (u32::MAX, u32::MAX as usize)] {
+        for (length, problem) in [
+            (0, "length 0 is not possible here"),
+            (15, "length 15 is not possible here"),
+            (17, "17 bytes needed, 16 there"),
+            (u32::MAX, "4294967295 bytes needed, 16 there"),
+        ] {
             let datagram = header(length);
             let mut messages = Messages::new(&datagram);
             let error = messages.next().unwrap().unwrap_err();
-            assert_eq!(error, WireError::truncated("nlmsghdr", need, 16));
+            assert_eq!(error.to_string(), format!("malformed nlmsghdr: {problem}"));
             assert_eq!(messages.next(), None);
         }
     }

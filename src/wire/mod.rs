@@ -65,7 +65,8 @@ impl WireError {
     }
 }
 
-/// Rounds a length up to the four-byte boundary every netlink structure starts on.
+/// Rounds the length of something that is in a buffer up to the four-byte boundary every netlink
+/// structure starts on.
 pub(crate) const fn align(length: usize) -> usize {
-    length.saturating_add(3) & !3
+    (length + 3) & !3
 }
