@@ -1,0 +1,103 @@
+//! Decoding and grouping from memory: what this crate adds to a dump, without the kernel.
+//!
+//! Every bench works through the same million entries and checks its answer. The slower
+//! neighbours are here on purpose: where one of them wins, the measurement is wrong.
+
+use std::hint::black_box;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use ctnetlink::Query;
+use ctnetlink::aggregate::{Aggregator, Fields};
+use ctnetlink::flow::FlowRef;
+use ctnetlink::testing::{Frames, Population};
+use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
+use netlink_packet_netfilter::{NetfilterMessage, NetfilterMessageInner};
+
+fn frames() -> Frames {
+    // `cargo test --benches` wants to see them run, not to wait for them.
+    let testing = std::env::args().any(|arg| arg == "--test");
+    Frames::of(&Population::new(if testing { 1_000 } else { 1_000_000 }))
+}
+
+fn query(keys: &str) -> Query {
+    Query::new().by(keys.parse::<Fields>().expect("keys"))
+}
+
+fn parse(entry: &[u8]) -> FlowRef<'_> {
+    FlowRef::parse(entry).expect("a whole entry")
+}
+
+fn group(criterion: &mut Criterion) {
+    let frames = frames();
+    let mut group = criterion.benchmark_group("group");
+    group.throughput(Throughput::Elements(frames.len())).sample_size(10);
+    for keys in ["protocol", "source", "source/24,dport", "state,protocol,source"] {
+        let query = query(keys);
+        group.bench_function(BenchmarkId::new("bytes", keys), |bencher| {
+            bencher.iter(|| {
+                let mut aggregator = Aggregator::new(&query);
+                for entry in frames.entries() {
+                    aggregator.record_bytes(entry).expect("a whole entry");
+                }
+                assert_eq!(aggregator.finish().flows(), frames.len());
+            });
+        });
+    }
+    // Slower: the same question, asked of entries that were checked and indexed first.
+    let keys = "state,protocol,source";
+    let query = query(keys);
+    group.bench_function(BenchmarkId::new("flow_ref", keys), |bencher| {
+        bencher.iter(|| {
+            let mut aggregator = Aggregator::new(&query);
+            for entry in frames.entries() {
+                aggregator.record(&parse(entry));
+            }
+            assert_eq!(aggregator.finish().flows(), frames.len());
+        });
+    });
+    group.finish();
+}
+
+fn decode(criterion: &mut Criterion) {
+    let frames = frames();
+    let mut group = criterion.benchmark_group("decode");
+    group.throughput(Throughput::Elements(frames.len())).sample_size(10);
+    group.bench_function("headers_only", |bencher| {
+        bencher.iter(|| assert_eq!(frames.entries().map(black_box).count() as u64, frames.len()));
+    });
+    group.bench_function("flow_ref", |bencher| {
+        bencher.iter(|| frames.entries().for_each(|entry| _ = black_box(parse(entry))));
+    });
+    group.bench_function("flow", |bencher| {
+        bencher.iter(|| frames.entries().for_each(|entry| _ = black_box(parse(entry).to_owned())));
+    });
+    // Slower: every attribute as a value with its own memory.
+    group.bench_function("netlink_packet_netfilter", |bencher| {
+        bencher.iter(|| {
+            let decoded: u64 = frames.datagrams().map(deserialize).sum();
+            assert_eq!(decoded, frames.len());
+        });
+    });
+    group.finish();
+}
+
+/// Decodes the entries of a datagram with the general-purpose packet crate, and counts them.
+fn deserialize(mut datagram: &[u8]) -> u64 {
+    let mut decoded = 0;
+    while !datagram.is_empty() {
+        let message: NetlinkMessage<NetfilterMessage> =
+            NetlinkMessage::deserialize(datagram).expect("a whole message");
+        let aligned = (message.header.length as usize + 3) & !3;
+        if let NetlinkPayload::InnerMessage(netfilter) = message.payload
+            && let NetfilterMessageInner::Conntrack(entry) = netfilter.inner
+        {
+            black_box(entry);
+            decoded += 1;
+        }
+        datagram = datagram.get(aligned..).unwrap_or_default();
+    }
+    decoded
+}
+
+criterion_group!(benches, group, decode);
+criterion_main!(benches);
