@@ -1,4 +1,82 @@
-//! The Linux connection-tracking table, over netlink.
+//! The Linux connection-tracking table from Rust: dump, count and group millions of entries, over
+//! netlink and in constant memory.
+//!
+//! ```no_run
+//! use ctnetlink::{Conntrack, Query, aggregate::Field};
+//!
+//! fn main() -> ctnetlink::Result<()> {
+//!     let mut table = Conntrack::open()?;
+//!     let limits = table.limits()?;
+//!     println!("{} entries of at most {:?}", limits.entries, limits.max);
+//!
+//!     let scan = table.scan(&Query::new().by([Field::SOURCE]).top(10))?;
+//!     for row in scan.report.rows() {
+//!         println!("{:>8} {row}", row.flows);
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # The map
+//!
+//! ```text
+//! wire --> flow --> aggregate            pure: bytes in, values out, on any system
+//!   |        |          |
+//!   '--> socket --> table (Conntrack)    Linux: the only half that talks to a kernel
+//!                       |
+//!                    testing             a private namespace and synthetic entries
+//! ```
+//!
+//! - [`wire`]: netlink messages and attributes, read in place.
+//! - [`flow`]: what an entry means; [`FlowRef`](flow::FlowRef) looks, [`Flow`](flow::Flow) keeps.
+//! - [`aggregate`]: what to group by, and the groups.
+//! - [`Conntrack`]: the table of a network namespace.
+//! - `testing`: a table of your own to try things on, without root (feature `testing`).
+//!
+//! # Which call do I want?
+//!
+//! | you want | call |
+//! |---|---|
+//! | how full the table is, at no cost | [`Conntrack::limits`] |
+//! | who fills it | [`Conntrack::scan`] |
+//! | to look at every entry as it streams past | [`Conntrack::dump`], [`Dump::next_batch`] |
+//! | some entries to keep | [`Conntrack::dump`], [`Dump::flows`] |
+//! | to group entries from elsewhere | [`Aggregator`](aggregate::Aggregator) |
+//!
+//! # What is there and what is not
+//!
+//! Absent is `None`, zero is zero: a table without accounting has no counters rather than zeroes,
+//! a flow in a flow table has no timeout. What this crate does not know (attributes, states,
+//! protocols, status bits of later kernels) is kept with its number.
+//!
+//! A dump is not atomic. A [`Scan`] says how full the table was before and after, and whether
+//! everything the kernel sent is in it.
+//!
+//! # Privileges
+//!
+//! Every request, reading included, needs `CAP_NET_ADMIN` in the user namespace that owns the
+//! network namespace, and needs it at the time of the request: opening the table as root and
+//! dropping privileges afterwards does not work. Nothing in this crate changes a setting of the
+//! system.
+//!
+//! # Kernels
+//!
+//! Linux 4.18 and later; earlier ones should do, but do not say what the table's limit is. Tested
+//! on 6.18. The table must be compiled in or loaded (`nf_conntrack_netlink`); the kernel loads it
+//! by itself where it may.
+//!
+//! # Cost
+//!
+//! A dump is the kernel's work: 1 to 2.5 µs per entry, in the thread that reads it. Grouping adds
+//! some 60 ns to that, and memory for the groups only. `benches/README.md` has the figures.
+//!
+//! # Features
+//!
+//! - `serde`: [`Scan`] serializes to the document that the examples print with `--json`.
+//! - `testing`: the module `testing`, a private namespace and synthetic entries.
+//!
+//! On systems other than Linux the crate is its pure half: decoding and grouping work, and
+//! [`Conntrack`] and its company do not exist.
 
 #![warn(missing_docs, unreachable_pub)]
 #![cfg_attr(
@@ -22,3 +100,8 @@ pub use aggregate::Query;
 pub use error::{Error, ErrorKind, Result};
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 pub use table::{Batch, Conntrack, Dump, DumpEnd, DumpOptions, Flows, Limits, Progress, Scan};
+
+/// The README's code is a test, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

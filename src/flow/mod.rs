@@ -21,6 +21,7 @@ mod time;
 mod tuple;
 
 pub use counters::Counters;
+#[cfg(feature = "testing")]
 pub(crate) use encode::{Purpose, encode};
 pub use extension::{Helper, Labels, SequenceAdjustment, Synproxy};
 pub use nat::Translation;

@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use bytes::BytesMut;
+
+use super::encode::{Purpose, encode};
 use crate::flow::{
     Counters, Direction, FlowId, FlowRef, Helper, Labels, ProtoInfo, Protocol, SequenceAdjustment,
     State, Status, Synproxy, Timestamps, Translation, Tuple,
 };
+use crate::wire::writer::Writer;
 
 /// An entry of the table with its own memory.
 ///
@@ -91,6 +95,25 @@ impl Flow {
             synproxy: None,
             unknown: Vec::new(),
         }
+    }
+
+    /// The flow as attributes, laid out as Linux 6.18 dumps them; [`FlowRef::parse`] reads them.
+    ///
+    /// ```
+    /// use ctnetlink::flow::{Flow, FlowRef, Protocol, Tuple};
+    /// let client = ("192.0.2.1".parse()?, 40000);
+    /// let server = ("198.51.100.7".parse()?, 443);
+    /// let original = Tuple::with_ports(Protocol::TCP, client, server);
+    /// let flow = Flow::new(original, original.inverse());
+    ///
+    /// let bytes = flow.to_bytes();
+    /// assert_eq!(FlowRef::parse(&bytes).map(|read| read.to_owned()), Ok(flow));
+    /// # Ok::<(), std::net::AddrParseError>(())
+    /// ```
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = BytesMut::new();
+        encode(self, Purpose::Dump, &mut Writer::new(&mut bytes));
+        bytes.into()
     }
 
     /// The layer-4 protocol.

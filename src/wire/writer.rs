@@ -3,9 +3,11 @@
 //! This is the bulk path. A single request is put together in `socket::request`.
 
 use bytes::{BufMut, BytesMut};
-use netlink_packet_core::{Emitable, NLA_F_NESTED, NetlinkHeader};
+use netlink_packet_core::NLA_F_NESTED;
+#[cfg(feature = "testing")]
+use netlink_packet_core::{Emitable, NetlinkHeader};
 
-use super::{Attributes, Messages, align};
+use super::{Attributes, align};
 
 /// Appends messages to a buffer it borrows.
 #[derive(Debug)]
@@ -19,6 +21,7 @@ impl<'b> Writer<'b> {
     }
 
     /// Appends a message: header, `nfgenmsg` of `family`, and what `attributes` writes.
+    #[cfg(feature = "testing")]
     pub(crate) fn message(
         &mut self,
         mut header: NetlinkHeader,
@@ -26,7 +29,7 @@ impl<'b> Writer<'b> {
         attributes: impl FnOnce(&mut Self),
     ) {
         let start = self.buffer.len();
-        self.buffer.put_bytes(0, Messages::HEADER);
+        self.buffer.put_bytes(0, super::Messages::HEADER);
         self.buffer.put_slice(&[family, 0, 0, 0]);
         attributes(self);
         if let Some(message) = self.buffer.get_mut(start..) {
