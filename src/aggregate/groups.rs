@@ -104,14 +104,24 @@ impl Groups {
     /// The groups with the most entries, most first; those with as many, in the order of their
     /// keys. Of the entries that were settled.
     pub(crate) fn top(&self, limit: usize) -> Vec<(&[u8], u64)> {
-        let mut top = Vec::with_capacity(self.used);
-        top.extend(groups(&self.rows, self.stride));
         let order = |a: &(&[u8], u64), b: &(&[u8], u64)| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0));
-        if limit < top.len() {
-            top.select_nth_unstable_by(limit, order);
-            top.truncate(limit);
+        // Twice the number asked for, so that what does not make it is thrown out now and then.
+        let room = limit.saturating_mul(2).clamp(64, self.used.max(64));
+        let mut top: Vec<(&[u8], u64)> = Vec::with_capacity(room);
+        let mut least = 1;
+        for group in groups(&self.rows, self.stride).filter(|_| limit > 0) {
+            if group.1 < least {
+                continue;
+            }
+            if top.len() == room && limit < room {
+                let (_, last, _) = top.select_nth_unstable_by(limit, order);
+                least = last.1;
+                top.truncate(limit);
+            }
+            top.push(group);
         }
         top.sort_unstable_by(order);
+        top.truncate(limit);
         top
     }
 }
