@@ -1,0 +1,48 @@
+//! The crate against the real kernel, each test in a network namespace of its own.
+//!
+//! The user namespace is entered before any thread starts; then every test gets a fresh network in
+//! it. That takes no privilege and touches nothing of the host. Where it cannot be had, every test
+//! is reported as ignored, with the reason; with `CTNETLINK_REQUIRE_KERNEL=1` it fails instead.
+//! A test that needs an outside tool is ignored where the tool is missing;
+//! `CTNETLINK_REQUIRE_TOOLS=1` makes that a failure.
+
+mod attributes;
+mod dump;
+mod grouping;
+mod peers;
+mod privilege;
+mod protocol;
+mod support;
+mod traffic;
+
+use ctnetlink::testing::enter_private_namespace;
+use libtest_mimic::{Arguments, Trial};
+
+use support::{Test, trial};
+
+fn main() {
+    if let Some(task) = std::env::var_os(privilege::TASK) {
+        privilege::run_task(&task.to_string_lossy());
+        return;
+    }
+    let arguments = Arguments::from_args();
+    let unavailable = enter_private_namespace()
+        .and_then(|()| ctnetlink::Conntrack::open()?.limits())
+        .err()
+        .map(|error| error.to_string());
+    let areas: [(&str, &[(&str, Test)]); 7] = [
+        ("attributes", attributes::TESTS),
+        ("dump", dump::TESTS),
+        ("grouping", grouping::TESTS),
+        ("peers", peers::TESTS),
+        ("privilege", privilege::TESTS),
+        ("protocol", protocol::TESTS),
+        ("traffic", traffic::TESTS),
+    ];
+    let trials: Vec<Trial> = areas
+        .into_iter()
+        .flat_map(|(area, tests)| tests.iter().map(move |test| (area, test)))
+        .map(|(area, &(name, test))| trial(format!("{area}::{name}"), test, unavailable.clone()))
+        .collect();
+    libtest_mimic::run(&arguments, trials).exit();
+}

@@ -1,0 +1,112 @@
+//! What the tests share: a network each, flows to make, tools to ask.
+
+use std::net::IpAddr;
+use std::process::Command;
+use std::time::Duration;
+
+use ctnetlink::flow::{Endpoints, Flow, Protocol, Status, Tuple};
+use ctnetlink::testing::{create, enter_private_network};
+use ctnetlink::{Conntrack, DumpOptions};
+use libtest_mimic::{Completion, Failed, Trial};
+
+/// A test panics to fail, and returns a reason where it could not be made.
+pub type Test = fn() -> Result<(), Skip>;
+
+/// Why a test could not be made: something that is missing here.
+pub struct Skip(pub String);
+
+/// A test as libtest knows it, in a network of its own.
+pub fn trial(name: String, test: Test, unavailable: Option<String>) -> Trial {
+    Trial::ignorable_test(name, move || {
+        if let Some(reason) = unavailable {
+            return missing("CTNETLINK_REQUIRE_KERNEL", reason);
+        }
+        // Threads are reused; what isolates a test is that it enters a network first.
+        enter_private_network().map_err(|error| Failed::from(error.to_string()))?;
+        match test() {
+            Ok(()) => Ok(Completion::Completed),
+            Err(Skip(reason)) => missing("CTNETLINK_REQUIRE_TOOLS", reason),
+        }
+    })
+}
+
+fn missing(variable: &str, reason: String) -> Result<Completion, Failed> {
+    match std::env::var_os(variable) {
+        Some(value) if value != "0" => Err(format!("{reason} (and {variable} is set)").into()),
+        _ => Ok(Completion::ignored_with(reason)),
+    }
+}
+
+pub fn table() -> Conntrack {
+    Conntrack::open().expect("a table")
+}
+
+/// Every entry of the table.
+pub fn entries(table: &mut Conntrack) -> Vec<Flow> {
+    let dump = table.dump(DumpOptions::new()).expect("a dump");
+    dump.flows().collect::<Result<_, _>>().expect("every entry")
+}
+
+/// Creates a flow and reads it back.
+pub fn round_trip(flow: &Flow) -> Flow {
+    let mut table = table();
+    let made = create(&mut table, [flow.clone()]);
+    assert_eq!(made.unwrap_or_else(|error| panic!("{error}: {flow:?}")), 1);
+    let mut found = entries(&mut table);
+    found.retain(|found| found.original == flow.original && found.zone == flow.zone);
+    let [found] = <[Flow; 1]>::try_from(found).expect("one entry with the tuple");
+    found
+}
+
+pub fn tuple(protocol: Protocol, v6: bool, endpoints: Endpoints) -> Tuple {
+    let (source, destination): (IpAddr, IpAddr) = if v6 {
+        ("2001:db8::1".parse().expect("an address"), "2001:db8:1::2".parse().expect("an address"))
+    } else {
+        ([10, 0, 0, 1].into(), [192, 0, 2, 2].into())
+    };
+    Tuple { source, destination, protocol, endpoints, zone: None }
+}
+
+pub fn ports(source: u16, destination: u16) -> Endpoints {
+    Endpoints::Ports { source, destination }
+}
+
+/// A flow the kernel will take: confirmed, with an hour to live and the plain way back.
+pub fn flow(original: Tuple) -> Flow {
+    let mut flow = Flow::new(original, original.inverse());
+    flow.status = Status::CONFIRMED;
+    flow.timeout = Some(Duration::from_secs(3600));
+    flow.mark = Some(0);
+    flow
+}
+
+/// Writes a setting of this network namespace.
+pub fn set(name: &str, value: &str) {
+    let path = format!("/proc/sys/net/netfilter/{name}");
+    std::fs::write(&path, value).unwrap_or_else(|error| panic!("{path}: {error}"));
+}
+
+/// Where tools are; an ordinary user's `PATH` lacks half of it.
+const PATH: &str = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin";
+
+pub fn has_tool(name: &str) -> bool {
+    PATH.split(':').any(|directory| std::path::Path::new(directory).join(name).exists())
+}
+
+pub fn need_tool(name: &str) -> Result<(), Skip> {
+    if has_tool(name) { Ok(()) } else { Err(Skip(format!("{name} is not installed"))) }
+}
+
+/// Runs a command line of words without quotes, and returns what it printed.
+pub fn run(line: &str) -> String {
+    let mut words = line.split_whitespace();
+    let program = words.next().expect("a program");
+    let output = Command::new(program)
+        .args(words)
+        .env("PATH", PATH)
+        .output()
+        .unwrap_or_else(|error| panic!("{line}: {error}"));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{line}: {errors}");
+    String::from_utf8(output.stdout).expect("text")
+}
