@@ -1,0 +1,56 @@
+//! The law of constant memory: nothing is allocated for an entry, only for a group.
+
+use ctnetlink::Query;
+use ctnetlink::aggregate::{Aggregator, Fields};
+use ctnetlink::flow::{Direction, FlowRef};
+use ctnetlink::testing::{Frames, Population};
+
+fn query(fields: &str) -> Query {
+    Query::new().by(fields.parse::<Fields>().expect("fields"))
+}
+
+#[test]
+fn looking_at_an_entry_allocates_nothing() {
+    let frames = Frames::of(&Population::new(10_000));
+    let allocations = allocation_counter::measure(|| {
+        for entry in frames.entries() {
+            let flow = FlowRef::parse(entry).expect("an entry");
+            let _ = (flow.state(), flow.source_nat(), flow.counters(Direction::Original));
+            let _ = (flow.timestamps(), flow.helper(), flow.labels(), flow.synproxy());
+        }
+    });
+    assert_eq!(allocations.count_total, 0);
+}
+
+#[test]
+fn counting_into_known_groups_allocates_nothing() {
+    let frames = Frames::of(&Population::new(100_000));
+    for fields in ["source", "state,protocol", "source/24,dport,zone,mark"] {
+        let mut aggregator = Aggregator::new(&query(fields));
+        let mut pass = || {
+            for entry in frames.entries() {
+                aggregator.record_bytes(entry).expect("an entry");
+            }
+        };
+        pass();
+        assert_eq!(allocation_counter::measure(pass).count_total, 0, "{fields}");
+    }
+}
+
+#[test]
+fn memory_grows_with_the_groups_and_not_with_the_entries() {
+    let peak = |flows, fields: &str| {
+        let frames = Frames::of(&Population::new(flows));
+        let query = query(fields);
+        allocation_counter::measure(|| {
+            let mut aggregator = Aggregator::new(&query);
+            for entry in frames.entries() {
+                aggregator.record_bytes(entry).expect("an entry");
+            }
+            assert_eq!(aggregator.finish().flows(), flows);
+        })
+        .bytes_max
+    };
+    assert_eq!(peak(20_000, "source"), peak(100_000, "source"), "5,000 sources in both");
+    assert!(peak(20_000, "source,sport") > 2 * peak(20_000, "source"));
+}

@@ -1,0 +1,106 @@
+//! The arrows of the design: who may use whom, and what nobody may do.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What a module may use of the crate. `table` and `testing` may use whatever is below them.
+const MAY_USE: [(&str, &[&str]); 7] = [
+    ("wire", &[]),
+    ("flow", &["wire"]),
+    ("aggregate", &["flow", "wire"]),
+    ("error", &["wire"]),
+    ("socket", &["error", "flow", "wire"]),
+    ("table", &["aggregate", "error", "flow", "socket", "wire"]),
+    ("testing", &["aggregate", "error", "flow", "socket", "table", "wire"]),
+];
+
+/// Where the items that `lib.rs` exports live, for paths such as `crate::Query`.
+const EXPORTS: [(&str, &str); 4] =
+    [("Query", "aggregate"), ("Error", "error"), ("ErrorKind", "error"), ("Result", "error")];
+
+fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).expect("a source file");
+                found.push((path, text));
+            }
+        }
+    }
+    assert!(!found.is_empty());
+    found
+}
+
+/// The code of a file: no comments, no text in quotes.
+fn code(text: &str) -> String {
+    let without_comments = text.lines().map(|line| line.split("//").next().unwrap_or_default());
+    let lines: Vec<&str> = without_comments.collect();
+    lines.join("\n").split('"').step_by(2).collect()
+}
+
+#[test]
+fn arrows_run_one_way() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let may_use: BTreeMap<_, _> = MAY_USE.into_iter().collect();
+    let mut seen = 0;
+    for (path, text) in sources("src") {
+        let inside = path.strip_prefix(&root).expect("a path below src");
+        let first = inside.iter().next().expect("a name").to_string_lossy();
+        let module = first.trim_end_matches(".rs");
+        if module == "lib" {
+            continue;
+        }
+        let allowed = may_use.get(module).unwrap_or_else(|| panic!("{module} has no place yet"));
+        for used in code(&text).split("crate::").skip(1) {
+            let name: String =
+                used.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let exported = EXPORTS.iter().find(|(item, _)| *item == name);
+            let name = exported.map_or(name.as_str(), |(_, module)| module);
+            seen += 1;
+            assert!(
+                name == module || allowed.contains(&name),
+                "{}: {module} must not use {name}",
+                inside.display()
+            );
+        }
+    }
+    assert!(seen > 40, "the test has to find the uses it judges: {seen}");
+}
+
+#[test]
+fn there_is_no_unsafe_code() {
+    let manifest = include_str!("../Cargo.toml");
+    assert!(manifest.contains("unsafe_code = \"forbid\""));
+    let word = concat!("un", "safe");
+    for folder in ["src", "examples", "tests", "benches"] {
+        for (path, text) in sources(folder) {
+            let uses =
+                code(&text).split(|c: char| !c.is_alphanumeric() && c != '_').any(|w| w == word);
+            assert!(!uses, "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn no_text_of_the_table_is_read() {
+    for folder in ["src", "examples"] {
+        for (path, text) in sources(folder) {
+            for file in ["net/nf_conntrack", "net/ip_conntrack", "net/stat/nf_conntrack"] {
+                assert!(!text.contains(file), "{}: {file}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn no_file_grows_out_of_hand() {
+    for (path, text) in sources("src") {
+        let lines = text.lines().count();
+        assert!(lines <= 600, "{}: {lines} lines; is there a second noun in it?", path.display());
+    }
+}

@@ -1,0 +1,280 @@
+//! The examples as people run them: as programs, by what they print and how they end.
+//!
+//! They enter namespaces of their own. Where that is forbidden, the tests are reported as ignored,
+//! or with `CTNETLINK_REQUIRE_KERNEL=1` as failed.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use serde_json::Value;
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let probe = run("table_stats", &["--demo", "1"]);
+    let unavailable =
+        (!probe.status.success()).then(|| text(&probe.stderr)).filter(|e| e.contains("private"));
+    let tests: [(&str, fn()); 12] = [
+        ("top_sources_as_json", top_sources_as_json),
+        ("top_sources_by_anything", top_sources_by_anything),
+        ("top_sources_for_a_person", top_sources_for_a_person),
+        ("two_hundred_thousand", two_hundred_thousand),
+        ("states_and_table_stats", states_and_table_stats),
+        ("watch_goes_on", watch_goes_on),
+        ("a_closed_pipe_is_no_error", a_closed_pipe_is_no_error),
+        ("help_and_wrong_words", help_and_wrong_words),
+        ("more_than_fits", more_than_fits),
+        ("no_privilege", no_privilege),
+        ("an_empty_table", an_empty_table),
+        ("memory_is_flat", memory_is_flat),
+    ];
+    let trials = tests.into_iter().map(|(name, test)| {
+        let unavailable = unavailable.clone();
+        Trial::ignorable_test(name, move || match unavailable {
+            None => {
+                test();
+                Ok(Completion::Completed)
+            }
+            Some(reason) if std::env::var_os("CTNETLINK_REQUIRE_KERNEL").is_some() => {
+                Err(Failed::from(reason))
+            }
+            Some(reason) => Ok(Completion::ignored_with(reason.trim())),
+        })
+    });
+    libtest_mimic::run(&arguments, trials.collect()).exit();
+}
+
+/// `cargo test` builds the examples beside the tests.
+fn command(example: &str) -> Command {
+    let mut path = std::env::current_exe().expect("this program");
+    path.pop();
+    let path: PathBuf = path.join("../examples").join(example);
+    assert!(path.exists(), "{} is not built: run `cargo test`", path.display());
+    Command::new(path)
+}
+
+fn run(example: &str, arguments: &[&str]) -> Output {
+    command(example).args(arguments).output().expect("a run")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("text")
+}
+
+/// What a run that must succeed prints; off a terminal it says nothing on the side.
+fn printed(example: &str, arguments: &[&str]) -> String {
+    let output = run(example, arguments);
+    assert_eq!(text(&output.stderr), "", "{arguments:?}");
+    assert!(output.status.success(), "{arguments:?}");
+    text(&output.stdout)
+}
+
+fn document(example: &str, arguments: &[&str]) -> Value {
+    serde_json::from_str(&printed(example, arguments)).expect("one JSON document")
+}
+
+/// The promises every document of a scan keeps.
+fn assert_consistent(document: &Value, flows: u64) {
+    assert_eq!(document["flows"], flows);
+    assert_eq!(document["complete"], true);
+    assert_eq!(document["table"]["entries_before"], flows);
+    assert_eq!(document["table"]["entries_after"], flows);
+    assert!(document["elapsed_ms"].as_f64().expect("a time") > 0.0);
+    let groups = document["groups"].as_array().expect("groups");
+    let sizes: Vec<u64> =
+        groups.iter().map(|group| group["flows"].as_u64().expect("a number")).collect();
+    assert!(sizes.is_sorted_by(|a, b| a >= b), "{sizes:?}");
+    assert_eq!(sizes.iter().sum::<u64>() + document["other"].as_u64().expect("a number"), flows);
+    for group in groups {
+        let share = group["flows"].as_f64().expect("a number") / flows as f64;
+        assert!((group["share"].as_f64().expect("a share") - share).abs() < 1e-9);
+        let by = document["by"].as_array().expect("names");
+        assert_eq!(group["key"].as_object().expect("a key").len(), by.len());
+        assert!(by.iter().all(|name| group["key"].get(name.as_str().expect("a name")).is_some()));
+    }
+    assert!(document["distinct"].as_u64().expect("a number") >= groups.len() as u64);
+}
+
+fn top_sources_as_json() {
+    let document = document("top_sources", &["--demo", "2000", "-n", "3", "--json"]);
+    assert_consistent(&document, 2000);
+    assert_eq!(document["by"], serde_json::json!(["source"]));
+    assert_eq!(document["groups"].as_array().expect("groups").len(), 3);
+    assert_eq!(document["groups"][0]["key"]["source"], "10.0.0.1");
+    let names: Vec<_> = document.as_object().expect("an object").keys().cloned().collect();
+    let expected =
+        ["by", "complete", "distinct", "elapsed_ms", "flows", "groups", "other", "table"];
+    assert_eq!(names, expected);
+}
+
+fn top_sources_by_anything() {
+    for keys in [
+        "source/24",
+        "destination,dport",
+        "state,protocol",
+        "zone",
+        "mark",
+        "family,status",
+        "src/16/48,proto",
+        "reply-source,reply-destination,sport",
+    ] {
+        let arguments = ["--demo", "2000", "--by", keys, "--json", "-n", "5"];
+        assert_consistent(&document("top_sources", &arguments), 2000);
+    }
+    let document = document("top_sources", &["--demo", "2000", "--by", "protocol,dport", "--json"]);
+    let icmp = document["groups"].as_array().expect("groups").iter();
+    let mut icmp = icmp.filter(|group| group["key"]["protocol"] == "icmp");
+    assert_eq!(icmp.next().expect("icmp")["key"]["dport"], Value::Null, "no port is not port 0");
+}
+
+fn top_sources_for_a_person() {
+    let printed = printed("top_sources", &["--demo", "2000", "-n", "4"]);
+    assert!(!printed.contains('\x1b'), "colours are for terminals");
+    let lines: Vec<_> = printed.lines().collect();
+    assert!(lines[0].starts_with("table  2000 of "), "{}", lines[0]);
+    assert!(lines[1].contains("not atomic: 2000 entries before, 2000 after"), "{}", lines[1]);
+    assert!(lines[2].split_whitespace().eq(["#", "source", "flows", "share"]));
+    let first: Vec<_> = lines[3].split_whitespace().collect();
+    assert_eq!(first[..2], ["1", "10.0.0.1"]);
+    assert!(lines[7].contains(" others ") && lines[7].contains('█'), "{}", lines[7]);
+    assert_eq!(lines.len(), 8);
+}
+
+fn two_hundred_thousand() {
+    let arguments = ["--demo", "200000", "-n", "10", "--json"];
+    let output = run("top_sources", &arguments);
+    if text(&output.stderr).contains("do not fit") {
+        panic!("this host's table is too small for the test: {}", text(&output.stderr));
+    }
+    assert_consistent(&document("top_sources", &arguments), 200_000);
+}
+
+fn states_and_table_stats() {
+    let states = document("states", &["--demo", "2000", "--json"]);
+    assert_consistent(&states, 2000);
+    assert_eq!(states["by"], serde_json::json!(["protocol", "state"]));
+    assert_eq!(states["other"], 0);
+    assert!(printed("states", &["--demo", "2000"]).contains("ESTABLISHED"));
+
+    let stats = document("table_stats", &["--demo", "2000", "--json"]);
+    assert_eq!(stats["entries"], 2000);
+    assert!(stats["max"].as_u64().expect("a limit") >= 2000);
+    assert!(stats["percent"].as_f64().expect("a share") > 0.0);
+    assert!(printed("table_stats", &["--demo", "2000"]).starts_with("2000 of "));
+}
+
+/// A run that goes on until it is stopped.
+fn watching(demo: &[&str], seconds: &str) -> (Child, BufReader<impl Read + use<>>) {
+    let mut child = command("top_sources")
+        .arg("--demo")
+        .args(demo)
+        .args(["--watch", seconds])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("a run");
+    let output = BufReader::new(child.stdout.take().expect("its output"));
+    (child, output)
+}
+
+fn watch_goes_on() {
+    let (mut child, output) = watching(&["500", "--json"], "0.1");
+    for line in output.lines().take(3) {
+        let document = serde_json::from_str(&line.expect("a line")).expect("a document a line");
+        assert_consistent(&document, 500);
+    }
+    child.kill().expect("stopped");
+    child.wait().expect("its end");
+}
+
+fn a_closed_pipe_is_no_error() {
+    let (child, mut output) = watching(&["500"], "0.1");
+    output.read_line(&mut String::new()).expect("a line");
+    drop(output);
+    let output = child.wait_with_output().expect("its end");
+    assert!(output.status.success());
+    assert_eq!(text(&output.stderr), "");
+}
+
+fn help_and_wrong_words() {
+    for example in ["top_sources", "states", "table_stats"] {
+        let help = printed(example, &["--help"]);
+        for word in ["Usage:", "--demo", "--json", "CAP_NET_ADMIN", "Exit code:"] {
+            assert!(help.contains(word), "{example} --help lacks {word}");
+        }
+        let wrong = run(example, &["--frobnicate"]);
+        assert_eq!(wrong.status.code(), Some(2));
+        assert!(text(&wrong.stderr).contains("--frobnicate"));
+        assert_eq!(text(&wrong.stdout), "");
+    }
+    assert!(printed("top_sources", &["--help"]).contains("reply-destination"));
+    for (arguments, word) in [
+        (["--by", "source,sorce"], "sorce"),
+        (["--by", "dport/8"], "dport/8"),
+        (["--watch", "0"], "0.1"),
+        (["--demo", "many"], "many"),
+        (["-n", "-1"], "-1"),
+    ] {
+        let wrong = run("top_sources", &arguments);
+        assert_eq!(wrong.status.code(), Some(2), "{arguments:?}");
+        assert!(text(&wrong.stderr).contains(word), "{arguments:?}: {}", text(&wrong.stderr));
+    }
+}
+
+fn more_than_fits() {
+    let stats = document("table_stats", &["--demo", "1", "--json"]);
+    let max = stats["max"].as_u64().filter(|&max| max != 0).expect("a limit");
+    let output = run("top_sources", &["--demo", &(max + 1).to_string()]);
+    assert_eq!(output.status.code(), Some(1));
+    let error = text(&output.stderr);
+    assert!(error.contains("sysctl -w net.netfilter.nf_conntrack_max="), "{error}");
+    assert!(error.contains(&format!("ask for {max} at most")), "{error}");
+    assert_eq!(error.lines().count(), 1);
+}
+
+fn no_privilege() {
+    for example in ["top_sources", "states", "table_stats"] {
+        // In a user namespace of its own it has every capability, but not over this network.
+        let mut unshare = Command::new("unshare");
+        unshare.arg("--user").arg(command(example).get_program());
+        let output = unshare.output().expect("unshare, of util-linux");
+        assert_eq!(output.status.code(), Some(2));
+        assert_eq!(text(&output.stdout), "");
+        let error = text(&output.stderr);
+        assert_eq!(error.lines().count(), 1, "{error}");
+        for word in ["CAP_NET_ADMIN", "sudo", "--demo"] {
+            assert!(error.contains(word), "{error}");
+        }
+    }
+}
+
+fn an_empty_table() {
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--map-root-user", "--net"]).arg(command("top_sources").get_program());
+    let output = unshare.output().expect("unshare");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let printed = text(&output.stdout);
+    assert!(printed.starts_with("table  0 of "), "{printed}");
+    assert!(printed.contains("The table is empty; perhaps no rule"), "{printed}");
+}
+
+/// Five times the entries of the same sources take no more memory.
+fn memory_is_flat() {
+    let peak = |entries: &str| -> u64 {
+        let (mut child, mut output) = watching(&[entries, "--json"], "60");
+        let mut line = String::new();
+        output.read_line(&mut line).expect("a line");
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()));
+        child.kill().expect("stopped");
+        child.wait().expect("its end");
+        let document: Value = serde_json::from_str(&line).expect("a document");
+        assert_eq!(document["distinct"], 5000);
+        let status = status.expect("a status");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak = peak.expect("a peak").trim().trim_end_matches(" kB");
+        peak.parse().expect("a number")
+    };
+    let (few, many) = (peak("50000"), peak("250000"));
+    assert!(many * 10 <= few * 11, "{few} kB for 50,000 entries, {many} kB for 250,000");
+}

@@ -1,0 +1,140 @@
+//! Grouping against its naive twin, and the text forms.
+
+use ctnetlink::Query;
+use ctnetlink::aggregate::{Aggregator, Field, Fields, Prefix, Report, Value};
+use ctnetlink::flow::{Flow, FlowRef, Protocol, Status};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::subsequence;
+
+use crate::naive;
+use crate::strategy::flow;
+
+fn fields(prefix: Prefix) -> impl Strategy<Value = Vec<Field>> {
+    let all = vec![
+        Field::Family,
+        Field::Protocol,
+        Field::State,
+        Field::Source(prefix),
+        Field::Destination(prefix),
+        Field::SourcePort,
+        Field::DestinationPort,
+        Field::ReplySource(prefix),
+        Field::ReplyDestination(prefix),
+        Field::Zone,
+        Field::Mark,
+        Field::Status,
+    ];
+    subsequence(all, 0..=4).prop_shuffle()
+}
+
+fn prefixes() -> impl Strategy<Value = (u8, u8)> {
+    prop_oneof![Just((32, 128)), Just((24, 64)), Just((0, 0)), (0..=32_u8, 0..=128_u8)]
+}
+
+fn report(flows: &[Flow], query: &Query) -> Report {
+    let mut aggregator = Aggregator::new(query);
+    for flow in flows {
+        aggregator.record_bytes(&flow.to_bytes()).expect("what we wrote");
+    }
+    aggregator.finish()
+}
+
+proptest! {
+    #[test]
+    fn the_fast_way_counts_as_the_obvious_one(
+        flows in vec(flow(), 0..300),
+        (fields, prefixes) in prefixes()
+            .prop_flat_map(|(v4, v6)| (fields(Prefix::new(v4, v6)), Just((v4, v6)))),
+        rows in prop_oneof![0..5_usize, Just(usize::MAX)],
+    ) {
+        let report = report(&flows, &Query::new().by(fields.clone()).top(rows));
+        let expected = naive::group(&flows, &fields, prefixes);
+        prop_assert_eq!(report.flows(), flows.len() as u64);
+        prop_assert_eq!(report.distinct(), expected.len() as u64);
+        prop_assert_eq!(report.rows().len(), rows.min(expected.len()));
+        let shown: u64 = report.rows().iter().map(|row| row.flows).sum();
+        prop_assert_eq!(shown + report.other(), report.flows());
+        let found: Vec<_> = report.rows().iter().map(|row| (row.key.clone(), row.flows)).collect();
+        if fields.contains(&Field::State) {
+            // Their order is the crate's own.
+            for (key, flows) in &found {
+                prop_assert!(expected.contains(&(key.clone(), *flows)));
+            }
+            prop_assert!(found.is_sorted_by_key(|(_, flows)| std::cmp::Reverse(*flows)));
+        } else {
+            prop_assert_eq!(&found[..], &expected[..found.len()]);
+        }
+    }
+
+    #[test]
+    fn an_entry_counts_alike_checked_or_not(flows in vec(flow(), 1..50), fields in fields(Prefix::WHOLE)) {
+        let query = Query::new().by(fields).top(usize::MAX);
+        let mut checked = Aggregator::new(&query);
+        for flow in &flows {
+            checked.record(&FlowRef::parse(&flow.to_bytes()).expect("what we wrote"));
+        }
+        prop_assert_eq!(checked.finish(), report(&flows, &query));
+    }
+
+    #[test]
+    fn fields_are_read_as_they_are_written(
+        fields in prefixes().prop_flat_map(|(v4, v6)| fields(Prefix::new(v4, v6)))
+    ) {
+        prop_assume!(!fields.is_empty());
+        let text = fields.iter().copied().collect::<Fields>().to_string();
+        let read: Fields = text.parse().expect("what we wrote");
+        prop_assert_eq!(read.as_slice(), &fields[..]);
+    }
+
+    #[test]
+    fn no_text_panics(text in "[a-z/,0-9-]{0,30}|\\PC{0,20}") {
+        let _ = text.parse::<Fields>();
+    }
+}
+
+#[test]
+fn ten_thousand_groups_keep_their_counts() {
+    // Enough for the table of groups to grow several times, and for batches to be left over.
+    let flows: Vec<_> =
+        ctnetlink::testing::Population::new(10_007).sources(9_000).flows().collect();
+    let fields = [Field::SOURCE, Field::SourcePort];
+    let report = report(&flows, &Query::new().by(fields).top(usize::MAX));
+    let found: Vec<_> = report.rows().iter().map(|row| (row.key.clone(), row.flows)).collect();
+    assert_eq!(found, naive::group(&flows, &fields, (32, 128)));
+}
+
+#[test]
+fn equal_groups_are_in_the_order_of_their_values() {
+    let flows: Vec<_> = ["10.0.0.10", "10.0.0.9", "::9", "9.255.0.0", "255.0.0.1", "::ffff:1"]
+        .map(|source| {
+            let source = source.parse().expect("an address");
+            let original =
+                ctnetlink::flow::Tuple::with_ports(Protocol::UDP, (source, 1), (source, 2));
+            Flow::new(original, original.inverse())
+        })
+        .into();
+    let report = report(&flows, &Query::new().by([Field::SOURCE]));
+    let keys: Vec<_> = report.rows().iter().map(ToString::to_string).collect();
+    assert_eq!(keys, ["9.255.0.0", "10.0.0.9", "10.0.0.10", "255.0.0.1", "::9", "::ffff:1"]);
+}
+
+#[test]
+fn values_print_and_serialize() {
+    let address = "2001:db8::".parse().expect("an address");
+    for (value, text, json) in [
+        (Value::Port(Some(53)), "53", "53"),
+        (Value::Port(None), "-", "null"),
+        (Value::Mark(Some(0)), "0", "0"),
+        (Value::Mark(None), "-", "null"),
+        (Value::Zone(0), "0", "0"),
+        (Value::Protocol(Protocol::ICMPV6), "icmpv6", "\"icmpv6\""),
+        (Value::Protocol(Protocol(50)), "50", "\"50\""),
+        (Value::Network(address, 64), "2001:db8::/64", "\"2001:db8::/64\""),
+        (Value::Address(address), "2001:db8::", "\"2001:db8::\""),
+        (Value::Status(Status::empty()), "0", "\"0\""),
+    ] {
+        assert_eq!(value.to_string(), text);
+        assert_eq!(serde_json::to_string(&value).expect("JSON"), json);
+    }
+}
