@@ -35,6 +35,7 @@ pub(crate) struct Socket {
     port: u32,
     namespace: Option<NamespaceId>,
     buffer: Box<[u8]>,
+    patience: Duration,
 }
 
 /// What tells network namespaces apart: device and inode of the namespace's file.
@@ -43,6 +44,10 @@ type NamespaceId = (u64, u64);
 impl Socket {
     /// Opens a socket in the calling thread's network namespace.
     pub(crate) fn open() -> Result<Self> {
+        Self::open_with(BUFFER, PATIENCE)
+    }
+
+    fn open_with(capacity: usize, patience: Duration) -> Result<Self> {
         const OPERATION: &str = "open a netlink socket";
         let io = |source| ErrorKind::Io { operation: OPERATION, source };
         let mut netlink = Netlink::new(NETLINK_NETFILTER).map_err(|source| {
@@ -58,10 +63,10 @@ impl Socket {
         // Errors say more on kernels from 4.12 on; older ones do without.
         let _ = netlink.set_ext_ack(true);
         let _ = netlink.set_cap_ack(true);
-        sockopt::set_socket_timeout(netlink.as_fd(), sockopt::Timeout::Recv, Some(PATIENCE))
+        sockopt::set_socket_timeout(netlink.as_fd(), sockopt::Timeout::Recv, Some(patience))
             .map_err(|errno| io(errno.into()))?;
-        let buffer = vec![0; BUFFER].into_boxed_slice();
-        Ok(Self { netlink, port, namespace: current_namespace(), buffer })
+        let buffer = vec![0; capacity].into_boxed_slice();
+        Ok(Self { netlink, port, namespace: current_namespace(), buffer, patience })
     }
 
     /// Replaces the socket by a fresh one, and so ends whatever is under way on it, if the calling
@@ -107,7 +112,7 @@ impl Socket {
                 Ok((_, from)) if from.port_number() != 0 => {}
                 Ok((length, _)) => return Ok(length),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(source) => return Err(receive_error(operation, source)),
+                Err(source) => return Err(receive_error(operation, source, self.patience)),
             }
         }
     }
@@ -118,10 +123,10 @@ impl Socket {
     }
 }
 
-fn receive_error(operation: &'static str, source: io::Error) -> Error {
+fn receive_error(operation: &'static str, source: io::Error, after: Duration) -> Error {
     match Errno::from_io_error(&source) {
         Some(Errno::NOBUFS) => ErrorKind::Overrun { operation }.into(),
-        Some(Errno::AGAIN) => ErrorKind::TimedOut { operation, after: PATIENCE }.into(),
+        Some(Errno::AGAIN) => ErrorKind::TimedOut { operation, after }.into(),
         _ => ErrorKind::Io { operation, source }.into(),
     }
 }
@@ -136,5 +141,66 @@ fn current_namespace() -> Option<NamespaceId> {
 impl std::fmt::Debug for Socket {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Socket").field("port", &self.port).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{KernelStatus, Messages};
+
+    /// A request no kernel knows. It is refused with or without a privilege, and changes nothing.
+    fn nonsense() -> Vec<u8> {
+        let mut request = 20_u32.to_ne_bytes().to_vec();
+        request.extend(0xff01_u16.to_ne_bytes());
+        request.extend(0x0005_u16.to_ne_bytes()); // request, acknowledge
+        request.resize(20, 0);
+        request
+    }
+
+    #[test]
+    fn an_answer_is_received_whole() {
+        let mut socket = Socket::open().unwrap();
+        socket.send(&nonsense(), "ask").unwrap();
+        let length = socket.receive("ask").unwrap();
+        let message = Messages::new(socket.datagram(length)).next().unwrap().unwrap();
+        assert_eq!(message.port, socket.port());
+        assert_ne!(KernelStatus::parse(&message).unwrap().errno, 0);
+    }
+
+    #[test]
+    fn a_cut_datagram_is_an_error() {
+        let mut socket = Socket::open_with(20, PATIENCE).unwrap();
+        socket.send(&nonsense(), "ask").unwrap();
+        let error = socket.receive("ask").unwrap_err();
+        assert!(
+            matches!(*error.kind(), ErrorKind::Truncated { length: 36.., capacity: 20, .. }),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_reply_that_does_not_come_is_not_waited_for_for_ever() {
+        let mut socket = Socket::open_with(BUFFER, Duration::from_millis(20)).unwrap();
+        let error = socket.receive("ask").unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::TimedOut { .. }), "{error}");
+        assert!(error.is_transient());
+    }
+
+    #[test]
+    fn replies_that_do_not_fit_the_socket_are_an_error() {
+        let mut socket = Socket::open().unwrap();
+        let errors: Vec<_> =
+            (0..20_000).filter_map(|_| socket.send(&nonsense(), "ask").err()).collect();
+        assert!(errors.is_empty(), "{errors:?}");
+        let error = loop {
+            if let Err(error) = socket.receive("ask") {
+                break error;
+            }
+        };
+        assert!(matches!(error.kind(), ErrorKind::Overrun { .. }), "{error}");
+        assert!(error.is_transient());
+        // What did fit is still there, and the socket goes on.
+        assert!(socket.receive("ask").is_ok());
     }
 }

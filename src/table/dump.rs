@@ -56,6 +56,34 @@ pub struct DumpEnd {
     pub foreign: u64,
 }
 
+impl DumpEnd {
+    /// Notes what a datagram holds. Returns the outcome of the dump, if it is in there.
+    fn note(&mut self, datagram: &[u8], sent: &Sent) -> Result<Option<Result<()>>> {
+        let mut outcome = None;
+        self.datagrams += 1;
+        self.bytes += datagram.len() as u64;
+        for message in Messages::new(datagram) {
+            let message = message.map_err(|source| sent.malformed(source))?;
+            if !sent.is_reply(&message) {
+                self.foreign += 1;
+                continue;
+            }
+            self.interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
+            if is_entry(&message) {
+                self.entries += 1;
+                self.kernel_filtered |= message.flags & NLM_F_DUMP_FILTERED != 0;
+            } else if message.is_done() || message.is_error() {
+                outcome = Some(sent.outcome(&message));
+            } else if message.is_overrun() {
+                return Err(ErrorKind::Overrun { operation: sent.operation }.into());
+            } else {
+                self.foreign += 1;
+            }
+        }
+        Ok(outcome)
+    }
+}
+
 /// A dump under way.
 ///
 /// Read it to the end with [`next_batch`](Self::next_batch), [`for_each`](Self::for_each) or
@@ -137,40 +165,18 @@ impl Dump<'_> {
     fn advance(&mut self) -> Result<Option<usize>> {
         while !self.done {
             let length = self.table.socket.receive(self.sent.operation)?;
-            if self.judge(length)? > 0 {
+            let before = self.end.entries;
+            let datagram = self.table.socket.datagram(length);
+            if let Some(outcome) = self.end.note(datagram, &self.sent)? {
+                self.done = true;
+                self.table.abandoned = false;
+                outcome?;
+            }
+            if self.end.entries > before {
                 return Ok(Some(length));
             }
         }
         Ok(None)
-    }
-
-    /// Counts what a datagram holds and notes the end of the dump. Returns the number of entries.
-    fn judge(&mut self, length: usize) -> Result<u64> {
-        let mut entries = 0;
-        for message in Messages::new(self.table.socket.datagram(length)) {
-            let message = message.map_err(|source| self.sent.malformed(source))?;
-            if !self.sent.is_reply(&message) {
-                self.end.foreign += 1;
-                continue;
-            }
-            self.end.interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
-            if is_entry(&message) {
-                entries += 1;
-                self.end.kernel_filtered |= message.flags & NLM_F_DUMP_FILTERED != 0;
-            } else if message.is_done() || message.is_error() {
-                self.done = true;
-                self.table.abandoned = false;
-                self.sent.outcome(&message)?;
-            } else if message.is_overrun() {
-                return Err(ErrorKind::Overrun { operation: self.sent.operation }.into());
-            } else {
-                self.end.foreign += 1;
-            }
-        }
-        self.end.entries += entries;
-        self.end.datagrams += 1;
-        self.end.bytes += length as u64;
-        Ok(entries)
     }
 
     /// How it went so far; complete once [`next_batch`](Self::next_batch) has returned `None`.
@@ -268,3 +274,77 @@ impl Iterator for Flows<'_> {
 }
 
 impl std::iter::FusedIterator for Flows<'_> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ENTRY: u16 = 0x0100;
+    const DONE: u16 = 3;
+    const SENT: Sent = Sent { operation: "dump", sequence: 7, port: 9, bytes: Vec::new() };
+
+    /// A message with `payload` behind its header.
+    fn message(kind: u16, flags: u16, sequence: u32, port: u32, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = (16 + payload.len() as u32).to_ne_bytes().to_vec();
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend(flags.to_ne_bytes());
+        bytes.extend(sequence.to_ne_bytes());
+        bytes.extend(port.to_ne_bytes());
+        bytes.extend(payload);
+        bytes
+    }
+
+    fn note(messages: &[Vec<u8>]) -> (DumpEnd, Result<Option<Result<()>>>) {
+        let mut end = DumpEnd::default();
+        let outcome = end.note(&messages.concat(), &SENT);
+        (end, outcome)
+    }
+
+    #[test]
+    fn only_answers_to_this_dump_count() {
+        let messages = [
+            message(ENTRY, 2, 7, 9, &[2, 0, 0, 0]),
+            message(ENTRY, 2, 6, 9, &[2, 0, 0, 0]), // of an earlier request
+            message(ENTRY, 2, 7, 8, &[2, 0, 0, 0]), // to another socket
+            message(0x0a00, 2, 7, 9, &[2, 0, 0, 0]), // of another subsystem
+            message(ENTRY, 2, 7, 9, &[10, 0, 0, 0]),
+        ];
+        let (end, outcome) = note(&messages);
+        assert_eq!((end.entries, end.foreign, end.datagrams), (2, 3, 1));
+        assert_eq!(end.bytes, 100);
+        assert!(outcome.unwrap().is_none());
+
+        let datagram = messages.concat();
+        let batch = Batch { datagram: &datagram, sequence: 7, port: 9 };
+        assert_eq!(batch.entries().count(), 2);
+    }
+
+    #[test]
+    fn flags_of_the_kernel_are_noted() {
+        let (end, _) = note(&[message(ENTRY, 0x22, 7, 9, &[2, 0, 0, 0])]);
+        assert!(end.kernel_filtered && !end.interrupted);
+        let (end, outcome) = note(&[message(DONE, 0x12, 7, 9, &[0; 4])]);
+        assert!(end.interrupted && !end.kernel_filtered);
+        assert!(outcome.unwrap().unwrap().is_ok());
+    }
+
+    #[test]
+    fn a_dump_may_fail_at_its_end() {
+        let code = (-105_i32).to_ne_bytes();
+        let (end, outcome) =
+            note(&[message(ENTRY, 2, 7, 9, &[2, 0, 0, 0]), message(DONE, 2, 7, 9, &code)]);
+        assert_eq!(end.entries, 1);
+        let error = outcome.unwrap().unwrap().unwrap_err();
+        assert!(error.is_transient(), "{error}");
+        // The end of another dump is not ours.
+        assert!(note(&[message(DONE, 2, 6, 9, &code)]).1.unwrap().is_none());
+    }
+
+    #[test]
+    fn an_overrun_or_a_broken_message_ends_it() {
+        let (_, outcome) = note(&[message(4, 0, 7, 9, &[])]);
+        assert!(matches!(outcome.unwrap_err().kind(), ErrorKind::Overrun { .. }));
+        let (_, outcome) = note(&[message(ENTRY, 2, 7, 9, &[2, 0, 0, 0]), vec![1, 2, 3]]);
+        assert!(matches!(outcome.unwrap_err().kind(), ErrorKind::Malformed { .. }));
+    }
+}
