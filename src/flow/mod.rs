@@ -10,6 +10,7 @@
 mod counters;
 mod encode;
 mod extension;
+mod layout;
 mod nat;
 mod owned;
 mod protocol;

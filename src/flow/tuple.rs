@@ -3,8 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use netlink_packet_core::NLA_F_NESTED;
-
+use super::layout;
 use crate::flow::{Family, Protocol};
 use crate::wire::ctnetlink::*;
 use crate::wire::writer::Writer;
@@ -168,14 +167,14 @@ impl Tuple {
     /// Reads the nest of a `CTA_TUPLE_…` attribute. `what` names it in the error.
     #[inline]
     pub(crate) fn parse(nest: &[u8], what: &'static str) -> Result<Self, WireError> {
-        match usual_layout(nest) {
+        match layout::usual(nest) {
             Some(tuple) => Ok(tuple),
             None => Self::parse_any(nest, what),
         }
     }
 
     /// Reads the nest attribute by attribute.
-    fn parse_any(nest: &[u8], what: &'static str) -> Result<Self, WireError> {
+    pub(super) fn parse_any(nest: &[u8], what: &'static str) -> Result<Self, WireError> {
         let (mut source, mut destination) = (None, None);
         let mut zone = None;
         let mut proto = Proto::default();
@@ -240,64 +239,6 @@ impl Tuple {
             }
         });
     }
-}
-
-/// Reads the nest at one look if it is laid out as kernels lay out protocols with ports: addresses,
-/// number, ports, in this order and nothing else. That is nearly every entry, at a quarter of the
-/// cost; what differs in a single header byte is read attribute by attribute.
-#[inline]
-fn usual_layout(nest: &[u8]) -> Option<Tuple> {
-    let (source, destination, proto): (IpAddr, IpAddr, _) = if nest.len() == 48 {
-        let (source, destination, proto) =
-            usual_addresses::<4>(nest, [CTA_IP_V4_SRC, CTA_IP_V4_DST])?;
-        (Ipv4Addr::from(source).into(), Ipv4Addr::from(destination).into(), proto)
-    } else if nest.len() == 72 {
-        let (source, destination, proto) =
-            usual_addresses::<16>(nest, [CTA_IP_V6_SRC, CTA_IP_V6_DST])?;
-        (Ipv6Addr::from(source).into(), Ipv6Addr::from(destination).into(), proto)
-    } else {
-        return None;
-    };
-    let proto = take(proto, header(28, CTA_TUPLE_PROTO | NLA_F_NESTED))?;
-    let (&[number, _, _, _], proto) = take(proto, header(5, CTA_PROTO_NUM))?.split_first_chunk()?;
-    let (&[s0, s1, _, _], proto) =
-        take(proto, header(6, CTA_PROTO_SRC_PORT))?.split_first_chunk()?;
-    let (&[d0, d1, _, _], _) = take(proto, header(6, CTA_PROTO_DST_PORT))?.split_first_chunk()?;
-    let (source_port, destination_port) =
-        (u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1]));
-    let mut tuple =
-        Tuple::with_ports(Protocol(number), (source, source_port), (destination, destination_port));
-    if number == Protocol::GRE.0 {
-        tuple.endpoints = Endpoints::GreKeys { source: source_port, destination: destination_port };
-    }
-    Some(tuple)
-}
-
-/// The addresses of a nest in the usual layout, and what follows them.
-#[inline]
-fn usual_addresses<const N: usize>(
-    nest: &[u8],
-    [source, destination]: [u16; 2],
-) -> Option<([u8; N], [u8; N], &[u8])> {
-    let address = (Attributes::HEADER + N) as u16;
-    let nest = take(nest, header(4 + 2 * address, CTA_TUPLE_IP | NLA_F_NESTED))?;
-    let (source, nest) = take(nest, header(address, source))?.split_first_chunk()?;
-    let (destination, nest) = take(nest, header(address, destination))?.split_first_chunk()?;
-    Some((*source, *destination, nest))
-}
-
-/// The header of an attribute, as bytes to compare with.
-#[inline]
-const fn header(length: u16, kind: u16) -> [u8; 4] {
-    let ([l0, l1], [k0, k1]) = (length.to_ne_bytes(), kind.to_ne_bytes());
-    [l0, l1, k0, k1]
-}
-
-/// What follows `expected`, if `bytes` begin with it.
-#[inline]
-fn take(bytes: &[u8], expected: [u8; 4]) -> Option<&[u8]> {
-    let (found, rest) = bytes.split_first_chunk()?;
-    (*found == expected).then_some(rest)
 }
 
 const ICMP: [u16; 3] = [CTA_PROTO_ICMP_ID, CTA_PROTO_ICMP_TYPE, CTA_PROTO_ICMP_CODE];
