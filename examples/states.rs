@@ -22,13 +22,8 @@ use ctnetlink::aggregate::Field;
 #[derive(Parser)]
 #[command(after_help = common::AFTER_HELP, version)]
 struct Options {
-    /// Fill a private table with N made-up entries and show that one [default N: 100000]
-    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = common::DEMO)]
-    demo: Option<u64>,
-
-    /// Print one JSON document
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    common: common::Shared,
 }
 
 fn main() -> ExitCode {
@@ -36,13 +31,12 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> common::Result {
-    let mut table = common::open(options.demo)?;
+    let mut table = common::open(options.common.demo)?;
     let query = Query::new().by([Field::Protocol, Field::State]).top(usize::MAX);
     let scan = common::scan(&mut table, &query)?;
     let mut out = anstream::stdout().lock();
-    if options.json {
-        serde_json::to_writer(&mut out, &scan)?;
-        writeln!(out)?;
+    if options.common.json {
+        common::json(&scan, &mut out)?;
     } else {
         common::header(&scan, &mut out)?;
         common::groups(&scan, &mut out)?;

@@ -17,13 +17,8 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(after_help = common::AFTER_HELP, version)]
 struct Options {
-    /// Fill a private table with N made-up entries and show that one [default N: 100000]
-    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = common::DEMO)]
-    demo: Option<u64>,
-
-    /// Print one JSON document
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    common: common::Shared,
 }
 
 fn main() -> ExitCode {
@@ -31,16 +26,16 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> common::Result {
-    let limits = common::open(options.demo)?.limits()?;
+    let limits = common::open(options.common.demo)?.limits()?;
     let mut out = anstream::stdout().lock();
-    if options.json {
+    if options.common.json {
         let percent = limits.load().map(|load| load * 100.0);
         let document = serde_json::json!({
             "entries": limits.entries,
             "max": limits.max,
             "percent": percent,
         });
-        writeln!(out, "{document}")?;
+        common::json(&document, &mut out)?;
     } else {
         writeln!(out, "{}", common::occupancy(limits))?;
     }

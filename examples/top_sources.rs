@@ -19,9 +19,8 @@ use ctnetlink::{Conntrack, Query};
 #[derive(Parser)]
 #[command(after_help = common::AFTER_HELP, version)]
 struct Options {
-    /// Fill a private table with N made-up entries and show that one [default N: 100000]
-    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = common::DEMO)]
-    demo: Option<u64>,
+    #[command(flatten)]
+    common: common::Shared,
 
     /// How many groups to show
     #[arg(short = 'n', value_name = "ROWS", default_value_t = 10)]
@@ -30,10 +29,6 @@ struct Options {
     /// What to group by: a comma list, such as source/24 or destination,dport
     #[arg(long, value_name = "KEYS", default_value = "source", long_help = keys())]
     by: Fields,
-
-    /// Print one JSON document (with --watch, one a line)
-    #[arg(long)]
-    json: bool,
 
     /// Look again every SECS seconds
     #[arg(long, value_name = "SECS", value_parser = seconds)]
@@ -59,8 +54,8 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> common::Result {
     let query = Query::new().by(options.by.clone()).top(options.rows);
-    if options.demo.is_some() {
-        common::open(options.demo)?; // the namespace, and the entries in it
+    if options.common.demo.is_some() {
+        common::open(options.common.demo)?; // the namespace, and the entries in it
     }
     let mut out = anstream::stdout().lock();
     loop {
@@ -70,9 +65,8 @@ fn run(options: &Options) -> common::Result {
         let opened = start.elapsed();
         let mut scan = common::scan(&mut table, &query)?;
         scan.elapsed += opened;
-        if options.json {
-            serde_json::to_writer(&mut out, &scan)?;
-            writeln!(out)?;
+        if options.common.json {
+            common::json(&scan, &mut out)?;
         } else {
             if options.watch.is_some() && std::io::stdout().is_terminal() {
                 write!(out, "\x1b[H\x1b[2J")?;

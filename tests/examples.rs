@@ -192,12 +192,14 @@ fn watch_goes_on() {
 }
 
 fn a_closed_pipe_is_no_error() {
-    let (child, mut output) = watching(&["500"], "0.1");
-    output.read_line(&mut String::new()).expect("a line");
-    drop(output);
-    let output = child.wait_with_output().expect("its end");
-    assert!(output.status.success());
-    assert_eq!(text(&output.stderr), "");
+    for arguments in [&["500"][..], &["500", "--json"]] {
+        let (child, mut output) = watching(arguments, "0.1");
+        output.read_line(&mut String::new()).expect("a line");
+        drop(output);
+        let output = child.wait_with_output().expect("its end");
+        assert_eq!(text(&output.stderr), "");
+        assert!(output.status.success(), "{arguments:?}");
+    }
 }
 
 fn help_and_wrong_words() {

@@ -17,8 +17,17 @@ fills a private table instead and needs nothing.
 
 Exit code: 0 done, 1 failed, 2 not permitted or wrong arguments.";
 
-/// How many entries `--demo` makes if it is not told.
-pub const DEMO: &str = "100000";
+/// What all of them take.
+#[derive(clap::Args)]
+pub struct Shared {
+    /// Fill a private table with N made-up entries and show that one [default N: 100000]
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "100000")]
+    pub demo: Option<u64>,
+
+    /// Print JSON: one document, on one line
+    #[arg(long)]
+    pub json: bool,
+}
 
 pub type Result<T = (), E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
@@ -64,6 +73,12 @@ pub fn scan(table: &mut Conntrack, query: &Query) -> Result<Scan> {
     let scan = table.scan_with(query, show);
     bar.finish_and_clear();
     Ok(scan?)
+}
+
+/// A document on a line of its own.
+pub fn json(document: &impl serde::Serialize, out: &mut impl Write) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, document)?;
+    writeln!(out)
 }
 
 /// `123 of 262144 entries (0.05 %)`.

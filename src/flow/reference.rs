@@ -59,7 +59,7 @@ impl<'a> FlowRef<'a> {
     ///
     /// # Cost
     ///
-    /// One walk over the entry, 100 ns or so, and no allocation.
+    /// One walk over the entry, less than 100 ns, and no allocation.
     pub fn parse(attributes: &'a [u8]) -> Result<Self, WireError> {
         if attributes.len() >= usize::from(ABSENT) {
             // Not from a kernel: no datagram of its dumps is half as long as one such entry.

@@ -64,8 +64,8 @@ impl Conntrack {
     ///
     /// # Cost
     ///
-    /// One dump. What this crate adds is some 60 ns per entry, on the calling thread; memory grows
-    /// with the number of groups, not of entries.
+    /// One dump. What this crate adds is 50 to 100 ns per entry, on the calling thread; memory
+    /// grows with the number of groups, not of entries.
     pub fn scan(&mut self, query: &Query) -> Result<Scan> {
         self.scan_with(query, |_| {})
     }
