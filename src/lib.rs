@@ -30,6 +30,7 @@
 //! - [`wire`]: netlink messages and attributes, read in place.
 //! - [`flow`]: what an entry means; [`FlowRef`](flow::FlowRef) looks, [`Flow`](flow::Flow) keeps.
 //! - [`aggregate`]: what to group by, and the groups.
+//! - [`stats`]: the kernel's counters, and what each is a sign of.
 //! - [`Conntrack`]: the table of a network namespace.
 //! - `testing`: a table of your own to try things on, without root (feature `testing`).
 //!
@@ -38,6 +39,7 @@
 //! | you want | call |
 //! |---|---|
 //! | how full the table is, at no cost | [`Conntrack::limits`] |
+//! | what it lost, and why | [`Conntrack::stats`] |
 //! | who fills it | [`Conntrack::scan`] |
 //! | to look at every entry as it streams past | [`Conntrack::dump`], [`Dump::next_batch`] |
 //! | some entries to keep | [`Conntrack::dump`], [`Dump::flows`] |
@@ -87,6 +89,7 @@
 pub mod aggregate;
 mod error;
 pub mod flow;
+pub mod stats;
 pub mod wire;
 
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What a module may use of the crate. `table` and `testing` may use whatever is below them.
-const MAY_USE: [(&str, &[&str]); 7] = [
+const MAY_USE: [(&str, &[&str]); 8] = [
     ("wire", &[]),
     ("flow", &["wire"]),
     ("aggregate", &["flow", "wire"]),
     ("error", &["wire"]),
+    ("stats", &["wire"]),
     ("socket", &["error", "flow", "wire"]),
-    ("table", &["aggregate", "error", "flow", "socket", "wire"]),
+    ("table", &["aggregate", "error", "flow", "socket", "stats", "wire"]),
     ("testing", &["aggregate", "error", "flow", "socket", "table", "wire"]),
 ];
 

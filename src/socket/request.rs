@@ -4,15 +4,20 @@ use netlink_packet_core::{
     DefaultNla, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
 };
 use netlink_packet_netfilter::conntrack::ConntrackMessage;
-use netlink_packet_netfilter::{NetfilterHeader, NetfilterMessage, NetfilterProtoFamily};
+use netlink_packet_netfilter::{
+    NetfilterHeader, NetfilterMessage, NetfilterMessageInner, NetfilterProtoFamily,
+    NetfilterSubsystem,
+};
 
 use crate::flow::Family;
+use crate::wire::ctnetlink::NFNL_SUBSYS_CTNETLINK;
 
-/// A request to the conntrack subsystem.
+/// A request to the conntrack subsystem, or to a sibling of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     /// What the caller calls it, for errors.
     pub(crate) operation: &'static str,
+    subsystem: u8,
     message: u8,
     flags: u16,
     family: Option<Family>,
@@ -25,15 +30,24 @@ impl Request {
     /// A request that is answered by a dump, which ends in `NLMSG_DONE`.
     pub(crate) fn dump(operation: &'static str, message: u8) -> Self {
         // No acknowledgement: the kernel sends none for a dump that started.
-        let flags = NLM_F_REQUEST | NLM_F_DUMP;
-        Self { operation, message, flags, family: None, attributes: Vec::new() }
+        Self::new(operation, message, NLM_F_REQUEST | NLM_F_DUMP)
     }
 
     /// A request that is answered by at most a few messages, and then by an acknowledgement: the
     /// replies themselves carry `NLM_F_MULTI` without a `NLMSG_DONE` ever following.
     pub(crate) fn once(operation: &'static str, message: u8) -> Self {
-        let flags = NLM_F_REQUEST | NLM_F_ACK;
-        Self { operation, message, flags, family: None, attributes: Vec::new() }
+        Self::new(operation, message, NLM_F_REQUEST | NLM_F_ACK)
+    }
+
+    fn new(operation: &'static str, message: u8, flags: u16) -> Self {
+        let subsystem = NFNL_SUBSYS_CTNETLINK;
+        Self { operation, subsystem, message, flags, family: None, attributes: Vec::new() }
+    }
+
+    /// To another subsystem than conntrack's own.
+    pub(crate) fn subsystem(mut self, subsystem: u8) -> Self {
+        self.subsystem = subsystem;
+        self
     }
 
     /// For one address family only; the default is all.
@@ -49,9 +63,12 @@ impl Request {
             Some(Family::Ipv4) => NetfilterProtoFamily::IPv4,
             Some(Family::Ipv6) => NetfilterProtoFamily::IPv6,
         };
-        let message = ConntrackMessage::Other {
-            message_type: self.message,
-            attributes: self.attributes.clone(),
+        let (message_type, attributes) = (self.message, self.attributes.clone());
+        let message = if self.subsystem == NFNL_SUBSYS_CTNETLINK {
+            ConntrackMessage::Other { message_type, attributes }.into()
+        } else {
+            let subsys = NetfilterSubsystem::Other(self.subsystem);
+            NetfilterMessageInner::Other { subsys, message_type, attributes }
         };
         let mut header = NetlinkHeader::default();
         header.flags = self.flags;

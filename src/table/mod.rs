@@ -9,6 +9,7 @@ mod create;
 #[cfg(feature = "serde")]
 mod document;
 mod dump;
+mod read_stats;
 mod scan;
 
 pub use count::Limits;
@@ -19,7 +20,7 @@ use rustix::io::Errno;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::socket::{Request, Socket};
-use crate::wire::ctnetlink::NFNL_SUBSYS_CTNETLINK;
+use crate::wire::ctnetlink::{NFNL_SUBSYS_CTNETLINK, NFNL_SUBSYS_CTNETLINK_EXP};
 use crate::wire::{KernelStatus, Message, Messages};
 
 /// The connection-tracking table of one network namespace.
@@ -30,6 +31,7 @@ use crate::wire::{KernelStatus, Message, Messages};
 /// | you want | you write | it costs |
 /// |---|---|---|
 /// | how full the table is | [`limits`](Self::limits) | one round trip, whatever the size |
+/// | what it lost, and why | [`stats`](Self::stats) | one request |
 /// | who fills it | [`scan`](Self::scan) with a [`Query`](crate::Query) | a dump; memory by groups |
 /// | to look at every entry | [`dump`](Self::dump), then [`Dump::next_batch`] | a dump; no memory |
 /// | to keep some entries | [`dump`](Self::dump), then [`Dump::flows`] | a dump; memory by what you keep |
@@ -70,13 +72,15 @@ impl Conntrack {
         Ok(Sent { operation: request.operation, sequence, port: self.socket.port(), bytes })
     }
 
-    /// Sends a request that ends in an acknowledgement, and shows its replies to `reply`.
+    /// Sends a request whose answer is small, and shows every reply to `reply`, up to the
+    /// acknowledgement or the end of the dump.
     fn request(
         &mut self,
         request: &Request,
         mut reply: impl FnMut(&Message<'_>) -> Result<()>,
     ) -> Result<()> {
         let sent = self.send(request)?;
+        self.abandoned = true; // until the end was read
         loop {
             let length = self.socket.receive(sent.operation)?;
             for message in Messages::new(self.socket.datagram(length)) {
@@ -84,10 +88,11 @@ impl Conntrack {
                 if !sent.is_reply(&message) {
                     continue;
                 }
-                if message.is_error() {
+                if message.is_error() || message.is_done() {
+                    self.abandoned = false;
                     return sent.outcome(&message);
                 }
-                if sent.is_entry_of_subsystem(&message) {
+                if is_of_conntrack(&message) {
                     reply(&message)?;
                 }
             }
@@ -132,6 +137,13 @@ fn request_is_bare(request: &[u8]) -> bool {
     request.len() == Messages::HEADER + 4
 }
 
+/// Whether a reply is of conntrack, or of its expectations. Their counters come as conntrack's own
+/// (as `IPCTNL_MSG_CT_GET_CTRZERO`, in all kernels up to 6.18 at least), so the two are not told
+/// apart here; the sequence number does that.
+fn is_of_conntrack(message: &Message<'_>) -> bool {
+    [NFNL_SUBSYS_CTNETLINK, NFNL_SUBSYS_CTNETLINK_EXP].contains(&message.subsystem())
+}
+
 /// A request under way: what its replies are recognised by, and what its errors are told with.
 #[derive(Debug)]
 struct Sent {
@@ -146,10 +158,6 @@ impl Sent {
     /// earlier one.
     fn is_reply(&self, message: &Message<'_>) -> bool {
         message.sequence == self.sequence && message.port == self.port
-    }
-
-    fn is_entry_of_subsystem(&self, message: &Message<'_>) -> bool {
-        message.subsystem() == NFNL_SUBSYS_CTNETLINK
     }
 
     fn malformed(&self, source: crate::wire::WireError) -> Error {

@@ -7,12 +7,14 @@
 
 // Subsystems and messages (high and low byte of `nlmsg_type`).
 pub const NFNL_SUBSYS_CTNETLINK: u8 = 1;
+pub const NFNL_SUBSYS_CTNETLINK_EXP: u8 = 2;
 pub const IPCTNL_MSG_CT_NEW: u8 = 0;
 pub const IPCTNL_MSG_CT_GET: u8 = 1;
 pub const IPCTNL_MSG_CT_DELETE: u8 = 2;
 pub const IPCTNL_MSG_CT_GET_CTRZERO: u8 = 3;
 pub const IPCTNL_MSG_CT_GET_STATS_CPU: u8 = 4;
 pub const IPCTNL_MSG_CT_GET_STATS: u8 = 5;
+pub const IPCTNL_MSG_EXP_GET_STATS_CPU: u8 = 3;
 
 // Families (`nfgen_family`).
 pub const AF_UNSPEC: u8 = 0;
