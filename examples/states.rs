@@ -6,6 +6,7 @@
 //! sudo target/release/examples/states
 //! ```
 
+#[allow(dead_code)] // This one does not watch.
 mod common;
 
 use std::io::Write;

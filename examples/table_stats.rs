@@ -1,24 +1,42 @@
-//! How full the connection-tracking table is. Costs one request, whatever the table's size.
+//! How full the connection-tracking table is, and what it has lost. Costs two requests, whatever
+//! the table's size.
 //!
 //! ```text
 //! cargo run --release --example table_stats -- --demo      # anywhere, without root
-//! sudo target/release/examples/table_stats
+//! sudo target/release/examples/table_stats --watch 1
 //! ```
 
 #[allow(dead_code)] // This one needs no scan.
 mod common;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
+use comfy_table::{CellAlignment, Table, presets};
+use ctnetlink::Limits;
+use ctnetlink::stats::{Counter, Counts, Stats};
+use serde_json::json;
 
-/// How full the connection-tracking table is.
+/// How full the connection-tracking table is, and what it has lost.
+///
+/// The counters are those of this network namespace since it was made; with --watch, also what was
+/// added since the last look. drop and early_drop say that the table was full, insert_failed that
+/// packets raced, chain_toolong that the buckets are too few.
 #[derive(Parser)]
 #[command(after_help = common::AFTER_HELP, version)]
 struct Options {
     #[command(flatten)]
     common: common::Shared,
+
+    /// Show the counters of each processor
+    #[arg(long)]
+    per_cpu: bool,
+
+    /// Look again every SECS seconds
+    #[arg(long, value_name = "SECS", value_parser = common::seconds)]
+    watch: Option<Duration>,
 }
 
 fn main() -> ExitCode {
@@ -26,19 +44,76 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> common::Result {
-    let limits = common::open(options.common.demo)?.limits()?;
+    let mut table = common::open(options.common.demo)?;
     let mut out = anstream::stdout().lock();
-    if options.common.json {
-        let percent = limits.load().map(|load| load * 100.0);
-        let document = serde_json::json!({
-            "entries": limits.entries,
-            "max": limits.max,
-            "percent": percent,
-        });
-        common::json(&document, &mut out)?;
-    } else {
-        writeln!(out, "{}", common::occupancy(limits))?;
+    let mut earlier: Option<Stats<Counter>> = None;
+    loop {
+        let (limits, stats) = (table.limits()?, table.stats()?);
+        let since = earlier.as_ref().map(|earlier| stats.since(earlier));
+        if options.common.json {
+            let mut document = json!({
+                "entries": limits.entries,
+                "max": limits.max,
+                "percent": limits.load().map(|load| load * 100.0),
+                "counters": stats.sum(),
+            });
+            if let Some(since) = &since {
+                document["since_last"] = json!(since);
+            }
+            if options.per_cpu {
+                document["cpus"] = json!(stats.cpus);
+            }
+            common::json(&document, &mut out)?;
+        } else {
+            if options.watch.is_some() && std::io::stdout().is_terminal() {
+                write!(out, "{}", common::CLEAR)?;
+            }
+            print(limits, &stats, since.as_ref(), options.per_cpu, &mut out)?;
+        }
+        out.flush()?;
+        let Some(pause) = options.watch else { return Ok(()) };
+        earlier = Some(stats);
+        std::thread::sleep(pause);
     }
-    out.flush()?;
+}
+
+fn print(
+    limits: Limits,
+    stats: &Stats<Counter>,
+    since: Option<&Counts<Counter>>,
+    per_cpu: bool,
+    out: &mut impl Write,
+) -> std::io::Result<()> {
+    writeln!(out, "{}", common::occupancy(limits))?;
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    let mut head = vec!["counter".to_owned()];
+    if per_cpu {
+        head.extend(stats.cpus.iter().map(|cpu| format!("cpu{}", cpu.cpu)));
+    }
+    head.push("total".to_owned());
+    head.extend(since.map(|_| "since last".to_owned()));
+    let numbers = 1..head.len();
+    head.push("meaning".to_owned());
+    table.set_header(head);
+    for (counter, total) in stats.sum().iter() {
+        let number = |value: Option<u64>| value.map_or("-".to_owned(), |value| value.to_string());
+        let mut row = vec![counter.to_string()];
+        if per_cpu {
+            row.extend(stats.cpus.iter().map(|cpu| number(cpu.counts.get(counter))));
+        }
+        row.push(total.to_string());
+        row.extend(since.map(|since| number(since.get(counter))));
+        row.push(counter.meaning().to_owned());
+        table.add_row(row);
+    }
+    for (index, column) in table.column_iter_mut().enumerate() {
+        if numbers.contains(&index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    for row in table.lines() {
+        writeln!(out, "{}", row.trim_end())?;
+    }
     Ok(())
 }

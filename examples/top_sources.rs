@@ -31,21 +31,13 @@ struct Options {
     by: Fields,
 
     /// Look again every SECS seconds
-    #[arg(long, value_name = "SECS", value_parser = seconds)]
+    #[arg(long, value_name = "SECS", value_parser = common::seconds)]
     watch: Option<Duration>,
 }
 
 fn keys() -> String {
     let words = Field::WORDS.iter().map(|(word, meaning)| format!("\n  {word:<18} {meaning}"));
     format!("What to group by: a comma list of\n{}", words.collect::<String>())
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
-    match Duration::try_from_secs_f64(seconds) {
-        Ok(duration) if duration >= Duration::from_millis(100) => Ok(duration),
-        _ => Err("a look every 0.1 seconds is the most that makes sense".to_owned()),
-    }
 }
 
 fn main() -> ExitCode {
@@ -69,7 +61,7 @@ fn run(options: &Options) -> common::Result {
             common::json(&scan, &mut out)?;
         } else {
             if options.watch.is_some() && std::io::stdout().is_terminal() {
-                write!(out, "\x1b[H\x1b[2J")?;
+                write!(out, "{}", common::CLEAR)?;
             }
             common::header(&scan, &mut out)?;
             common::groups(&scan, &mut out)?;

@@ -164,12 +164,23 @@ fn states_and_table_stats() {
     assert_eq!(stats["entries"], 2000);
     assert!(stats["max"].as_u64().expect("a limit") >= 2000);
     assert!(stats["percent"].as_f64().expect("a share") > 0.0);
-    assert!(printed("table_stats", &["--demo", "2000"]).starts_with("2000 of "));
+    assert_eq!(stats["counters"]["insert"], 2000, "made over netlink");
+    assert_eq!(stats["counters"]["drop"], 0);
+    assert_eq!(stats.get("cpus"), None);
+    let text = printed("table_stats", &["--demo", "2000"]);
+    assert!(text.starts_with("2000 of "), "{text}");
+    assert!(text.contains("early_drop") && text.contains("the table was full"), "{text}");
+
+    let stats = document("table_stats", &["--demo", "2000", "--json", "--per-cpu"]);
+    let cpus = stats["cpus"].as_array().expect("processors").iter();
+    let inserts = cpus.map(|cpu| cpu["insert"].as_u64().expect("a number"));
+    assert_eq!(inserts.sum::<u64>(), 2000);
+    assert!(printed("table_stats", &["--demo", "9", "--per-cpu"]).contains("cpu0"));
 }
 
 /// A run that goes on until it is stopped.
-fn watching(demo: &[&str], seconds: &str) -> (Child, BufReader<impl Read + use<>>) {
-    let mut child = command("top_sources")
+fn watching(example: &str, demo: &[&str], seconds: &str) -> (Child, BufReader<impl Read + use<>>) {
+    let mut child = command(example)
         .arg("--demo")
         .args(demo)
         .args(["--watch", seconds])
@@ -182,18 +193,29 @@ fn watching(demo: &[&str], seconds: &str) -> (Child, BufReader<impl Read + use<>
 }
 
 fn watch_goes_on() {
-    let (mut child, output) = watching(&["500", "--json"], "0.1");
+    let (mut child, output) = watching("top_sources", &["500", "--json"], "0.1");
     for line in output.lines().take(3) {
         let document = serde_json::from_str(&line.expect("a line")).expect("a document a line");
         assert_consistent(&document, 500);
     }
     child.kill().expect("stopped");
     child.wait().expect("its end");
+
+    let (mut child, output) = watching("table_stats", &["500", "--json"], "0.1");
+    let documents = output
+        .lines()
+        .take(2)
+        .map(|line| serde_json::from_str(&line.expect("a line")).expect("a document a line"));
+    let [first, second] = <[Value; 2]>::try_from(documents.collect::<Vec<_>>()).expect("two");
+    assert_eq!(first.get("since_last"), None, "there is nothing to compare the first with");
+    assert_eq!(second["since_last"]["insert"], 0);
+    child.kill().expect("stopped");
+    child.wait().expect("its end");
 }
 
 fn a_closed_pipe_is_no_error() {
     for arguments in [&["500"][..], &["500", "--json"]] {
-        let (child, mut output) = watching(arguments, "0.1");
+        let (child, mut output) = watching("top_sources", arguments, "0.1");
         output.read_line(&mut String::new()).expect("a line");
         drop(output);
         let output = child.wait_with_output().expect("its end");
@@ -267,7 +289,7 @@ fn an_empty_table() {
 /// Five times the entries of the same sources take no more memory.
 fn memory_is_flat() {
     let peak = |entries: &str| -> u64 {
-        let (mut child, mut output) = watching(&[entries, "--json"], "60");
+        let (mut child, mut output) = watching("top_sources", &[entries, "--json"], "60");
         let mut line = String::new();
         output.read_line(&mut line).expect("a line");
         let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()));

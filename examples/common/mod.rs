@@ -29,7 +29,19 @@ pub struct Shared {
     pub json: bool,
 }
 
+/// Clears the terminal.
+pub const CLEAR: &str = "\x1b[H\x1b[2J";
+
 pub type Result<T = (), E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
+
+/// The pause of `--watch`.
+pub fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(duration) if duration >= Duration::from_millis(100) => Ok(duration),
+        _ => Err("a look every 0.1 seconds is the most that makes sense".to_owned()),
+    }
+}
 
 /// Turns the outcome into an exit code, and an error into one message.
 pub fn exit(outcome: Result) -> ExitCode {

@@ -12,6 +12,7 @@ mod grouping;
 mod peers;
 mod privilege;
 mod protocol;
+mod stats;
 mod support;
 mod traffic;
 
@@ -30,13 +31,14 @@ fn main() {
         .and_then(|()| ctnetlink::Conntrack::open()?.limits())
         .err()
         .map(|error| error.to_string());
-    let areas: [(&str, &[(&str, Test)]); 7] = [
+    let areas: [(&str, &[(&str, Test)]); 8] = [
         ("attributes", attributes::TESTS),
         ("dump", dump::TESTS),
         ("grouping", grouping::TESTS),
         ("peers", peers::TESTS),
         ("privilege", privilege::TESTS),
         ("protocol", protocol::TESTS),
+        ("stats", stats::TESTS),
         ("traffic", traffic::TESTS),
     ];
     let trials: Vec<Trial> = areas

@@ -12,7 +12,7 @@ pub const TESTS: &[(&str, Test)] =
 
 /// Brings loopback up and turns tracking and accounting on. A network tracks nothing until a rule
 /// needs it.
-fn tracked_loopback() -> Result<(), Skip> {
+pub fn tracked_loopback() -> Result<(), Skip> {
     for tool in ["ip", "nft", "iptables"] {
         if tool != "iptables" && !has_tool(tool) && !(tool == "nft" && has_tool("iptables")) {
             return Err(Skip(format!("{tool} is not installed")));
