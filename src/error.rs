@@ -155,6 +155,12 @@ impl Error {
         matches!(*self.0, ErrorKind::PermissionDenied { .. })
     }
 
+    /// Whether the kernel says that there is no such thing: `ENOENT`.
+    pub fn is_not_found(&self) -> bool {
+        matches!(&*self.0, ErrorKind::Kernel { source, .. }
+            if source.kind() == io::ErrorKind::NotFound)
+    }
+
     /// Whether the same call may succeed if it is simply made again.
     pub fn is_transient(&self) -> bool {
         matches!(*self.0, ErrorKind::Overrun { .. } | ErrorKind::TimedOut { .. })

@@ -41,6 +41,7 @@
 //! | how full the table is, at no cost | [`Conntrack::limits`] |
 //! | what it lost, and why | [`Conntrack::stats`] |
 //! | who fills it | [`Conntrack::scan`] |
+//! | one entry you know | [`Conntrack::get`] |
 //! | to look at every entry as it streams past | [`Conntrack::dump`], [`Dump::next_batch`] |
 //! | some entries to keep | [`Conntrack::dump`], [`Dump::flows`] |
 //! | to group entries from elsewhere | [`Aggregator`](aggregate::Aggregator) |

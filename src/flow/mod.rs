@@ -10,6 +10,7 @@
 mod counters;
 mod encode;
 mod extension;
+mod key;
 mod layout;
 mod nat;
 mod owned;
@@ -25,6 +26,7 @@ pub use counters::Counters;
 #[cfg(feature = "testing")]
 pub(crate) use encode::{Purpose, encode};
 pub use extension::{Helper, Labels, SequenceAdjustment, Synproxy};
+pub use key::FlowKey;
 pub use nat::Translation;
 pub use owned::{Flow, UnknownAttribute};
 pub use protocol::{Family, Protocol};

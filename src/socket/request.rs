@@ -1,7 +1,7 @@
 //! The one place that puts a single request together.
 
 use netlink_packet_core::{
-    DefaultNla, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
+    DefaultNla, NLA_F_NESTED, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
 };
 use netlink_packet_netfilter::conntrack::ConntrackMessage;
 use netlink_packet_netfilter::{
@@ -10,6 +10,7 @@ use netlink_packet_netfilter::{
 };
 
 use crate::flow::Family;
+use crate::wire::Attributes;
 use crate::wire::ctnetlink::NFNL_SUBSYS_CTNETLINK;
 
 /// A request to the conntrack subsystem, or to a sibling of it.
@@ -53,6 +54,18 @@ impl Request {
     /// For one address family only; the default is all.
     pub(crate) fn family(mut self, family: Option<Family>) -> Self {
         self.family = family;
+        self
+    }
+
+    /// With these attributes, as bytes.
+    pub(crate) fn attributes(mut self, attributes: &[u8]) -> Self {
+        self.attributes = Attributes::new(attributes)
+            .map_while(Result::ok) // our own writing
+            .map(|attribute| {
+                let nested = if attribute.nested { NLA_F_NESTED } else { 0 };
+                DefaultNla::new(attribute.kind | nested, attribute.payload.to_vec())
+            })
+            .collect();
         self
     }
 

@@ -9,6 +9,7 @@ mod create;
 #[cfg(feature = "serde")]
 mod document;
 mod dump;
+mod get;
 mod read_stats;
 mod scan;
 
@@ -33,6 +34,7 @@ use crate::wire::{KernelStatus, Message, Messages};
 /// | how full the table is | [`limits`](Self::limits) | one round trip, whatever the size |
 /// | what it lost, and why | [`stats`](Self::stats) | one request |
 /// | who fills it | [`scan`](Self::scan) with a [`Query`](crate::Query) | a dump; memory by groups |
+/// | one entry you know | [`get`](Self::get) | one round trip |
 /// | to look at every entry | [`dump`](Self::dump), then [`Dump::next_batch`] | a dump; no memory |
 /// | to keep some entries | [`dump`](Self::dump), then [`Dump::flows`] | a dump; memory by what you keep |
 ///

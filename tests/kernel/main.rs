@@ -8,6 +8,7 @@
 
 mod attributes;
 mod dump;
+mod get;
 mod grouping;
 mod peers;
 mod privilege;
@@ -31,9 +32,10 @@ fn main() {
         .and_then(|()| ctnetlink::Conntrack::open()?.limits())
         .err()
         .map(|error| error.to_string());
-    let areas: [(&str, &[(&str, Test)]); 8] = [
+    let areas: [(&str, &[(&str, Test)]); 9] = [
         ("attributes", attributes::TESTS),
         ("dump", dump::TESTS),
+        ("get", get::TESTS),
         ("grouping", grouping::TESTS),
         ("peers", peers::TESTS),
         ("privilege", privilege::TESTS),

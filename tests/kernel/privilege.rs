@@ -37,7 +37,9 @@ pub fn run_task(task: &str) {
     let mut dump = table.dump(DumpOptions::new()).expect("the request is sent");
     assert_denied(dump.next_batch().expect_err("no privilege"), "dump the table");
     assert!(dump.next_batch().expect("an error ends the dump").is_none());
+    assert_denied(table.stats().expect_err("no privilege"), "read the counters");
     let flow = flow(tuple(ctnetlink::flow::Protocol::UDP, false, ports(1, 2)));
+    assert_denied(table.get(&flow).expect_err("no privilege"), "get an entry");
     let flows = std::iter::repeat_n(flow, 300);
     let error = ctnetlink::testing::create(&mut table, flows).expect_err("no privilege");
     assert_denied(error, "create entries");
