@@ -44,6 +44,7 @@
 //! | one entry you know | [`Conntrack::get`] |
 //! | to look at every entry as it streams past | [`Conntrack::dump`], [`Dump::next_batch`] |
 //! | some entries to keep | [`Conntrack::dump`], [`Dump::flows`] |
+//! | one entry gone, and no other | [`Conntrack::delete`] |
 //! | to group entries from elsewhere | [`Aggregator`](aggregate::Aggregator) |
 //!
 //! # What is there and what is not
@@ -60,7 +61,7 @@
 //! Every request, reading included, needs `CAP_NET_ADMIN` in the user namespace that owns the
 //! network namespace, and needs it at the time of the request: opening the table as root and
 //! dropping privileges afterwards does not work. Nothing in this crate changes a setting of the
-//! system.
+//! system, and only [`Conntrack::delete`] changes the table.
 //!
 //! # Kernels
 //!
@@ -103,7 +104,9 @@ pub mod testing;
 pub use aggregate::Query;
 pub use error::{Error, ErrorKind, Result};
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
-pub use table::{Batch, Conntrack, Dump, DumpEnd, DumpOptions, Flows, Limits, Progress, Scan};
+pub use table::{
+    Batch, Conntrack, Deleted, Dump, DumpEnd, DumpOptions, Flows, Limits, Progress, Scan,
+};
 
 /// The README's code is a test, too.
 #[cfg(doctest)]

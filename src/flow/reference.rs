@@ -14,9 +14,11 @@ use crate::wire::{Attribute, Attributes, WireError};
 
 /// The kernel's id of an entry.
 ///
-/// It stays the same for the life of the entry and differs for the next one with the same tuple,
-/// so it guards a delete against the wrong victim. It is 32 bits of a hash and **not unique**:
-/// among 250,000 entries a handful share theirs. Never use it as a key.
+/// It stays the same for the life of the entry, and a later entry with the same tuple has another
+/// one, unless the kernel gives it the very memory of the one before: the id is 32 bits of a hash
+/// of the tuple and the entry's address. So it guards a delete against the wrong victim nearly
+/// always, and as well as anything the kernel offers. It is **not unique**: among 250,000 entries a
+/// handful share theirs. Never use it as a key.
 #[doc(alias = "CTA_ID")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlowId(pub u32);

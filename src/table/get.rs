@@ -6,7 +6,7 @@ use super::Conntrack;
 use crate::error::{ErrorKind, Result};
 use crate::flow::{Flow, FlowKey, FlowRef};
 use crate::socket::Request;
-use crate::wire::ctnetlink::{CTA_TUPLE_ORIG, CTA_ZONE, IPCTNL_MSG_CT_GET};
+use crate::wire::ctnetlink::{CTA_ID, CTA_TUPLE_ORIG, CTA_ZONE, IPCTNL_MSG_CT_GET};
 use crate::wire::writer::Writer;
 
 impl Conntrack {
@@ -38,15 +38,10 @@ impl Conntrack {
     #[doc(alias = "IPCTNL_MSG_CT_GET")]
     pub fn get(&mut self, key: impl Into<FlowKey>) -> Result<Option<Flow>> {
         let key = key.into();
-        let mut attributes = BytesMut::new();
-        let mut writer = Writer::new(&mut attributes);
-        key.tuple.write(CTA_TUPLE_ORIG, &mut writer);
-        if let Some(zone) = key.zone {
-            writer.put_be16(CTA_ZONE, zone);
-        }
+        // The kernel does not look at an id here.
         let request = Request::once("get an entry", IPCTNL_MSG_CT_GET)
             .family(Some(key.tuple.family()))
-            .attributes(&attributes);
+            .attributes(&key_attributes(&FlowKey { id: None, ..key }));
         let malformed = |source| ErrorKind::Malformed { operation: request.operation, source };
         let mut found = None;
         let outcome = self.request(&request, |message| {
@@ -59,4 +54,18 @@ impl Conntrack {
             _ => Ok(found.filter(|flow| key.id.is_none() || key.id == flow.id)),
         }
     }
+}
+
+/// A key as attributes: tuple, zone, id.
+pub(super) fn key_attributes(key: &FlowKey) -> BytesMut {
+    let mut attributes = BytesMut::new();
+    let mut writer = Writer::new(&mut attributes);
+    key.tuple.write(CTA_TUPLE_ORIG, &mut writer);
+    if let Some(zone) = key.zone {
+        writer.put_be16(CTA_ZONE, zone);
+    }
+    if let Some(id) = key.id {
+        writer.put_be32(CTA_ID, id.0);
+    }
+    attributes
 }

@@ -6,6 +6,7 @@
 mod count;
 #[cfg(feature = "testing")]
 mod create;
+mod delete;
 #[cfg(feature = "serde")]
 mod document;
 mod dump;
@@ -14,6 +15,7 @@ mod read_stats;
 mod scan;
 
 pub use count::Limits;
+pub use delete::Deleted;
 pub use dump::{Batch, Dump, DumpEnd, DumpOptions, Flows};
 pub use scan::{Progress, Scan};
 
@@ -37,6 +39,7 @@ use crate::wire::{KernelStatus, Message, Messages};
 /// | one entry you know | [`get`](Self::get) | one round trip |
 /// | to look at every entry | [`dump`](Self::dump), then [`Dump::next_batch`] | a dump; no memory |
 /// | to keep some entries | [`dump`](Self::dump), then [`Dump::flows`] | a dump; memory by what you keep |
+/// | one entry gone, and no other | [`delete`](Self::delete) | one round trip |
 ///
 /// A dump costs the kernel about 2 µs per entry, in the reader's own thread; what this crate adds
 /// is a few per cent of it. Packets on other processors are not held up; on the same one, for at

@@ -7,6 +7,7 @@
 //! `CTNETLINK_REQUIRE_TOOLS=1` makes that a failure.
 
 mod attributes;
+mod delete;
 mod dump;
 mod get;
 mod grouping;
@@ -32,8 +33,9 @@ fn main() {
         .and_then(|()| ctnetlink::Conntrack::open()?.limits())
         .err()
         .map(|error| error.to_string());
-    let areas: [(&str, &[(&str, Test)]); 9] = [
+    let areas: [(&str, &[(&str, Test)]); 10] = [
         ("attributes", attributes::TESTS),
+        ("delete", delete::TESTS),
         ("dump", dump::TESTS),
         ("get", get::TESTS),
         ("grouping", grouping::TESTS),

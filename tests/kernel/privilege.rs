@@ -40,6 +40,9 @@ pub fn run_task(task: &str) {
     assert_denied(table.stats().expect_err("no privilege"), "read the counters");
     let flow = flow(tuple(ctnetlink::flow::Protocol::UDP, false, ports(1, 2)));
     assert_denied(table.get(&flow).expect_err("no privilege"), "get an entry");
+    assert_denied(table.delete(&flow).expect_err("no privilege"), "get an entry");
+    let key = ctnetlink::flow::FlowKey::from(&flow).id(ctnetlink::flow::FlowId(1));
+    assert_denied(table.delete(key).expect_err("no privilege"), "delete an entry");
     let flows = std::iter::repeat_n(flow, 300);
     let error = ctnetlink::testing::create(&mut table, flows).expect_err("no privilege");
     assert_denied(error, "create entries");
