@@ -32,7 +32,8 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> common::Result {
-    let mut table = common::open(options.common.demo)?;
+    options.common.prepare()?;
+    let mut table = options.common.open()?;
     let query = Query::new().by([Field::Protocol, Field::State]).top(usize::MAX);
     let scan = common::scan(&mut table, &query)?;
     let mut out = anstream::stdout().lock();

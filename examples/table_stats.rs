@@ -44,7 +44,8 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> common::Result {
-    let mut table = common::open(options.common.demo)?;
+    options.common.prepare()?;
+    let mut table = options.common.open()?;
     let mut out = anstream::stdout().lock();
     let mut earlier: Option<Stats<Counter>> = None;
     loop {

@@ -12,8 +12,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use ctnetlink::Query;
 use ctnetlink::aggregate::{Field, Fields};
-use ctnetlink::{Conntrack, Query};
 
 /// Who fills the connection-tracking table: its entries grouped and counted, the largest first.
 #[derive(Parser)]
@@ -46,14 +46,12 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> common::Result {
     let query = Query::new().by(options.by.clone()).top(options.rows);
-    if options.common.demo.is_some() {
-        common::open(options.common.demo)?; // the namespace, and the entries in it
-    }
+    options.common.prepare()?;
     let mut out = anstream::stdout().lock();
     loop {
         // A look begins with opening the socket, and so does its time.
         let start = Instant::now();
-        let mut table = Conntrack::open()?;
+        let mut table = options.common.open()?;
         let opened = start.elapsed();
         let mut scan = common::scan(&mut table, &query)?;
         scan.elapsed += opened;

@@ -1,5 +1,6 @@
 //! What can go wrong, and what to do about it.
 
+use std::borrow::Cow;
 use std::io;
 use std::time::Duration;
 
@@ -126,12 +127,12 @@ pub enum ErrorKind {
         max: u32,
     },
 
-    /// A private namespace cannot be had.
+    /// A namespace cannot be made or entered.
     #[error("{step}: {source}; {remedy}")]
     #[non_exhaustive]
     Namespace {
         /// What was tried.
-        step: &'static str,
+        step: Cow<'static, str>,
         /// The error of the system call.
         source: io::Error,
         /// What would make it work.

@@ -38,6 +38,7 @@
 //!
 //! | you want | call |
 //! |---|---|
+//! | the table of a container | [`Conntrack::open_in`] |
 //! | how full the table is, at no cost | [`Conntrack::limits`] |
 //! | what it lost, and why | [`Conntrack::stats`] |
 //! | who fills it | [`Conntrack::scan`] |
@@ -103,6 +104,8 @@ pub mod testing;
 
 pub use aggregate::Query;
 pub use error::{Error, ErrorKind, Result};
+#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+pub use socket::Namespace;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 pub use table::{
     Batch, Conntrack, Deleted, Dump, DumpEnd, DumpOptions, Flows, Limits, Progress, Scan,

@@ -15,7 +15,7 @@ fn main() {
     let probe = run("table_stats", &["--demo", "1"]);
     let unavailable =
         (!probe.status.success()).then(|| text(&probe.stderr)).filter(|e| e.contains("private"));
-    let tests: [(&str, fn()); 12] = [
+    let tests: [(&str, fn()); 13] = [
         ("top_sources_as_json", top_sources_as_json),
         ("top_sources_by_anything", top_sources_by_anything),
         ("top_sources_for_a_person", top_sources_for_a_person),
@@ -28,10 +28,11 @@ fn main() {
         ("no_privilege", no_privilege),
         ("an_empty_table", an_empty_table),
         ("memory_is_flat", memory_is_flat),
+        ("another_network", another_network),
     ];
     let no_unshare = Command::new("unshare").arg("--version").output().is_err();
     let trials = tests.into_iter().map(|(name, test)| {
-        let needs_unshare = ["no_privilege", "an_empty_table"].contains(&name);
+        let needs_unshare = ["no_privilege", "an_empty_table", "another_network"].contains(&name);
         let reason = "unshare, of util-linux, is not installed".to_owned();
         let unavailable = unavailable.clone().or((needs_unshare && no_unshare).then_some(reason));
         Trial::ignorable_test(name, move || match unavailable {
@@ -304,4 +305,25 @@ fn memory_is_flat() {
     };
     let (few, many) = (peak("50000"), peak("250000"));
     assert!(many * 10 <= few * 11, "{few} kB for 50,000 entries, {many} kB for 250,000");
+}
+
+/// One program fills a table, another looks at it from outside, within one user namespace.
+fn another_network() {
+    let stats = command("table_stats");
+    let script = format!(
+        "unshare --net sleep 30 & other=$!; sleep 0.3; {0} --netns $other --json && \
+         {0} --netns /proc/$other/ns/net; {0} --netns no-such; echo $?; kill $other",
+        stats.get_program().to_str().expect("a path")
+    );
+    let output = Command::new("unshare")
+        .args(["--map-root-user", "--net", "sh", "-c", &script])
+        .output()
+        .expect("unshare");
+    let (printed, errors) = (text(&output.stdout), text(&output.stderr));
+    let lines: Vec<_> = printed.lines().collect();
+    let document: Value = serde_json::from_str(lines[0]).expect("a document");
+    assert_eq!(document["entries"], 0);
+    assert!(lines[1].starts_with("0 of "), "{printed}");
+    assert_eq!(lines.last(), Some(&"1"));
+    assert!(errors.contains("/run/netns/no-such: No such file"), "{errors}");
 }

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use anstyle::Style;
 use comfy_table::{CellAlignment, Table, presets};
 use ctnetlink::testing::{Population, enter_private_namespace, fill};
-use ctnetlink::{Conntrack, Limits, Progress, Query, Scan};
+use ctnetlink::{Conntrack, Limits, Namespace, Progress, Query, Scan};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// `-h`'s last words.
 pub const AFTER_HELP: &str = "\
-Reads the table of the network namespace it runs in, which needs CAP_NET_ADMIN (sudo); --demo
-fills a private table instead and needs nothing.
+Reads the table of the network namespace it runs in, or of --netns, which needs CAP_NET_ADMIN
+(sudo); --demo fills a private table instead and needs nothing.
 
 Exit code: 0 done, 1 failed, 2 not permitted or wrong arguments.";
 
@@ -23,6 +23,10 @@ pub struct Shared {
     /// Fill a private table with N made-up entries and show that one [default N: 100000]
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "100000")]
     pub demo: Option<u64>,
+
+    /// The table of another network namespace: a name of `ip netns`, a process id or a path
+    #[arg(long, value_name = "NAME", conflicts_with = "demo")]
+    pub netns: Option<String>,
 
     /// Print JSON: one document, on one line
     #[arg(long)]
@@ -56,18 +60,29 @@ pub fn exit(outcome: Result) -> ExitCode {
     ExitCode::from(if denied { 2 } else { 1 })
 }
 
-/// Opens the table, or with `--demo` a private one with that many entries.
-pub fn open(demo: Option<u64>) -> Result<Conntrack> {
-    let Some(entries) = demo else { return Ok(Conntrack::open()?) };
-    enter_private_namespace()?;
-    let mut table = Conntrack::open()?;
-    let start = Instant::now();
-    fill(&mut table, &Population::new(entries))?;
-    if io::stderr().is_terminal() {
-        let elapsed = start.elapsed().as_secs_f64();
-        eprintln!("demo: {entries} entries made in a private network namespace in {elapsed:.1} s");
+impl Shared {
+    /// Makes the private table of `--demo`, if that is asked for.
+    pub fn prepare(&self) -> Result {
+        let Some(entries) = self.demo else { return Ok(()) };
+        enter_private_namespace()?;
+        let start = Instant::now();
+        fill(&mut Conntrack::open()?, &Population::new(entries))?;
+        if io::stderr().is_terminal() {
+            let elapsed = start.elapsed().as_secs_f64();
+            eprintln!(
+                "demo: {entries} entries made in a private network namespace in {elapsed:.1} s"
+            );
+        }
+        Ok(())
     }
-    Ok(table)
+
+    /// Opens the table that is asked for.
+    pub fn open(&self) -> Result<Conntrack> {
+        Ok(match &self.netns {
+            Some(netns) => Conntrack::open_in(&Namespace::find(netns)?)?,
+            None => Conntrack::open()?,
+        })
+    }
 }
 
 /// Scans the table; a long scan shows on a terminal how far it is.

@@ -4,6 +4,7 @@
 //! ends in [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut) and not in a hang, and only what
 //! the kernel itself sent is handed out. It knows nothing of flows.
 
+mod namespace;
 mod request;
 
 use std::io;
@@ -14,6 +15,7 @@ use netlink_sys::{Socket as Netlink, SocketAddr, protocols::NETLINK_NETFILTER};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, sockopt};
 
+pub use self::namespace::Namespace;
 pub(crate) use self::request::Request;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -45,6 +47,11 @@ impl Socket {
     /// Opens a socket in the calling thread's network namespace.
     pub(crate) fn open() -> Result<Self> {
         Self::open_with(BUFFER, PATIENCE)
+    }
+
+    /// Opens a socket in another network namespace. The calling thread stays where it is.
+    pub(crate) fn open_in(namespace: &Namespace) -> Result<Self> {
+        namespace.enter(Self::open)
     }
 
     fn open_with(capacity: usize, patience: Duration) -> Result<Self> {

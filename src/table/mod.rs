@@ -22,14 +22,15 @@ pub use scan::{Progress, Scan};
 use rustix::io::Errno;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::socket::{Request, Socket};
+use crate::socket::{Namespace, Request, Socket};
 use crate::wire::ctnetlink::{NFNL_SUBSYS_CTNETLINK, NFNL_SUBSYS_CTNETLINK_EXP};
 use crate::wire::{KernelStatus, Message, Messages};
 
 /// The connection-tracking table of one network namespace.
 ///
 /// The handle owns one netlink socket and its receive buffer (32 KiB). It belongs to the network
-/// namespace the opening thread was in, and may move between threads.
+/// namespace the opening thread was in, or the one it was [opened in](Self::open_in), and may move
+/// between threads.
 ///
 /// | you want | you write | it costs |
 /// |---|---|---|
@@ -66,6 +67,18 @@ impl Conntrack {
     /// privilege shows at the first request, not here.
     pub fn open() -> Result<Self> {
         Ok(Self { socket: Socket::open()?, sequence: 0, abandoned: false })
+    }
+
+    /// Opens the table of another network namespace. The calling thread stays where it is; one of
+    /// its own goes there for a moment.
+    ///
+    /// # Errors
+    ///
+    /// [`Namespace`](ErrorKind::Namespace) if it is not one, or without the right to enter it:
+    /// `CAP_SYS_ADMIN` in the caller's user namespace and in the one that owns it.
+    #[doc(alias = "setns")]
+    pub fn open_in(namespace: &Namespace) -> Result<Self> {
+        Ok(Self { socket: Socket::open_in(namespace)?, sequence: 0, abandoned: false })
     }
 
     /// Sends a request, and returns the sequence number its replies carry.

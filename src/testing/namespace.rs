@@ -67,5 +67,5 @@ fn remedy(errno: Errno) -> &'static str {
 }
 
 fn namespace_error(step: &'static str, source: std::io::Error, remedy: &'static str) -> Error {
-    ErrorKind::Namespace { step, source, remedy }.into()
+    ErrorKind::Namespace { step: step.into(), source, remedy }.into()
 }

@@ -11,6 +11,7 @@ mod delete;
 mod dump;
 mod get;
 mod grouping;
+mod namespaces;
 mod peers;
 mod privilege;
 mod protocol;
@@ -33,12 +34,13 @@ fn main() {
         .and_then(|()| ctnetlink::Conntrack::open()?.limits())
         .err()
         .map(|error| error.to_string());
-    let areas: [(&str, &[(&str, Test)]); 10] = [
+    let areas: [(&str, &[(&str, Test)]); 11] = [
         ("attributes", attributes::TESTS),
         ("delete", delete::TESTS),
         ("dump", dump::TESTS),
         ("get", get::TESTS),
         ("grouping", grouping::TESTS),
+        ("namespaces", namespaces::TESTS),
         ("peers", peers::TESTS),
         ("privilege", privilege::TESTS),
         ("protocol", protocol::TESTS),
