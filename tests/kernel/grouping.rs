@@ -121,7 +121,7 @@ fn a_quarter_of_a_million() -> Result<(), Skip> {
     let mut table = table();
     let max = table.limits().expect("limits").max.unwrap_or(0);
     if max != 0 && u64::from(max) < population.len() {
-        return Err(Skip(format!("this host allows {max} entries only")));
+        return Err(Skip::Kernel(format!("this host allows {max} entries only")));
     }
     fill(&mut table, &population).expect("room");
     for fields in ["state,protocol,source", "source/24,dport"] {

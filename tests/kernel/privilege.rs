@@ -1,36 +1,86 @@
 //! Without the privilege: an error that says what would help.
 //!
-//! The test runs itself again as a child that enters one more user namespace and keeps the
-//! network: it has every capability, but none over this network. That works for root and for an
-//! ordinary user alike.
+//! Once by a thread that gives the capability away. And once by a child, this program again, that
+//! enters one more user namespace and keeps the network: it has every capability, but none over
+//! this network. Both work for root and for an ordinary user alike.
 
 use std::process::Command;
 
 use ctnetlink::{Conntrack, DumpOptions, Error, ErrorKind, Query};
+use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 
 use crate::support::{Skip, Test, flow, ports, tuple};
 
-pub const TESTS: &[(&str, Test)] = &[("nothing_works_and_the_error_says_why", parent)];
+pub const TESTS: &[(&str, Test)] = &[
+    ("nothing_works_and_the_error_says_why", in_another_user_namespace),
+    ("nothing_works_without_the_capability", without_the_capability),
+    ("nothing_works_once_it_is_gone", once_it_is_gone),
+];
 
 /// Names the task of a child.
 pub const TASK: &str = "CTNETLINK_TEST_TASK";
 
-fn parent() -> Result<(), Skip> {
+fn in_another_user_namespace() -> Result<(), Skip> {
     let output = Command::new(std::env::current_exe().expect("this program"))
         .env(TASK, "no privilege")
         .output()
         .expect("a child");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "done\n");
+    let said = String::from_utf8_lossy(&output.stdout);
+    if let Some(reason) = said.strip_prefix(UNAVAILABLE) {
+        return Err(Skip::Kernel(format!("no user namespace: {}", reason.trim_end())));
+    }
+    assert_eq!(said, "done\n");
     Ok(())
+}
+
+/// What a child says before the reason why it could not even begin.
+const UNAVAILABLE: &str = "unavailable: ";
+
+fn without_the_capability() -> Result<(), Skip> {
+    in_a_thread(|| {
+        give_away_the_capability();
+        assert_nothing_works(Conntrack::open().expect("opening needs no privilege"));
+    })
+}
+
+/// The privilege is asked for at each request, not at the first.
+fn once_it_is_gone() -> Result<(), Skip> {
+    in_a_thread(|| {
+        let mut table = Conntrack::open().expect("a table");
+        assert_eq!(table.count().expect("with the privilege"), 0);
+        give_away_the_capability();
+        assert_nothing_works(table);
+    })
+}
+
+/// Capabilities are a thread's own, so a thread that goes afterwards is all it takes.
+fn in_a_thread(test: fn()) -> Result<(), Skip> {
+    std::thread::spawn(test).join().expect("no panic without the privilege");
+    Ok(())
+}
+
+fn give_away_the_capability() {
+    let mut sets = capabilities(None).expect("the capabilities");
+    assert!(sets.effective.contains(CapabilitySet::NET_ADMIN), "it is there to give away");
+    for set in [&mut sets.effective, &mut sets.permitted, &mut sets.inheritable] {
+        set.remove(CapabilitySet::NET_ADMIN);
+    }
+    set_capabilities(None, sets).expect("fewer capabilities");
 }
 
 /// What the child does.
 pub fn run_task(task: &str) {
     assert_eq!(task, "no privilege");
-    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWUSER).expect("a user namespace");
-    let mut table = Conntrack::open().expect("opening needs no privilege");
+    if let Err(errno) = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWUSER) {
+        return println!("{UNAVAILABLE}{errno}");
+    }
+    assert_nothing_works(Conntrack::open().expect("opening needs no privilege"));
+    println!("done");
+}
+
+fn assert_nothing_works(mut table: Conntrack) {
     assert_denied(table.limits().expect_err("no privilege"), "read the size of the table");
     assert_denied(table.count().expect_err("no privilege"), "read the size of the table");
     assert_denied(table.scan(&Query::new()).expect_err("no privilege"), "read the size");
@@ -46,7 +96,8 @@ pub fn run_task(task: &str) {
     let flows = std::iter::repeat_n(flow, 300);
     let error = ctnetlink::testing::create(&mut table, flows).expect_err("no privilege");
     assert_denied(error, "create entries");
-    println!("done");
+    assert_denied(table.stats().expect_err("no privilege"), "read the counters");
+    assert_denied(table.expectation_stats().expect_err("no privilege"), "read the counters");
 }
 
 fn assert_denied(error: Error, operation: &str) {

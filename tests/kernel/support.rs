@@ -12,8 +12,13 @@ use libtest_mimic::{Completion, Failed, Trial};
 /// A test panics to fail, and returns a reason where it could not be made.
 pub type Test = fn() -> Result<(), Skip>;
 
-/// Why a test could not be made: something that is missing here.
-pub struct Skip(pub String);
+/// Why a test could not be made here.
+pub enum Skip {
+    /// A tool is missing.
+    Tool(String),
+    /// The kernel lacks something, or allows less than the test takes.
+    Kernel(String),
+}
 
 /// A test as libtest knows it, in a network of its own.
 pub fn trial(name: String, test: Test, unavailable: Option<String>) -> Trial {
@@ -25,7 +30,8 @@ pub fn trial(name: String, test: Test, unavailable: Option<String>) -> Trial {
         enter_private_network().map_err(|error| Failed::from(error.to_string()))?;
         match test() {
             Ok(()) => Ok(Completion::Completed),
-            Err(Skip(reason)) => missing("CTNETLINK_REQUIRE_TOOLS", reason),
+            Err(Skip::Tool(reason)) => missing("CTNETLINK_REQUIRE_TOOLS", reason),
+            Err(Skip::Kernel(reason)) => missing("CTNETLINK_REQUIRE_KERNEL", reason),
         }
     })
 }
@@ -94,7 +100,7 @@ pub fn has_tool(name: &str) -> bool {
 }
 
 pub fn need_tool(name: &str) -> Result<(), Skip> {
-    if has_tool(name) { Ok(()) } else { Err(Skip(format!("{name} is not installed"))) }
+    if has_tool(name) { Ok(()) } else { Err(Skip::Tool(format!("{name} is not installed"))) }
 }
 
 /// Runs a command line of words without quotes, and returns what it printed.

@@ -2,10 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::time::Duration;
 
 use ctnetlink::flow::{Flow, Protocol, State, Status};
 
-use crate::support::{Skip, Test, entries, has_tool, run, set, table};
+use crate::support::{Skip, Test, entries, has_tool, need_tool, run, set, table};
 
 pub const TESTS: &[(&str, Test)] =
     &[("tcp_over_loopback", tcp_over_loopback), ("udp_over_loopback", udp_over_loopback)];
@@ -13,10 +14,9 @@ pub const TESTS: &[(&str, Test)] =
 /// Brings loopback up and turns tracking and accounting on. A network tracks nothing until a rule
 /// needs it.
 pub fn tracked_loopback() -> Result<(), Skip> {
-    for tool in ["ip", "nft", "iptables"] {
-        if tool != "iptables" && !has_tool(tool) && !(tool == "nft" && has_tool("iptables")) {
-            return Err(Skip(format!("{tool} is not installed")));
-        }
+    need_tool("ip")?;
+    if !has_tool("nft") && !has_tool("iptables") {
+        return Err(Skip::Tool("neither nft nor iptables is installed".to_owned()));
     }
     set("nf_conntrack_acct", "1");
     run("ip link set lo up");
@@ -42,7 +42,7 @@ fn the_one(protocol: Protocol, port: u16) -> Flow {
 
 fn tcp_over_loopback() -> Result<(), Skip> {
     tracked_loopback()?;
-    for address in [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()] {
+    for (number, address) in (1..).zip([Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]) {
         let listener = TcpListener::bind(SocketAddr::new(address, 0)).expect("a listener");
         let server = listener.local_addr().expect("an address");
         let mut client = TcpStream::connect(server).expect("a connection");
@@ -70,6 +70,7 @@ fn tcp_over_loopback() -> Result<(), Skip> {
         let closed = the_one(Protocol::TCP, server.port());
         assert_ne!(closed.state(), State::ESTABLISHED);
         assert_eq!(closed.id, flow.id);
+        assert_eq!(entries(&mut table()).len(), number, "no other flows");
     }
     Ok(())
 }
@@ -96,6 +97,14 @@ fn udp_over_loopback() -> Result<(), Skip> {
     assert_eq!((back.packets, back.bytes), (1, 78));
     assert_eq!(answered.id, asked.id);
     assert_as_conntrack_says(&answered, to.port());
+
+    // A flow that goes on for two seconds is more than a question and its answer.
+    std::thread::sleep(Duration::from_millis(2_100));
+    client.send_to(&[0; 100], to).expect("sent");
+    server.recv(&mut [0; 100]).expect("received");
+    let goes_on = the_one(Protocol::UDP, to.port());
+    assert_eq!((goes_on.state(), goes_on.id), (State::ASSURED, asked.id));
+    assert_eq!(entries(&mut table()).len(), 1, "no other flows");
     Ok(())
 }
 
