@@ -10,7 +10,7 @@ use ctnetlink::flow::{Flow, FlowRef};
 use ctnetlink::wire::Messages;
 
 /// The captures.
-pub const NAMES: [&str; 2] = ["mixed", "traffic"];
+pub const NAMES: [&str; 3] = ["mixed", "states", "traffic"];
 
 pub fn capture(name: &str) -> Vec<u8> {
     std::fs::read(path(name, "nl")).expect("a capture")
