@@ -71,7 +71,9 @@ fn printed(example: &str, arguments: &[&str]) -> String {
     let output = run(example, arguments);
     assert_eq!(text(&output.stderr), "", "{arguments:?}");
     assert!(output.status.success(), "{arguments:?}");
-    text(&output.stdout)
+    let printed = text(&output.stdout);
+    assert!(!printed.contains('\x1b'), "{example} {arguments:?}: escape codes are for terminals");
+    printed
 }
 
 fn document(example: &str, arguments: &[&str]) -> Value {
@@ -134,7 +136,6 @@ fn top_sources_by_anything() {
 
 fn top_sources_for_a_person() {
     let printed = printed("top_sources", &["--demo", "2000", "-n", "4"]);
-    assert!(!printed.contains('\x1b'), "colours are for terminals");
     let lines: Vec<_> = printed.lines().collect();
     assert!(lines[0].starts_with("table  2000 of "), "{}", lines[0]);
     assert!(lines[1].contains("not atomic: 2000 entries before, 2000 after"), "{}", lines[1]);
@@ -215,13 +216,18 @@ fn watch_goes_on() {
 }
 
 fn a_closed_pipe_is_no_error() {
-    for arguments in [&["500"][..], &["500", "--json"]] {
-        let (child, mut output) = watching("top_sources", arguments, "0.1");
+    for (example, arguments) in [
+        ("top_sources", &["500"][..]),
+        ("top_sources", &["500", "--json"]),
+        ("table_stats", &["500"]),
+        ("table_stats", &["500", "--json"]),
+    ] {
+        let (child, mut output) = watching(example, arguments, "0.1");
         output.read_line(&mut String::new()).expect("a line");
         drop(output);
         let output = child.wait_with_output().expect("its end");
         assert_eq!(text(&output.stderr), "");
-        assert!(output.status.success(), "{arguments:?}");
+        assert!(output.status.success(), "{example} {arguments:?}");
     }
 }
 
