@@ -4,7 +4,7 @@
 //! memory. Entries are taken in batches: the rows of all that wait are touched first and counted
 //! then, so that memory is fetched for many at once instead of for one after the other. That, not
 //! the hashing, is what a table of groups larger than the caches costs; an index with keys and
-//! counts apart took twice as long per entry. The naive twin is the map in `tests/model.rs`.
+//! counts apart took twice as long per entry. The naive twin is in `tests/pure/naive.rs`.
 //!
 //! A row is eight bytes and the key; at most two thirds of the rows are in use, and once the table
 //! is larger than a megabyte, at least one third.

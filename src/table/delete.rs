@@ -26,8 +26,9 @@ impl Conntrack {
     ///
     /// The request carries tuple, zone and id, so that an entry that came later with the same tuple
     /// is left alone; but for one that got the very memory of its predecessor, which makes its
-    /// [id](FlowId) the same and the two alike in all the kernel compares. A key without an id means the entry there is at the moment: it is looked up
-    /// first. That an entry is gone is no error, since entries end all the time.
+    /// [id](FlowId) the same and the two alike in all the kernel compares. A key without an id means
+    /// the entry there is at the moment: it is looked up first. That an entry is gone is no error,
+    /// since entries end all the time.
     ///
     /// Packets of a deleted flow that goes on make a new entry, as if it began with them; with NAT,
     /// or with rules that let only new TCP connections begin with a SYN, that ends it.

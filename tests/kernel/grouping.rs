@@ -117,12 +117,18 @@ fn a_scan_counts_what_is_there() -> Result<(), Skip> {
 }
 
 fn a_quarter_of_a_million() -> Result<(), Skip> {
-    let population = Population::new(250_000);
+    const WANTED: u64 = 250_000;
     let mut table = table();
-    let max = table.limits().expect("limits").max.unwrap_or(0);
-    if max != 0 && u64::from(max) < population.len() {
+    let max = match table.limits().expect("limits").max {
+        None | Some(0) => u64::MAX,
+        Some(max) => u64::from(max),
+    };
+    if max < WANTED {
         return Err(Skip::Kernel(format!("this host allows {max} entries only")));
     }
+    // When a table of any namespace was full, the kernel's collector goes through those that are
+    // full to 95 %, and takes entries that are new or about to end. Another test fills one.
+    let population = Population::new(WANTED.min(max / 100 * 95 - 1));
     fill(&mut table, &population).expect("room");
     for fields in ["state,protocol,source", "source/24,dport"] {
         assert_counts(&scan(&mut table, fields, 100), &counts(&population, fields), 100);

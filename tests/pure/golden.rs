@@ -1,4 +1,4 @@
-//! Captured dumps decode to what stands beside them, and another decoder agrees.
+//! Captured dumps decode to what stands beside them. (`tests/wire.rs` asks another decoder, too.)
 //!
 //! `CTNETLINK_BLESS=1` writes the texts anew; read the difference before you commit it.
 
