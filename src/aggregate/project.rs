@@ -70,7 +70,7 @@ impl Projection {
     /// The order of the attributes does not matter; kernels differ in it.
     #[inline]
     pub(crate) fn read(&mut self, attributes: &[u8], needs: Needs) -> Result<(), WireError> {
-        // Tuples are always there, or it is an error; the rest may be left from the last self.
+        // Tuples are always there, or it is an error; the rest may be left from the last entry.
         self.status = Status::empty();
         (self.mark, self.zone, self.tracked) = (None, None, None);
         let mut missing = needs.0;
