@@ -136,6 +136,8 @@ impl Conntrack {
         loop {
             let length = match self.socket.receive(OPERATION) {
                 Ok(length) => length,
+                // Replies were lost; the dump goes on.
+                Err(error) if matches!(error.kind(), ErrorKind::Overrun { .. }) => continue,
                 // The dump had ended after all: with an error nobody is interested in.
                 Err(error) if error.is_transient() => break,
                 Err(error) => return Err(error),
