@@ -2,10 +2,10 @@
 //! netlink and in constant memory.
 //!
 //! ```no_run
-//! use ctnetlink::{Conntrack, Query, aggregate::Field};
+//! use ctnetlink::{Query, Reader, aggregate::Field};
 //!
 //! fn main() -> ctnetlink::Result<()> {
-//!     let mut table = Conntrack::open()?;
+//!     let mut table = Reader::open()?;
 //!     let limits = table.limits()?;
 //!     println!("{} entries of at most {:?}", limits.entries, limits.max);
 //!
@@ -31,20 +31,20 @@
 //! - [`flow`]: what an entry means; [`FlowRef`](flow::FlowRef) looks, [`Flow`](flow::Flow) keeps.
 //! - [`aggregate`]: what to group by, and the groups.
 //! - [`stats`]: the kernel's counters, and what each is a sign of.
-//! - [`Conntrack`]: the table of a network namespace.
+//! - [`Conntrack`]: the table of a network namespace; [`Reader`]: the half of it that cannot write.
 //! - `testing`: a table of your own to try things on, without root (feature `testing`).
 //!
 //! # Which call do I want?
 //!
 //! | you want | call |
 //! |---|---|
-//! | the table of a container | [`Conntrack::open_in`] |
-//! | how full the table is, at no cost | [`Conntrack::limits`] |
-//! | what it lost, and why | [`Conntrack::stats`] |
-//! | who fills it | [`Conntrack::scan`] |
-//! | one entry you know | [`Conntrack::get`] |
-//! | to look at every entry as it streams past | [`Conntrack::dump`], [`Dump::next_batch`] |
-//! | some entries to keep | [`Conntrack::dump`], [`Dump::flows`] |
+//! | the table of a container | [`Reader::open_in`] |
+//! | how full the table is, at no cost | [`Reader::limits`] |
+//! | what it lost, and why | [`Reader::stats`] |
+//! | who fills it | [`Reader::scan`] |
+//! | one entry you know | [`Reader::get`] |
+//! | to look at every entry as it streams past | [`Reader::dump`], [`Dump::next_batch`] |
+//! | some entries to keep | [`Reader::dump`], [`Dump::flows`] |
 //! | one entry gone, and no other | [`Conntrack::delete`] |
 //! | to group entries from elsewhere | [`Aggregator`](aggregate::Aggregator) |
 //!
@@ -108,7 +108,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use socket::Namespace;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 pub use table::{
-    Batch, Conntrack, Deleted, Dump, DumpEnd, DumpOptions, Flows, Limits, Progress, Scan,
+    Batch, Conntrack, Deleted, Dump, DumpEnd, DumpOptions, Flows, Limits, Progress, Reader, Scan,
 };
 
 /// The README's code is a test, too.

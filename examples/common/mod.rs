@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anstyle::Style;
 use comfy_table::{CellAlignment, Table, presets};
 use ctnetlink::testing::{Population, enter_private_namespace, fill};
-use ctnetlink::{Conntrack, Limits, Namespace, Progress, Query, Scan};
+use ctnetlink::{Conntrack, Limits, Namespace, Progress, Query, Reader, Scan};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// `-h`'s last words.
@@ -76,17 +76,17 @@ impl Shared {
         Ok(())
     }
 
-    /// Opens the table that is asked for.
-    pub fn open(&self) -> Result<Conntrack> {
+    /// Opens the table that is asked for, to look at.
+    pub fn open(&self) -> Result<Reader> {
         Ok(match &self.netns {
-            Some(netns) => Conntrack::open_in(&Namespace::find(netns)?)?,
-            None => Conntrack::open()?,
+            Some(netns) => Reader::open_in(&Namespace::find(netns)?)?,
+            None => Reader::open()?,
         })
     }
 }
 
 /// Scans the table; a long scan shows on a terminal how far it is.
-pub fn scan(table: &mut Conntrack, query: &Query) -> Result<Scan> {
+pub fn scan(table: &mut Reader, query: &Query) -> Result<Scan> {
     // Anything but a terminal gets nothing at all, and a short scan is over before the first look.
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5))
         .with_style(ProgressStyle::with_template("{bar:30} {percent}% of {len} entries")?);

@@ -10,7 +10,7 @@ use crate::wire::WireError;
 
 /// Counts entries by the groups of a [`Query`].
 ///
-/// [`Conntrack::scan`](crate::Conntrack::scan) runs one over the table. By itself it takes entries
+/// [`Reader::scan`](crate::Reader::scan) runs one over the table. By itself it takes entries
 /// from anywhere: a capture, a filter of your own.
 ///
 /// # Cost

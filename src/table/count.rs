@@ -1,6 +1,6 @@
 //! How full the table is.
 
-use super::Conntrack;
+use super::Reader;
 use crate::error::Result;
 use crate::socket::Request;
 use crate::wire::ctnetlink::*;
@@ -33,7 +33,7 @@ impl Limits {
     }
 }
 
-impl Conntrack {
+impl Reader {
     /// How many entries the table has and may have.
     ///
     /// # Errors

@@ -5,7 +5,8 @@
 use bytes::BytesMut;
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader};
 
-use super::{Conntrack, Sent};
+use super::Conntrack;
+use super::sent::Sent;
 use crate::error::Result;
 use crate::flow::{Flow, Purpose, encode};
 use crate::wire::Messages;

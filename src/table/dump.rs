@@ -2,7 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use super::{Conntrack, Sent};
+use super::Reader;
+use super::sent::Sent;
 use crate::error::{ErrorKind, Result};
 use crate::flow::{Family, Flow, FlowRef};
 use crate::socket::Request;
@@ -92,7 +93,7 @@ impl DumpEnd {
 #[derive(Debug)]
 #[must_use = "a dump does nothing until it is read"]
 pub struct Dump<'t> {
-    table: &'t mut Conntrack,
+    table: &'t mut Reader,
     sent: Sent,
     end: DumpEnd,
     done: bool,
@@ -106,7 +107,7 @@ pub struct Batch<'b> {
     port: u32,
 }
 
-impl Conntrack {
+impl Reader {
     /// Starts a dump of the table.
     ///
     /// # Errors

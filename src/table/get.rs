@@ -2,14 +2,14 @@
 
 use bytes::BytesMut;
 
-use super::Conntrack;
+use super::Reader;
 use crate::error::{ErrorKind, Result};
 use crate::flow::{Flow, FlowKey, FlowRef};
 use crate::socket::Request;
 use crate::wire::ctnetlink::{CTA_ID, CTA_TUPLE_ORIG, CTA_ZONE, IPCTNL_MSG_CT_GET};
 use crate::wire::writer::Writer;
 
-impl Conntrack {
+impl Reader {
     /// The entry with this key, or `None` if there is none (any more).
     ///
     /// Its use count is one higher than in a dump: the lookup itself is a user. With an id in the

@@ -12,50 +12,38 @@ mod document;
 mod dump;
 mod get;
 mod read_stats;
+mod reader;
 mod scan;
+mod sent;
 
 pub use count::Limits;
 pub use delete::Deleted;
 pub use dump::{Batch, Dump, DumpEnd, DumpOptions, Flows};
+pub use reader::Reader;
 pub use scan::{Progress, Scan};
 
-use rustix::io::Errno;
+use std::ops::{Deref, DerefMut};
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::socket::{Namespace, Request, Socket};
-use crate::wire::ctnetlink::{NFNL_SUBSYS_CTNETLINK, NFNL_SUBSYS_CTNETLINK_EXP};
-use crate::wire::{KernelStatus, Message, Messages};
+use crate::error::Result;
+use crate::socket::Namespace;
 
-/// The connection-tracking table of one network namespace.
+/// The connection-tracking table of one network namespace, to look at and to change.
 ///
-/// The handle owns one netlink socket and its receive buffer (32 KiB). It belongs to the network
-/// namespace the opening thread was in, or the one it was [opened in](Self::open_in), and may move
-/// between threads.
+/// All that reads is [`Reader`]'s, and works here as well. To code that is only to look, give the
+/// `Reader`: `&mut table` is one where one is expected.
 ///
 /// | you want | you write | it costs |
 /// |---|---|---|
-/// | how full the table is | [`limits`](Self::limits) | one round trip, whatever the size |
-/// | what it lost, and why | [`stats`](Self::stats) | one request |
-/// | who fills it | [`scan`](Self::scan) with a [`Query`](crate::Query) | a dump; memory by groups |
-/// | one entry you know | [`get`](Self::get) | one round trip |
-/// | to look at every entry | [`dump`](Self::dump), then [`Dump::next_batch`] | a dump; no memory |
-/// | to keep some entries | [`dump`](Self::dump), then [`Dump::flows`] | a dump; memory by what you keep |
+/// | to read anything | the methods of [`Reader`] | |
 /// | one entry gone, and no other | [`delete`](Self::delete) | one round trip |
-///
-/// A dump costs the kernel about 2 µs per entry, in the reader's own thread; what this crate adds
-/// is a few per cent of it. Packets on other processors are not held up; on the same one, for at
-/// most a third of a millisecond at a time.
 ///
 /// # Privileges
 ///
-/// Every request, reading included, needs `CAP_NET_ADMIN` in the user namespace that owns the
-/// network namespace, at the time of the request.
+/// As [`Reader`]: `CAP_NET_ADMIN` in the user namespace that owns the network namespace, at the
+/// time of each request.
 #[derive(Debug)]
 pub struct Conntrack {
-    socket: Socket,
-    sequence: u32,
-    /// A dump is (or may be) under way on the socket that nobody reads any more.
-    abandoned: bool,
+    reader: Reader,
 }
 
 impl Conntrack {
@@ -63,156 +51,31 @@ impl Conntrack {
     ///
     /// # Errors
     ///
-    /// [`NotSupported`](ErrorKind::NotSupported) without the module `nfnetlink`. A missing
-    /// privilege shows at the first request, not here.
+    /// As [`Reader::open`].
     pub fn open() -> Result<Self> {
-        Ok(Self { socket: Socket::open()?, sequence: 0, abandoned: false })
+        Ok(Self { reader: Reader::open()? })
     }
 
-    /// Opens the table of another network namespace. The calling thread stays where it is; one of
-    /// its own goes there for a moment.
+    /// Opens the table of another network namespace. The calling thread stays where it is.
     ///
     /// # Errors
     ///
-    /// [`Namespace`](ErrorKind::Namespace) if it is not one, or without the right to enter it:
-    /// `CAP_SYS_ADMIN` in the caller's user namespace and in the one that owns it.
-    #[doc(alias = "setns")]
+    /// As [`Reader::open_in`].
     pub fn open_in(namespace: &Namespace) -> Result<Self> {
-        Ok(Self { socket: Socket::open_in(namespace)?, sequence: 0, abandoned: false })
-    }
-
-    /// Sends a request, and returns the sequence number its replies carry.
-    fn send(&mut self, request: &Request) -> Result<Sent> {
-        self.settle()?;
-        let sequence = self.next_sequence();
-        let bytes = request.to_bytes(sequence, self.socket.port());
-        self.socket.send(&bytes, request.operation)?;
-        Ok(Sent { operation: request.operation, sequence, port: self.socket.port(), bytes })
-    }
-
-    /// Sends a request whose answer is small, and shows every reply to `reply`, up to the
-    /// acknowledgement or the end of the dump.
-    fn request(
-        &mut self,
-        request: &Request,
-        mut reply: impl FnMut(&Message<'_>) -> Result<()>,
-    ) -> Result<()> {
-        let sent = self.send(request)?;
-        self.abandoned = true; // until the end was read
-        loop {
-            let length = self.socket.receive(sent.operation)?;
-            for message in Messages::new(self.socket.datagram(length)) {
-                let message = message.map_err(|source| sent.malformed(source))?;
-                if !sent.is_reply(&message) {
-                    continue;
-                }
-                if message.is_error() || message.is_done() {
-                    self.abandoned = false;
-                    return sent.outcome(&message);
-                }
-                if is_of_conntrack(&message) {
-                    reply(&message)?;
-                }
-            }
-        }
-    }
-
-    fn next_sequence(&mut self) -> u32 {
-        // 0 is what events carry.
-        self.sequence = self.sequence.checked_add(1).unwrap_or(1);
-        self.sequence
-    }
-
-    /// Gets rid of a dump nobody reads any more, so that the next request finds a quiet socket.
-    ///
-    /// A fresh socket ends the dump at once. But a socket belongs to the namespace of the thread
-    /// that opens it, so where that may be another one by now, the rest is read and thrown away.
-    fn settle(&mut self) -> Result<()> {
-        const OPERATION: &str = "end an earlier dump";
-        if !self.abandoned || self.socket.reopen()? {
-            self.abandoned = false;
-            return Ok(());
-        }
-        loop {
-            let length = match self.socket.receive(OPERATION) {
-                Ok(length) => length,
-                // Replies were lost; the dump goes on.
-                Err(error) if matches!(error.kind(), ErrorKind::Overrun { .. }) => continue,
-                // The dump had ended after all: with an error nobody is interested in.
-                Err(error) if error.is_transient() => break,
-                Err(error) => return Err(error),
-            };
-            let mut messages = Messages::new(self.socket.datagram(length)).map_while(Result::ok);
-            if messages.any(|message| message.is_done() || message.is_error()) {
-                break;
-            }
-        }
-        self.abandoned = false;
-        Ok(())
+        Ok(Self { reader: Reader::open_in(namespace)? })
     }
 }
 
-/// Whether a request has no attributes, so that nothing in it can be invalid.
-fn request_is_bare(request: &[u8]) -> bool {
-    request.len() == Messages::HEADER + 4
-}
+impl Deref for Conntrack {
+    type Target = Reader;
 
-/// Whether a reply is of conntrack, or of its expectations. Their counters come as conntrack's own
-/// (as `IPCTNL_MSG_CT_GET_CTRZERO`, in all kernels up to 6.18 at least), so the two are not told
-/// apart here; the sequence number does that.
-fn is_of_conntrack(message: &Message<'_>) -> bool {
-    [NFNL_SUBSYS_CTNETLINK, NFNL_SUBSYS_CTNETLINK_EXP].contains(&message.subsystem())
-}
-
-/// A request under way: what its replies are recognised by, and what its errors are told with.
-#[derive(Debug)]
-struct Sent {
-    operation: &'static str,
-    sequence: u32,
-    port: u32,
-    bytes: Vec<u8>,
-}
-
-impl Sent {
-    /// Whether the message answers this request. Anything else on the socket is left over from an
-    /// earlier one.
-    fn is_reply(&self, message: &Message<'_>) -> bool {
-        message.sequence == self.sequence && message.port == self.port
+    fn deref(&self) -> &Reader {
+        &self.reader
     }
+}
 
-    fn malformed(&self, source: crate::wire::WireError) -> Error {
-        ErrorKind::Malformed { operation: self.operation, source }.into()
-    }
-
-    /// Success, or the error that a `NLMSG_ERROR` or `NLMSG_DONE` message carries.
-    fn outcome(&self, message: &Message<'_>) -> Result<()> {
-        let status = KernelStatus::parse(message).map_err(|source| self.malformed(source))?;
-        let operation = self.operation;
-        let source = std::io::Error::from_raw_os_error(status.errno);
-        // Compared as numbers: the number comes from a message, and `Errno` takes only real ones.
-        Err(match status.errno {
-            0 => return Ok(()),
-            errno if errno == Errno::PERM.raw_os_error() => {
-                ErrorKind::PermissionDenied { operation }
-            }
-            errno if errno == Errno::NOBUFS.raw_os_error() => ErrorKind::Overrun { operation },
-            // An unknown subsystem is all that the requests we make are refused with so.
-            errno if errno == Errno::INVAL.raw_os_error() && request_is_bare(&self.bytes) => {
-                ErrorKind::NotSupported {
-                    operation,
-                    remedy: "load the module: modprobe nf_conntrack_netlink",
-                }
-            }
-            _ => ErrorKind::Kernel {
-                operation,
-                source,
-                message: status
-                    .extended
-                    .message
-                    .map(|text| String::from_utf8_lossy(text).into_owned()),
-                attribute: status.extended.attribute(&self.bytes),
-            },
-        }
-        .into())
+impl DerefMut for Conntrack {
+    fn deref_mut(&mut self) -> &mut Reader {
+        &mut self.reader
     }
 }

@@ -1,12 +1,12 @@
 //! The kernel's counters.
 
-use super::Conntrack;
+use super::Reader;
 use crate::error::{ErrorKind, Result};
 use crate::socket::Request;
 use crate::stats::{Counter, Counts, CpuStats, ExpectationCounter, Kind, Stats};
 use crate::wire::ctnetlink::*;
 
-impl Conntrack {
+impl Reader {
     /// The counters of tracking in this network namespace, processor by processor.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Conntrack, DumpEnd, DumpOptions, Limits};
+use super::{DumpEnd, DumpOptions, Limits, Reader};
 use crate::aggregate::{Aggregator, Query, Report};
 use crate::error::Result;
 
@@ -45,7 +45,7 @@ pub struct Progress {
     pub expected: u64,
 }
 
-impl Conntrack {
+impl Reader {
     /// Reads the table once, and answers `query` from it.
     ///
     /// ```no_run
