@@ -20,15 +20,19 @@
 //! # The map
 //!
 //! ```text
-//! wire --> flow --> aggregate            pure: bytes in, values out, on any system
+//! kernel ------.
+//!              v
+//! wire --> flow --> filter --> aggregate   pure: bytes in, values out, on any system
 //!   |        |          |
-//!   '--> socket --> table (Conntrack)    Linux: the only half that talks to a kernel
+//!   '--> socket --> table (Conntrack)      Linux: the only half that talks to a kernel
 //!                       |
-//!                    testing             a private namespace and synthetic entries
+//!                    testing               a private namespace and synthetic entries
 //! ```
 //!
 //! - [`wire`]: netlink messages and attributes, read in place.
 //! - [`flow`]: what an entry means; [`FlowRef`](flow::FlowRef) looks, [`Flow`](flow::Flow) keeps.
+//! - [`kernel`]: what kernels can do, and what they do wrong.
+//! - [`filter`]: which entries are meant, typed or as text.
 //! - [`aggregate`]: what to group by, and the groups.
 //! - [`stats`]: the kernel's counters, and what each is a sign of.
 //! - [`Conntrack`]: the table of a network namespace; [`Reader`]: the half of it that cannot write.
@@ -91,7 +95,9 @@
 
 pub mod aggregate;
 mod error;
+pub mod filter;
 pub mod flow;
+pub mod kernel;
 pub mod stats;
 pub mod wire;
 
@@ -104,6 +110,7 @@ pub mod testing;
 
 pub use aggregate::Query;
 pub use error::{Error, ErrorKind, Result};
+pub use filter::Filter;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 pub use socket::Namespace;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]

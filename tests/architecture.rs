@@ -4,20 +4,28 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What a module may use of the crate. `table` and `testing` may use whatever is below them.
-const MAY_USE: [(&str, &[&str]); 8] = [
+const MAY_USE: [(&str, &[&str]); 10] = [
     ("wire", &[]),
     ("flow", &["wire"]),
+    ("kernel", &[]),
+    ("filter", &["flow", "kernel", "wire"]),
     ("aggregate", &["flow", "wire"]),
     ("error", &["wire"]),
     ("stats", &["wire"]),
     ("socket", &["error", "flow", "wire"]),
-    ("table", &["aggregate", "error", "flow", "socket", "stats", "wire"]),
+    ("table", &["aggregate", "error", "filter", "flow", "kernel", "socket", "stats", "wire"]),
     ("testing", &["aggregate", "error", "flow", "socket", "table", "wire"]),
 ];
 
 /// Where the items that `lib.rs` exports live, for paths such as `crate::Query`.
-const EXPORTS: [(&str, &str); 4] =
-    [("Query", "aggregate"), ("Error", "error"), ("ErrorKind", "error"), ("Result", "error")];
+const EXPORTS: [(&str, &str); 6] = [
+    ("Filter", "filter"),
+    ("Query", "aggregate"),
+    ("Error", "error"),
+    ("ErrorKind", "error"),
+    ("Result", "error"),
+    ("Reader", "table"),
+];
 
 fn sources(folder: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();

@@ -77,6 +77,18 @@ impl Protocol {
     }
 }
 
+impl Protocol {
+    /// Every name.
+    pub(crate) const NAMES: [&str; 8] =
+        ["icmp", "tcp", "udp", "dccp", "gre", "icmpv6", "sctp", "udplite"];
+
+    /// The protocol of this name.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        let name = if name == "ipv6-icmp" { "icmpv6" } else { name };
+        (0..=u8::MAX).map(Self).find(|protocol| protocol.name() == Some(name))
+    }
+}
+
 impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {

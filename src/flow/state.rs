@@ -32,6 +32,9 @@ macro_rules! states {
                 }
             }
 
+            /// Every name, in the order of the protocols.
+            pub(crate) const NAMES: &[&str] = &[$($text),*];
+
             fn named(name: &str) -> Option<Self> {
                 match name {
                     $($text => Some(Self($code)),)*
@@ -133,6 +136,40 @@ impl State {
         }
     }
 
+    /// The state of this name, or of one that older kernels and tools have for it.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        if name == "LISTEN" { Some(Self::SYN_SENT2) } else { Self::named(name) }
+    }
+
+    /// A protocol's state without a name.
+    pub(crate) const fn unnamed(number: u8) -> Self {
+        Self(UNNAMED + number as u16)
+    }
+
+    /// Whether entries of this protocol can be in it.
+    pub(crate) fn is_possible_for(self, protocol: Protocol) -> bool {
+        let tracked = [Protocol::TCP, Protocol::SCTP, Protocol::DCCP].contains(&protocol);
+        match self {
+            Self::OFFLOAD => true,
+            // Up to Linux 6.16 DCCP has a tracker, and since then none.
+            Self::UNREPLIED | Self::REPLIED | Self::ASSURED => {
+                !tracked || protocol == Protocol::DCCP
+            }
+            Self::UNREPORTED => protocol == Protocol::TCP || protocol == Protocol::SCTP,
+            Self::NONE => tracked,
+            Self(UNNAMED..) => tracked,
+            state => {
+                let is = |name: Option<&str>| name.is_some() && name == state.name();
+                (0..16).any(|number| match protocol {
+                    Protocol::TCP => is(TcpState(number).name()),
+                    Protocol::SCTP => is(SctpState(number).name()),
+                    Protocol::DCCP => is(DccpState(number).name()),
+                    _ => false,
+                })
+            }
+        }
+    }
+
     pub(crate) const fn code(self) -> u16 {
         self.0
     }
@@ -142,7 +179,7 @@ impl State {
     }
 
     fn from_parts(name: Option<&str>, number: u8) -> Self {
-        name.and_then(Self::named).unwrap_or(Self(UNNAMED + u16::from(number)))
+        name.and_then(Self::named).unwrap_or(Self::unnamed(number))
     }
 }
 
@@ -202,6 +239,31 @@ mod tests {
         assert_eq!(State::of(Protocol::TCP, None, Status::ASSURED), State::UNREPORTED);
         let known = Some(ProtoInfo::Tcp(TcpInfo::new(TcpState::CLOSE_WAIT)));
         assert_eq!(State::of(Protocol::TCP, known, offloaded), State::CLOSE_WAIT);
+    }
+
+    #[test]
+    fn a_state_is_possible_for_the_protocols_that_have_it() {
+        for protocol in (0..=u8::MAX).map(Protocol) {
+            for number in 0..=u8::MAX {
+                let status = Status::from_bits_retain(u32::from(number) << 1);
+                assert!(State::of(protocol, None, status).is_possible_for(protocol));
+                assert!(
+                    protocol != Protocol::TCP
+                        || State::from(TcpState(number)).is_possible_for(protocol)
+                );
+                assert!(
+                    protocol != Protocol::SCTP
+                        || State::from(SctpState(number)).is_possible_for(protocol)
+                );
+                assert!(
+                    protocol != Protocol::DCCP
+                        || State::from(DccpState(number)).is_possible_for(protocol)
+                );
+            }
+        }
+        assert!(!State::TIME_WAIT.is_possible_for(Protocol::UDP));
+        assert!(!State::ASSURED.is_possible_for(Protocol::TCP));
+        assert!(!State::SHUTDOWN_SENT.is_possible_for(Protocol::TCP));
     }
 
     #[test]

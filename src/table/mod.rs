@@ -11,6 +11,7 @@ mod delete;
 mod document;
 mod dump;
 mod get;
+mod probe;
 mod read_stats;
 mod reader;
 mod scan;

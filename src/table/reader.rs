@@ -1,6 +1,7 @@
 //! The handle that reads: a socket, and the conversation on it.
 
 use crate::error::{ErrorKind, Result};
+use crate::kernel::Capabilities;
 use crate::socket::{Namespace, Request, Socket};
 use crate::wire::{Message, Messages};
 
@@ -45,6 +46,7 @@ pub struct Reader {
     pub(super) sequence: u32,
     /// A dump is (or may be) under way on the socket that nobody reads any more.
     pub(super) abandoned: bool,
+    pub(super) capabilities: Option<Capabilities>,
 }
 
 impl Reader {
@@ -55,7 +57,7 @@ impl Reader {
     /// [`NotSupported`](ErrorKind::NotSupported) without the module `nfnetlink`. A missing
     /// privilege shows at the first request, not here.
     pub fn open() -> Result<Self> {
-        Ok(Self { socket: Socket::open()?, sequence: 0, abandoned: false })
+        Ok(Self::on(Socket::open()?))
     }
 
     /// Opens the table of another network namespace. The calling thread stays where it is; one of
@@ -67,7 +69,11 @@ impl Reader {
     /// `CAP_SYS_ADMIN` in the caller's user namespace and in the one that owns it.
     #[doc(alias = "setns")]
     pub fn open_in(namespace: &Namespace) -> Result<Self> {
-        Ok(Self { socket: Socket::open_in(namespace)?, sequence: 0, abandoned: false })
+        Ok(Self::on(Socket::open_in(namespace)?))
+    }
+
+    fn on(socket: Socket) -> Self {
+        Self { socket, sequence: 0, abandoned: false, capabilities: None }
     }
 
     /// Sends a request, and returns the sequence number its replies carry.

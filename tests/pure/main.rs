@@ -1,9 +1,11 @@
 //! What needs no kernel: bytes, values, and the arithmetic on them.
 
+mod filter;
 mod golden;
 mod hostile;
 mod model;
 mod naive;
 mod round_trip;
+mod spec;
 mod special;
 mod strategy;

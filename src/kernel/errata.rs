@@ -1,0 +1,97 @@
+//! What kernels do wrong, or otherwise than one would think, and how it is steered around.
+
+use super::Version;
+
+/// A known trap of the kernel's interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Erratum {
+    /// What happens.
+    pub what: &'static str,
+    /// What this crate does about it.
+    pub remedy: &'static str,
+    /// The first kernel that does it; `None` for all.
+    pub since: Option<Version>,
+    /// The first kernel that does not any more; `None` if 6.18 still does.
+    pub until: Option<Version>,
+}
+
+impl Erratum {
+    /// Whether kernels of this version have it.
+    pub fn affects(&self, version: Version) -> bool {
+        self.since.is_none_or(|since| version >= since)
+            && self.until.is_none_or(|until| version < until)
+    }
+}
+
+/// The traps this crate knows. Each was seen on Linux 6.18, but for those that ended before.
+pub const ERRATA: [Erratum; 9] = [
+    Erratum {
+        what: "an IPv6 address in CTA_FILTER matches every other address",
+        remedy: "it is never sent; IPv6 addresses are compared here",
+        since: Some(Version::new(5, 8)),
+        until: None,
+    },
+    Erratum {
+        what: "ports in CTA_FILTER are ignored but for TCP and UDP",
+        remedy: "they are sent for those two only",
+        since: Some(Version::new(5, 8)),
+        until: None,
+    },
+    Erratum {
+        what: "filters a kernel does not know are ignored, in a dump and in a flush",
+        remedy: "whatever a dump returns is judged again; a flush never carries a filter",
+        since: None,
+        until: None,
+    },
+    Erratum {
+        what: "CTA_ZONE in a dump or a flush is ignored",
+        remedy: "it is not sent; zones are compared here",
+        since: None,
+        until: Some(Version::new(6, 8)),
+    },
+    Erratum {
+        what: "a delete without a tuple is a flush of everything, whatever else it carries",
+        remedy: "a delete cannot be made without a tuple; a flush is another function",
+        since: None,
+        until: None,
+    },
+    Erratum {
+        what: "a flush of one family flushes both, unless nfgenmsg.version is not 0",
+        remedy: "it is 1; before 5.2, entries of the family are deleted one by one",
+        since: None,
+        until: None,
+    },
+    Erratum {
+        what: "a dump that zeroes counters loses what was counted for entries at the ends of buffers",
+        remedy: "it is offered under its name only; the difference of two dumps is exact",
+        since: None,
+        until: None,
+    },
+    Erratum {
+        what: "answers to a single request carry NLM_F_MULTI, and no NLMSG_DONE follows",
+        remedy: "every single request asks for an acknowledgement, and is read up to that",
+        since: None,
+        until: None,
+    },
+    Erratum {
+        what: "a table that changes under a dump never sets NLM_F_DUMP_INTR",
+        remedy: "a scan says how many entries there were before and after it",
+        since: None,
+        until: None,
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_erratum_affects_the_kernels_between() {
+        let affected =
+            |version: Version| ERRATA.iter().filter(|erratum| erratum.affects(version)).count();
+        assert_eq!(affected(Version::new(4, 18)), ERRATA.len() - 2);
+        assert_eq!(affected(Version::new(6, 1)), ERRATA.len());
+        assert_eq!(affected(Version::new(6, 18)), ERRATA.len() - 1);
+    }
+}
