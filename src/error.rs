@@ -110,6 +110,21 @@ pub enum ErrorKind {
         source: WireError,
     },
 
+    /// The kernel cannot apply all of a filter, and without that it would do too much.
+    #[error(
+        "{operation}: nothing was done, since the kernel would do it to more entries than match: \
+         {condition} cannot be left to it ({reason})"
+    )]
+    #[non_exhaustive]
+    Inexact {
+        /// What was tried.
+        operation: &'static str,
+        /// The condition, as text.
+        condition: String,
+        /// Why the kernel cannot apply it.
+        reason: String,
+    },
+
     /// There is no room for that many entries.
     #[error(
         "{wanted} more entries do not fit: the table of this network namespace holds {entries} of \

@@ -115,7 +115,8 @@ pub use filter::Filter;
 pub use socket::Namespace;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 pub use table::{
-    Batch, Conntrack, Deleted, Dump, DumpEnd, DumpOptions, Flows, Limits, Progress, Reader, Scan,
+    Batch, Conntrack, Deleted, Dump, DumpEnd, DumpOptions, Flows, Limits, List, Progress, Reader,
+    Scan,
 };
 
 /// The README's code is a test, too.

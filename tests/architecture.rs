@@ -9,7 +9,7 @@ const MAY_USE: [(&str, &[&str]); 10] = [
     ("flow", &["wire"]),
     ("kernel", &[]),
     ("filter", &["flow", "kernel", "wire"]),
-    ("aggregate", &["flow", "wire"]),
+    ("aggregate", &["filter", "flow", "wire"]),
     ("error", &["wire"]),
     ("stats", &["wire"]),
     ("socket", &["error", "flow", "wire"]),

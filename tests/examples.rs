@@ -109,8 +109,18 @@ fn top_sources_as_json() {
     assert_eq!(document["groups"].as_array().expect("groups").len(), 3);
     assert_eq!(document["groups"][0]["key"]["source"], "10.0.0.1");
     let names: Vec<_> = document.as_object().expect("an object").keys().cloned().collect();
-    let expected =
-        ["by", "complete", "distinct", "elapsed_ms", "flows", "groups", "other", "table"];
+    let expected = [
+        "by",
+        "complete",
+        "distinct",
+        "elapsed_ms",
+        "filter",
+        "flows",
+        "groups",
+        "other",
+        "table",
+        "undecided",
+    ];
     assert_eq!(names, expected);
 }
 

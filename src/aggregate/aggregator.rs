@@ -1,10 +1,13 @@
 //! Entries in, a report out.
 
+use std::time::SystemTime;
+
 use super::groups::Groups;
 use super::key;
 use super::project::{Needs, Projection};
 use super::query::Query;
 use super::report::{Report, Row};
+use crate::filter::Filter;
 use crate::flow::FlowRef;
 use crate::wire::WireError;
 
@@ -22,6 +25,9 @@ pub struct Aggregator {
     needs: Needs,
     groups: Groups,
     flows: u64,
+    undecided: u64,
+    /// Whether there is a filter, and the moment it reckons ages to.
+    filtered: Option<SystemTime>,
     /// The entry at hand; filled in place, since it is many times the size of what changes.
     entry: Projection,
 }
@@ -34,25 +40,46 @@ impl Aggregator {
             needs: Needs::of(query.fields()),
             groups: Groups::new(key::width(query.fields())),
             flows: 0,
+            undecided: 0,
+            filtered: (*query.filter() != Filter::new()).then(SystemTime::now),
             entry: Projection::NOTHING,
         }
     }
 
-    /// Counts an entry.
+    /// Counts an entry, if the query's filter is true of it.
     pub fn record(&mut self, flow: &FlowRef<'_>) {
-        self.entry = Projection::from(flow);
-        self.count();
+        if self.keeps(flow) {
+            self.entry = Projection::from(flow);
+            self.count();
+        }
+    }
+
+    /// Entries so far that lack what the filter is about, so that they could not be judged, and
+    /// were not counted.
+    pub fn undecided(&self) -> u64 {
+        self.undecided
+    }
+
+    fn keeps(&mut self, flow: &FlowRef<'_>) -> bool {
+        let Some(now) = self.filtered else { return true };
+        let verdict = self.query.filter().judge(flow, now);
+        self.undecided += u64::from(verdict.is_none());
+        verdict == Some(true)
     }
 
     /// Counts an entry given as its attributes, what stands behind the netfilter header of its
-    /// message. Faster than [`record`](Self::record): attributes the query does not need are
-    /// neither decoded nor checked.
+    /// message. Without a filter faster than [`record`](Self::record): attributes the query does
+    /// not need are neither decoded nor checked.
     ///
     /// # Errors
     ///
     /// An attribute the query needs is malformed or, as a tuple, missing. The entry is not counted.
     #[inline]
     pub fn record_bytes(&mut self, attributes: &[u8]) -> Result<(), WireError> {
+        if self.filtered.is_some() {
+            self.record(&FlowRef::parse(attributes)?);
+            return Ok(());
+        }
         self.entry.read(attributes, self.needs)?;
         self.count();
         Ok(())
@@ -79,6 +106,7 @@ impl Aggregator {
         Report {
             fields: fields.to_vec(),
             flows: self.flows,
+            undecided: self.undecided,
             distinct: self.groups.len() as u64,
             other: self.flows - shown,
             rows,

@@ -1,10 +1,11 @@
 //! What is asked of the table.
 
 use super::field::{Field, Fields};
+use crate::filter::{Filter, Placement};
 
-/// A question: what to group by, and how many groups to show.
+/// A question: which entries to count, what to group them by, and how many groups to show.
 ///
-/// Without fields everything is one group. The default shows the first 10.
+/// Without fields everything is one group. The default is all entries and the first 10 groups.
 ///
 /// ```
 /// use ctnetlink::{Query, aggregate::Field};
@@ -14,12 +15,14 @@ use super::field::{Field, Fields};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
     fields: Fields,
+    filter: Filter,
+    placement: Option<Placement>,
     top: usize,
 }
 
 impl Default for Query {
     fn default() -> Self {
-        Self { fields: Fields::default(), top: 10 }
+        Self { fields: Fields::default(), filter: Filter::new(), placement: None, top: 10 }
     }
 }
 
@@ -36,6 +39,21 @@ impl Query {
         self
     }
 
+    /// Counts only entries the filter is true of.
+    #[must_use]
+    pub fn of(mut self, filter: Filter) -> Self {
+        self.filter = filter;
+        self
+    }
+
+    /// Where the filter is applied, if the entries come from a kernel. The default is
+    /// [`Placement::for_table`] of the table at hand.
+    #[must_use]
+    pub const fn placement(mut self, placement: Placement) -> Self {
+        self.placement = Some(placement);
+        self
+    }
+
     /// Shows the `rows` largest groups. All the others are counted and summed up.
     #[must_use]
     pub const fn top(mut self, rows: usize) -> Self {
@@ -46,6 +64,16 @@ impl Query {
     /// The fields it groups by.
     pub fn fields(&self) -> &[Field] {
         self.fields.as_slice()
+    }
+
+    /// Which entries it counts.
+    pub fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
+    /// Where the filter is to be applied; `None` leaves it to the table.
+    pub const fn filter_placement(&self) -> Option<Placement> {
+        self.placement
     }
 
     /// How many groups it shows.

@@ -10,6 +10,7 @@ use super::key::Value;
 pub struct Report {
     pub(super) fields: Vec<Field>,
     pub(super) flows: u64,
+    pub(super) undecided: u64,
     pub(super) distinct: u64,
     pub(super) other: u64,
     pub(super) rows: Vec<Row>,
@@ -34,6 +35,12 @@ impl Report {
     /// All entries counted, in the groups shown and in the others.
     pub fn flows(&self) -> u64 {
         self.flows
+    }
+
+    /// Entries that lack what the query's filter is about (counters where accounting is off, and
+    /// the like), so that they could not be judged. They are not counted.
+    pub fn undecided(&self) -> u64 {
+        self.undecided
     }
 
     /// How many groups there are, shown or not.

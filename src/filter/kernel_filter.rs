@@ -50,7 +50,12 @@ impl KernelFilter {
     /// Whether it has attributes, which a kernel may refuse or ignore; the family stands in the
     /// header and is honoured by all.
     pub fn has_attributes(&self) -> bool {
-        *self != Self { family: self.family, ..Self::default() }
+        *self != self.without_attributes()
+    }
+
+    /// The family alone.
+    pub(crate) fn without_attributes(&self) -> Self {
+        Self { family: self.family, ..Self::default() }
     }
 
     /// Whether it has parts that the kernel takes only with a family.

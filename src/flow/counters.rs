@@ -39,6 +39,24 @@ impl Counters {
         })
     }
 
+    /// What was added since an earlier reading of the same entry (same tuple and
+    /// [id](crate::flow::FlowId)). `None` if there is less than there was: somebody set the counters
+    /// back to zero, so that nobody knows.
+    ///
+    /// ```
+    /// use ctnetlink::flow::Counters;
+    /// let (earlier, later) =
+    ///     (Counters { packets: 2, bytes: 120 }, Counters { packets: 5, bytes: 300 });
+    /// assert_eq!(later.since(earlier), Some(Counters { packets: 3, bytes: 180 }));
+    /// assert_eq!(earlier.since(later), None);
+    /// ```
+    pub fn since(self, earlier: Self) -> Option<Self> {
+        Some(Self {
+            packets: self.packets.checked_sub(earlier.packets)?,
+            bytes: self.bytes.checked_sub(earlier.bytes)?,
+        })
+    }
+
     pub(crate) fn write(self, kind: u16, writer: &mut Writer<'_>) {
         writer.nest(kind, |writer| {
             writer.put_be64(CTA_COUNTERS_PACKETS, self.packets);

@@ -57,6 +57,11 @@ impl Request {
         self
     }
 
+    /// The family it is for.
+    pub(crate) fn of_family(&self) -> Option<Family> {
+        self.family
+    }
+
     /// With these attributes, as bytes.
     pub(crate) fn attributes(mut self, attributes: &[u8]) -> Self {
         self.attributes = Attributes::new(attributes)

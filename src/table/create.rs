@@ -67,7 +67,7 @@ impl Conntrack {
             let length = self.socket.receive(operation)?;
             for message in Messages::new(self.socket.datagram(length)) {
                 let sequence = message.map_or(0, |message| message.sequence);
-                let sent = Sent { operation, sequence, port, bytes: Vec::new() };
+                let sent = Sent { operation, sequence, port, bytes: Vec::new(), family: None };
                 let message = message.map_err(|source| sent.malformed(source))?;
                 if message.port != port || !(first..=last).contains(&sequence) {
                     continue;

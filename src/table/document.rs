@@ -9,7 +9,9 @@ use crate::aggregate::{Field, Value};
 #[derive(serde::Serialize)]
 struct Document<'a> {
     table: Occupancy,
+    filter: Option<String>,
     flows: u64,
+    undecided: u64,
     complete: bool,
     elapsed_ms: f64,
     by: Vec<String>,
@@ -53,7 +55,9 @@ impl Serialize for Scan {
         let fields = report.fields();
         Document {
             table: Occupancy::of(self.before, self.after),
+            filter: Some(self.filter.to_string()).filter(|text| !text.is_empty()),
             flows: report.flows(),
+            undecided: report.undecided(),
             complete: self.is_complete(),
             elapsed_ms: self.elapsed.as_secs_f64() * 1000.0,
             by: fields.iter().map(ToString::to_string).collect(),

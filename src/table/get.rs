@@ -37,9 +37,17 @@ impl Reader {
     /// ```
     #[doc(alias = "IPCTNL_MSG_CT_GET")]
     pub fn get(&mut self, key: impl Into<FlowKey>) -> Result<Option<Flow>> {
-        let key = key.into();
+        self.get_by(IPCTNL_MSG_CT_GET, "get an entry", key.into())
+    }
+
+    pub(super) fn get_by(
+        &mut self,
+        message: u8,
+        operation: &'static str,
+        key: FlowKey,
+    ) -> Result<Option<Flow>> {
         // The kernel does not look at an id here.
-        let request = Request::once("get an entry", IPCTNL_MSG_CT_GET)
+        let request = Request::once(operation, message)
             .family(Some(key.tuple.family()))
             .attributes(&key_attributes(&FlowKey { id: None, ..key }));
         let malformed = |source| ErrorKind::Malformed { operation: request.operation, source };

@@ -3,6 +3,7 @@
 //! This folder asks and reads answers. It must not parse attributes by hand (that is `flow`) nor
 //! put requests together by hand (that is `socket`).
 
+mod batch;
 mod count;
 #[cfg(feature = "testing")]
 mod create;
@@ -10,16 +11,22 @@ mod delete;
 #[cfg(feature = "serde")]
 mod document;
 mod dump;
+mod dump_end;
 mod get;
+mod options;
 mod probe;
 mod read_stats;
 mod reader;
 mod scan;
 mod sent;
+mod zero;
 
+pub use batch::Batch;
 pub use count::Limits;
 pub use delete::Deleted;
-pub use dump::{Batch, Dump, DumpEnd, DumpOptions, Flows};
+pub use dump::{Dump, Flows};
+pub use dump_end::DumpEnd;
+pub use options::{DumpOptions, List};
 pub use reader::Reader;
 pub use scan::{Progress, Scan};
 

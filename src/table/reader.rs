@@ -1,6 +1,7 @@
 //! The handle that reads: a socket, and the conversation on it.
 
 use crate::error::{ErrorKind, Result};
+use crate::flow::Family;
 use crate::kernel::Capabilities;
 use crate::socket::{Namespace, Request, Socket};
 use crate::wire::{Message, Messages};
@@ -82,7 +83,13 @@ impl Reader {
         let sequence = self.next_sequence();
         let bytes = request.to_bytes(sequence, self.socket.port());
         self.socket.send(&bytes, request.operation)?;
-        Ok(Sent { operation: request.operation, sequence, port: self.socket.port(), bytes })
+        Ok(Sent {
+            operation: request.operation,
+            sequence,
+            port: self.socket.port(),
+            family: request.of_family().map(Family::number),
+            bytes,
+        })
     }
 
     /// Sends a request whose answer is small, and shows every reply to `reply`, up to the

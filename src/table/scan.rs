@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::{DumpEnd, DumpOptions, Limits, Reader};
+use super::dump::Kind;
+use super::{DumpEnd, Limits, List, Reader};
 use crate::aggregate::{Aggregator, Query, Report};
 use crate::error::Result;
+use crate::filter::Filter;
 
 /// What a scan of the table found.
 ///
@@ -14,6 +16,8 @@ use crate::error::Result;
 pub struct Scan {
     /// The groups.
     pub report: Report,
+    /// Which entries are in them.
+    pub filter: Filter,
     /// How full the table was right before.
     pub before: Limits,
     /// How full it was right after. A dump is not atomic; the difference says how much the table
@@ -28,8 +32,8 @@ pub struct Scan {
 }
 
 impl Scan {
-    /// Whether every entry the kernel sent is in the report, and the kernel did not say that it
-    /// left some out.
+    /// Whether every entry the kernel sent was read and judged by the filter, and the kernel did
+    /// not say that it left some out. (What could be read but not decided: [`Report::undecided`].)
     pub fn is_complete(&self) -> bool {
         !self.end.interrupted && self.malformed == 0
     }
@@ -81,7 +85,9 @@ impl Reader {
         let before = self.limits()?;
         let mut aggregator = Aggregator::new(query);
         let mut malformed = 0;
-        let mut dump = self.dump(DumpOptions::new())?;
+        let plan = self.plan(query.filter(), query.filter_placement())?;
+        // The aggregator judges what comes.
+        let mut dump = self.dump_planned(Kind::Read(List::Table), &plan, None)?;
         while let Some(batch) = dump.next_batch()? {
             for entry in batch.entries() {
                 let recorded = entry.and_then(|entry| aggregator.record_bytes(entry));
@@ -89,9 +95,12 @@ impl Reader {
             }
             progress(Progress { entries: dump.end().entries, expected: before.entries.into() });
         }
-        let end = dump.end();
+        let mut end = dump.end();
         let elapsed = start.elapsed();
         let after = self.limits()?;
-        Ok(Scan { report: aggregator.finish(), before, after, end, malformed, elapsed })
+        let report = aggregator.finish();
+        end.matched = report.flows();
+        end.undecided = report.undecided();
+        Ok(Scan { report, filter: query.filter().clone(), before, after, end, malformed, elapsed })
     }
 }

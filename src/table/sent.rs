@@ -3,7 +3,7 @@
 use rustix::io::Errno;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::wire::ctnetlink::{NFNL_SUBSYS_CTNETLINK, NFNL_SUBSYS_CTNETLINK_EXP};
+use crate::wire::ctnetlink::{IPCTNL_MSG_CT_NEW, NFNL_SUBSYS_CTNETLINK, NFNL_SUBSYS_CTNETLINK_EXP};
 use crate::wire::{KernelStatus, Message, Messages, WireError};
 
 /// Whether a request has no attributes, so that nothing in it can be invalid.
@@ -25,6 +25,8 @@ pub(super) struct Sent {
     pub(super) sequence: u32,
     pub(super) port: u32,
     pub(super) bytes: Vec<u8>,
+    /// The family that was asked for, of entries.
+    pub(super) family: Option<u8>,
 }
 
 impl Sent {
@@ -32,6 +34,17 @@ impl Sent {
     /// earlier one.
     pub(super) fn is_reply(&self, message: &Message<'_>) -> bool {
         message.sequence == self.sequence && message.port == self.port
+    }
+
+    /// No request at all, which nothing is a reply to.
+    pub(super) const fn nothing() -> Self {
+        Self { operation: "ask nothing", sequence: 0, port: 0, bytes: Vec::new(), family: None }
+    }
+
+    /// Whether the message is an entry, of the family that was asked for.
+    pub(super) fn is_entry(&self, message: &Message<'_>) -> bool {
+        message.kind == u16::from_be_bytes([NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW])
+            && (self.family.is_none() || self.family == message.payload.first().copied())
     }
 
     pub(super) fn malformed(&self, source: WireError) -> Error {

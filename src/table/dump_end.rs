@@ -1,0 +1,145 @@
+//! How a dump went, in numbers.
+
+use netlink_packet_core::{NLM_F_DUMP_FILTERED, NLM_F_DUMP_INTR};
+
+use super::sent::Sent;
+use crate::error::{ErrorKind, Result};
+use crate::wire::Messages;
+
+/// How a dump went.
+///
+/// A dump is not a snapshot: entries come and go while it runs. Those that were there all along
+/// are seen once; those that came or went may be seen or not, and one whose neighbour went at the
+/// wrong moment may be seen twice.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DumpEnd {
+    /// Entries the kernel sent.
+    pub entries: u64,
+    /// Entries of these that the filter is true of: all of them if there is none.
+    pub matched: u64,
+    /// Entries that lack what the filter is about (counters where accounting is off, and the like),
+    /// so that it cannot be told whether they match. They are left out.
+    pub undecided: u64,
+    /// Datagrams they came in.
+    pub datagrams: u64,
+    /// Bytes they came in.
+    pub bytes: u64,
+    /// The kernel said that the table changed under the dump in a way it cannot make up for. No
+    /// kernel up to 6.18 says so for this table.
+    #[doc(alias = "NLM_F_DUMP_INTR")]
+    pub interrupted: bool,
+    /// The kernel said that it applied a filter (5.8 and later; the family is one).
+    #[doc(alias = "NLM_F_DUMP_FILTERED")]
+    pub kernel_filtered: bool,
+    /// The kernel refused the filter it was sent (a kernel without marks, say), so the table was
+    /// dumped and judged here.
+    pub refused: bool,
+    /// Messages that were not an answer to this dump, and were skipped.
+    pub foreign: u64,
+}
+
+impl DumpEnd {
+    /// Notes what a datagram holds. Returns the outcome of the dump, if it is in there.
+    pub(super) fn note(&mut self, datagram: &[u8], sent: &Sent) -> Result<Option<Result<()>>> {
+        let mut outcome = None;
+        self.datagrams += 1;
+        self.bytes += datagram.len() as u64;
+        for message in Messages::new(datagram) {
+            let message = message.map_err(|source| sent.malformed(source))?;
+            if !sent.is_reply(&message) {
+                self.foreign += 1;
+                continue;
+            }
+            self.interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
+            if sent.is_entry(&message) {
+                self.entries += 1;
+                self.kernel_filtered |= message.flags & NLM_F_DUMP_FILTERED != 0;
+            } else if message.is_done() || message.is_error() {
+                outcome = Some(sent.outcome(&message));
+            } else if message.is_overrun() {
+                return Err(ErrorKind::Overrun { operation: sent.operation }.into());
+            } else {
+                self.foreign += 1;
+            }
+        }
+        Ok(outcome)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::batch::Batch;
+
+    const ENTRY: u16 = 0x0100;
+    const DONE: u16 = 3;
+    const SENT: Sent =
+        Sent { operation: "dump", sequence: 7, port: 9, bytes: Vec::new(), family: None };
+
+    /// A message with `payload` behind its header.
+    fn message(kind: u16, flags: u16, sequence: u32, port: u32, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = (16 + payload.len() as u32).to_ne_bytes().to_vec();
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend(flags.to_ne_bytes());
+        bytes.extend(sequence.to_ne_bytes());
+        bytes.extend(port.to_ne_bytes());
+        bytes.extend(payload);
+        bytes
+    }
+
+    fn note(messages: &[Vec<u8>]) -> (DumpEnd, Result<Option<Result<()>>>) {
+        let mut end = DumpEnd::default();
+        let outcome = end.note(&messages.concat(), &SENT);
+        (end, outcome)
+    }
+
+    #[test]
+    fn only_answers_to_this_dump_count() {
+        let messages = [
+            message(ENTRY, 2, 7, 9, &[2, 0, 0, 0]),
+            message(ENTRY, 2, 6, 9, &[2, 0, 0, 0]), // of an earlier request
+            message(ENTRY, 2, 7, 8, &[2, 0, 0, 0]), // to another socket
+            message(0x0a00, 2, 7, 9, &[2, 0, 0, 0]), // of another subsystem
+            message(ENTRY, 2, 7, 9, &[10, 0, 0, 0]),
+        ];
+        let (end, outcome) = note(&messages);
+        assert_eq!((end.entries, end.foreign, end.datagrams), (2, 3, 1));
+        assert_eq!(end.bytes, 100);
+        assert!(outcome.unwrap().is_none());
+
+        let datagram = messages.concat();
+        let sent = SENT;
+        let batch = Batch { datagram: &datagram, sent: &sent, kept: None };
+        assert_eq!(batch.entries().count(), 2);
+    }
+
+    #[test]
+    fn flags_of_the_kernel_are_noted() {
+        let (end, _) = note(&[message(ENTRY, 0x22, 7, 9, &[2, 0, 0, 0])]);
+        assert!(end.kernel_filtered && !end.interrupted);
+        let (end, outcome) = note(&[message(DONE, 0x12, 7, 9, &[0; 4])]);
+        assert!(end.interrupted && !end.kernel_filtered);
+        assert!(outcome.unwrap().unwrap().is_ok());
+    }
+
+    #[test]
+    fn a_dump_may_fail_at_its_end() {
+        let code = (-105_i32).to_ne_bytes();
+        let (end, outcome) =
+            note(&[message(ENTRY, 2, 7, 9, &[2, 0, 0, 0]), message(DONE, 2, 7, 9, &code)]);
+        assert_eq!(end.entries, 1);
+        let error = outcome.unwrap().unwrap().unwrap_err();
+        assert!(error.is_transient(), "{error}");
+        // The end of another dump is not ours.
+        assert!(note(&[message(DONE, 2, 6, 9, &code)]).1.unwrap().is_none());
+    }
+
+    #[test]
+    fn an_overrun_or_a_broken_message_ends_it() {
+        let (_, outcome) = note(&[message(4, 0, 7, 9, &[])]);
+        assert!(matches!(outcome.unwrap_err().kind(), ErrorKind::Overrun { .. }));
+        let (_, outcome) = note(&[message(ENTRY, 2, 7, 9, &[2, 0, 0, 0]), vec![1, 2, 3]]);
+        assert!(matches!(outcome.unwrap_err().kind(), ErrorKind::Malformed { .. }));
+    }
+}
