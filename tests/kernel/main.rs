@@ -9,15 +9,20 @@
 mod attributes;
 mod delete;
 mod dump;
+mod dying;
+mod filter;
 mod get;
 mod grouping;
 mod namespaces;
 mod peers;
 mod privilege;
 mod protocol;
+#[path = "../pure/spec.rs"]
+mod spec;
 mod stats;
 mod support;
 mod traffic;
+mod zero;
 
 use ctnetlink::testing::enter_private_namespace;
 use libtest_mimic::{Arguments, Trial};
@@ -34,10 +39,12 @@ fn main() {
         .and_then(|()| ctnetlink::Conntrack::open()?.limits())
         .err()
         .map(|error| error.to_string());
-    let areas: [(&str, &[(&str, Test)]); 11] = [
+    let areas: Vec<(&str, &[(&str, Test)])> = vec![
         ("attributes", attributes::TESTS),
         ("delete", delete::TESTS),
         ("dump", dump::TESTS),
+        ("dying", dying::TESTS),
+        ("filter", filter::TESTS),
         ("get", get::TESTS),
         ("grouping", grouping::TESTS),
         ("namespaces", namespaces::TESTS),
@@ -46,6 +53,7 @@ fn main() {
         ("protocol", protocol::TESTS),
         ("stats", stats::TESTS),
         ("traffic", traffic::TESTS),
+        ("zero", zero::TESTS),
     ];
     let trials: Vec<Trial> = areas
         .into_iter()

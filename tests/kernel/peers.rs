@@ -19,7 +19,7 @@ pub const TESTS: &[(&str, Test)] = &[
 ];
 
 /// A table made by `conntrack` itself, and by us.
-fn mixed_table() -> Result<(), Skip> {
+pub fn mixed_table() -> Result<(), Skip> {
     need_tool("conntrack")?;
     let v4 = "-s 10.0.0.1 -d 192.0.2.1 -t 3600";
     let v6 = "-s 2001:db8::1 -d 2001:db8:ffff::1 -t 3600";

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use ctnetlink::flow::{Endpoints, Flow, Protocol, Status, Tuple};
-use ctnetlink::testing::{create, enter_private_network};
+use ctnetlink::testing::{Population, create, enter_private_network, fill};
 use ctnetlink::{Conntrack, DumpOptions};
 use libtest_mimic::{Completion, Failed, Trial};
 
@@ -51,6 +51,36 @@ pub fn table() -> Conntrack {
 pub fn entries(table: &mut Conntrack) -> Vec<Flow> {
     let dump = table.dump(DumpOptions::new()).expect("a dump");
     dump.flows().collect::<Result<_, _>>().expect("every entry")
+}
+
+/// A table with entries of every kind: both families, all protocols, zones of both directions and
+/// of one, marks, NAT, all states.
+pub fn menagerie(flows: u64) -> Vec<Flow> {
+    let mut table = table();
+    fill(&mut table, &Population::new(flows).sources(40)).expect("room");
+    let mut more = Vec::new();
+    for (number, v6) in (1..).zip([false, true, false, true, false, true]) {
+        let mut zoned = flow(tuple(Protocol::UDP, v6, ports(number, 53)));
+        match number {
+            1 | 2 => zoned.original.zone = Some(7),
+            3 | 4 => zoned.reply.zone = Some(7),
+            _ => zoned.zone = Some(9),
+        }
+        more.push(zoned);
+        let mut lite = flow(tuple(Protocol::UDPLITE, v6, ports(number, 7)));
+        lite.status |= Status::SEEN_REPLY;
+        lite.timeout = Some(Duration::from_secs(60 * u64::from(number)));
+        more.push(lite);
+        more.push(flow(tuple(Protocol(132), v6, ports(number, 3868))));
+    }
+    create(&mut table, more).expect("new entries");
+    let all = entries(&mut table);
+    for v6 in [false, true] {
+        for zone in [None, Some(7)] {
+            assert!(all.iter().any(|f| f.original.source.is_ipv6() == v6 && f.zone == zone));
+        }
+    }
+    all
 }
 
 /// Creates a flow and reads it back.

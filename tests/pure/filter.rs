@@ -1,6 +1,7 @@
 //! A filter keeps what the obvious reading of it keeps, and a plan leaves out none of that.
 
 use std::net::IpAddr;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use ctnetlink::filter::{Filter, KernelFilter, Placement};
 use ctnetlink::flow::{Endpoints, Family, Flow, FlowRef, Protocol};
@@ -9,8 +10,11 @@ use ctnetlink::wire::Attributes;
 use ctnetlink::wire::ctnetlink::*;
 use proptest::prelude::*;
 
-use crate::spec::{self, NOW, Spec};
+use crate::spec::{self, Spec};
 use crate::strategy;
+
+/// The moment that ages are reckoned to: before every entry began.
+const NOW: SystemTime = UNIX_EPOCH;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]

@@ -1,7 +1,7 @@
 //! Filters as a test thinks of them: to make, to print, and to judge by in the obvious way.
 
 use std::net::IpAddr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use ctnetlink::filter::{Filter, Network, Networks, Numbers};
 use ctnetlink::flow::{
@@ -10,9 +10,6 @@ use ctnetlink::flow::{
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-
-/// The moment that ages are reckoned to.
-pub const NOW: SystemTime = UNIX_EPOCH;
 
 #[derive(Debug, Clone)]
 pub enum Spec {
