@@ -125,6 +125,38 @@ pub enum ErrorKind {
         reason: String,
     },
 
+    /// A filter is true of every entry, where one is needed that names some.
+    #[error("{operation}: the filter leaves nothing out; to remove every entry, flush the table")]
+    #[non_exhaustive]
+    Everything {
+        /// What was tried.
+        operation: &'static str,
+    },
+
+    /// More entries match than may be touched at once.
+    #[error(
+        "{operation}: nothing was done, since {matched} entries match and {max} is the most that \
+         was allowed; narrow the filter, or allow more"
+    )]
+    #[non_exhaustive]
+    TooMany {
+        /// What was tried.
+        operation: &'static str,
+        /// Entries that match.
+        matched: u64,
+        /// The most that was allowed.
+        max: u64,
+    },
+
+    /// A request would have deleted without naming what, which to the kernel is everything. It was
+    /// not sent.
+    #[error("{operation}: not sent, since it would have emptied the table; please report this")]
+    #[non_exhaustive]
+    Unguarded {
+        /// What was tried.
+        operation: &'static str,
+    },
+
     /// There is no room for that many entries.
     #[error(
         "{wanted} more entries do not fit: the table of this network namespace holds {entries} of \

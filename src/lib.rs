@@ -50,6 +50,8 @@
 //! | to look at every entry as it streams past | [`Reader::dump`], [`Dump::next_batch`] |
 //! | some entries to keep | [`Reader::dump`], [`Dump::flows`] |
 //! | one entry gone, and no other | [`Conntrack::delete`] |
+//! | many gone, after a look at which | [`Conntrack::delete_plan`] |
+//! | all gone | [`Conntrack::flush`] |
 //! | to group entries from elsewhere | [`Aggregator`](aggregate::Aggregator) |
 //!
 //! # What is there and what is not
@@ -66,7 +68,7 @@
 //! Every request, reading included, needs `CAP_NET_ADMIN` in the user namespace that owns the
 //! network namespace, and needs it at the time of the request: opening the table as root and
 //! dropping privileges afterwards does not work. Nothing in this crate changes a setting of the
-//! system, and only [`Conntrack::delete`] changes the table.
+//! system, and only the methods of [`Conntrack`] itself change the table; [`Reader`] has none.
 //!
 //! # Kernels
 //!
@@ -115,8 +117,8 @@ pub use filter::Filter;
 pub use socket::Namespace;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 pub use table::{
-    Batch, Conntrack, Deleted, Dump, DumpEnd, DumpOptions, Flows, Limits, List, Progress, Reader,
-    Scan,
+    Batch, Conntrack, DeletePlan, DeleteReport, Deleted, Dump, DumpEnd, DumpOptions, Flows, Limits,
+    List, Progress, Reader, Scan, Summary,
 };
 
 /// The README's code is a test, too.

@@ -217,7 +217,8 @@ impl Filter {
         nat(Nat::Either, networks.into())
     }
 
-    /// `zone=7`: the zone, whichever direction it is for; 0 is the default zone. `conntrack -w`.
+    /// `zone=7`: the zone, whichever direction it is for; 0 is the default zone. `conntrack -w`,
+    /// which leaves out flows that have a zone in one direction only.
     /// A single one is applied by kernels from 6.8 on; earlier ones take it and ignore it.
     #[doc(alias = "CTA_ZONE")]
     pub fn zone(zones: impl Into<Numbers>) -> Self {

@@ -4,6 +4,7 @@
 //! ends in [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut) and not in a hang, and only what
 //! the kernel itself sent is handed out. It knows nothing of flows.
 
+mod guard;
 mod namespace;
 mod request;
 
@@ -91,8 +92,16 @@ impl Socket {
         self.port
     }
 
-    /// Sends one datagram of one or more requests.
+    /// Sends one datagram of one or more requests, none of which deletes without naming what.
     pub(crate) fn send(&self, datagram: &[u8], operation: &'static str) -> Result<()> {
+        if guard::flushes(datagram) {
+            return Err(ErrorKind::Unguarded { operation }.into());
+        }
+        self.send_flush(datagram, operation)
+    }
+
+    /// As [`send`](Self::send), and may delete everything.
+    pub(crate) fn send_flush(&self, datagram: &[u8], operation: &'static str) -> Result<()> {
         let kernel = SocketAddr::new(0, 0);
         loop {
             match self.netlink.send_to(datagram, &kernel, 0) {
@@ -101,6 +110,14 @@ impl Socket {
                 Err(source) => return Err(ErrorKind::Io { operation, source }.into()),
             }
         }
+    }
+
+    /// How many small answers the kernel can leave in the socket before it drops some.
+    pub(crate) fn answers(&self) -> usize {
+        // An answer without the request in it takes a page's part of about a kilobyte.
+        const ANSWER: usize = 1_600;
+        sockopt::socket_recv_buffer_size(self.netlink.as_fd())
+            .map_or(1, |size| (size / ANSWER).max(1))
     }
 
     /// Waits for the next datagram and says how long it is; [`datagram`](Self::datagram) holds

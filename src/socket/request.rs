@@ -21,6 +21,9 @@ pub(crate) struct Request {
     subsystem: u8,
     message: u8,
     flags: u16,
+    version: u8,
+    /// Whether it may delete without naming what.
+    flush: bool,
     family: Option<Family>,
     // All attributes go as plain bytes: the typed ones of the packet crate lose the flag that
     // marks a nest.
@@ -40,9 +43,31 @@ impl Request {
         Self::new(operation, message, NLM_F_REQUEST | NLM_F_ACK)
     }
 
+    /// A delete of everything, or of all of one family. Only kernels from 5.2 on leave the other
+    /// family alone, and only if the version of the netfilter header is not 0.
+    pub(crate) fn flush(operation: &'static str, message: u8, family: Option<Family>) -> Self {
+        let version = u8::from(family.is_some());
+        Self { version, flush: true, ..Self::once(operation, message).family(family) }
+    }
+
+    /// Whether it may delete without naming what.
+    pub(crate) fn is_flush(&self) -> bool {
+        self.flush
+    }
+
     fn new(operation: &'static str, message: u8, flags: u16) -> Self {
         let subsystem = NFNL_SUBSYS_CTNETLINK;
-        Self { operation, subsystem, message, flags, family: None, attributes: Vec::new() }
+        let attributes = Vec::new();
+        Self {
+            operation,
+            subsystem,
+            message,
+            flags,
+            version: 0,
+            flush: false,
+            family: None,
+            attributes,
+        }
     }
 
     /// To another subsystem than conntrack's own.
@@ -92,7 +117,8 @@ impl Request {
         header.flags = self.flags;
         header.sequence_number = sequence;
         header.port_number = port;
-        let netfilter = NetfilterMessage::new(NetfilterHeader::new(family, 0, 0), message);
+        let netfilter =
+            NetfilterMessage::new(NetfilterHeader::new(family, self.version, 0), message);
         let mut message = NetlinkMessage::new(header, netfilter.into());
         message.finalize();
         let mut bytes = vec![0; message.buffer_len()];

@@ -5,10 +5,13 @@
 //! is looked up where the key has none.
 
 use super::Conntrack;
+use super::get::write_key;
+use super::pipeline::Kind;
 use crate::error::Result;
 use crate::flow::{FlowId, FlowKey};
 use crate::socket::Request;
 use crate::wire::ctnetlink::IPCTNL_MSG_CT_DELETE;
+use crate::wire::writer::Writer;
 
 /// What became of an entry that was to be deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,12 +68,29 @@ impl Conntrack {
     }
 }
 
-/// The only place that makes a delete request, and it takes a tuple and an id to make one.
+/// One of the two places that make a delete request, and it takes a tuple and an id to make one.
 fn delete_request(key: &FlowKey, id: FlowId) -> Request {
     let key = key.id(id);
     Request::once("delete an entry", IPCTNL_MSG_CT_DELETE)
         .family(Some(key.tuple.family()))
         .attributes(&super::get::key_attributes(&key))
+}
+
+/// The other: many of them at once, each made from a tuple and an id as well.
+pub(super) struct Deletion;
+
+impl<T> Kind<(T, FlowKey, FlowId)> for Deletion {
+    const OPERATION: &'static str = "delete entries";
+    const MESSAGE: u8 = IPCTNL_MSG_CT_DELETE;
+    const FLAGS: u16 = 0;
+
+    fn family((_, key, _): &(T, FlowKey, FlowId)) -> u8 {
+        key.tuple.family().number()
+    }
+
+    fn attributes((_, key, id): &(T, FlowKey, FlowId), writer: &mut Writer<'_>) {
+        write_key(&key.id(*id), writer);
+    }
 }
 
 #[cfg(test)]

@@ -67,13 +67,16 @@ impl Reader {
 /// A key as attributes: tuple, zone, id.
 pub(super) fn key_attributes(key: &FlowKey) -> BytesMut {
     let mut attributes = BytesMut::new();
-    let mut writer = Writer::new(&mut attributes);
-    key.tuple.write(CTA_TUPLE_ORIG, &mut writer);
+    write_key(key, &mut Writer::new(&mut attributes));
+    attributes
+}
+
+pub(super) fn write_key(key: &FlowKey, writer: &mut Writer<'_>) {
+    key.tuple.write(CTA_TUPLE_ORIG, writer);
     if let Some(zone) = key.zone {
         writer.put_be16(CTA_ZONE, zone);
     }
     if let Some(id) = key.id {
         writer.put_be32(CTA_ID, id.0);
     }
-    attributes
 }

@@ -12,8 +12,11 @@ mod delete;
 mod document;
 mod dump;
 mod dump_end;
+mod flush;
 mod get;
 mod options;
+mod pipeline;
+mod plan;
 mod probe;
 mod read_stats;
 mod reader;
@@ -27,6 +30,7 @@ pub use delete::Deleted;
 pub use dump::{Dump, Flows};
 pub use dump_end::DumpEnd;
 pub use options::{DumpOptions, List};
+pub use plan::{DeletePlan, DeleteReport, Summary};
 pub use reader::Reader;
 pub use scan::{Progress, Scan};
 
@@ -44,6 +48,8 @@ use crate::socket::Namespace;
 /// |---|---|---|
 /// | to read anything | the methods of [`Reader`] | |
 /// | one entry gone, and no other | [`delete`](Self::delete) | one round trip |
+/// | many gone, after a look at which | [`delete_plan`](Self::delete_plan) | a dump, then 2 µs each |
+/// | all gone | [`flush`](Self::flush), [`flush_family`](Self::flush_family) | about 1 µs each |
 ///
 /// # Privileges
 ///

@@ -37,6 +37,24 @@ impl Reader {
         Ok(kernel)
     }
 
+    /// Relies on no more than a kernel that can do `less`: for one that says of itself more than is
+    /// true, and for tests of what is done on older ones.
+    ///
+    /// # Errors
+    ///
+    /// As [`capabilities`](Self::capabilities).
+    pub fn restrict(&mut self, less: &Capabilities) -> Result<()> {
+        let kernel = self.capabilities()?;
+        self.capabilities = Some(Capabilities {
+            version: less.version.or(kernel.version),
+            tuple_filter: kernel.tuple_filter && less.tuple_filter,
+            status_filter: kernel.status_filter && less.status_filter,
+            zone_filter: kernel.zone_filter && less.zone_filter,
+            family_flush: kernel.family_flush && less.family_flush,
+        });
+        Ok(())
+    }
+
     /// Whether the kernel knows an attribute. It is sent cut short, with a tuple nobody can have
     /// (of addresses kept for documentation): a kernel that knows it takes offence at its length, one
     /// that does not finds no entry.

@@ -82,7 +82,11 @@ impl Reader {
         self.settle()?;
         let sequence = self.next_sequence();
         let bytes = request.to_bytes(sequence, self.socket.port());
-        self.socket.send(&bytes, request.operation)?;
+        if request.is_flush() {
+            self.socket.send_flush(&bytes, request.operation)?;
+        } else {
+            self.socket.send(&bytes, request.operation)?;
+        }
         Ok(Sent {
             operation: request.operation,
             sequence,

@@ -4,7 +4,7 @@
 
 use bytes::{BufMut, BytesMut};
 use netlink_packet_core::NLA_F_NESTED;
-#[cfg(feature = "testing")]
+#[cfg(any(feature = "testing", all(target_os = "linux", not(ctnetlink_pure))))]
 use netlink_packet_core::{Emitable, NetlinkHeader};
 
 use super::{Attributes, align};
@@ -21,7 +21,7 @@ impl<'b> Writer<'b> {
     }
 
     /// Appends a message: header, `nfgenmsg` of `family`, and what `attributes` writes.
-    #[cfg(feature = "testing")]
+    #[cfg(any(feature = "testing", all(target_os = "linux", not(ctnetlink_pure))))]
     pub(crate) fn message(
         &mut self,
         mut header: NetlinkHeader,

@@ -15,6 +15,7 @@ mod get;
 mod grouping;
 mod namespaces;
 mod peers;
+mod plan;
 mod privilege;
 mod protocol;
 #[path = "../pure/spec.rs"]
@@ -49,6 +50,7 @@ fn main() {
         ("grouping", grouping::TESTS),
         ("namespaces", namespaces::TESTS),
         ("peers", peers::TESTS),
+        ("plan", plan::TESTS),
         ("privilege", privilege::TESTS),
         ("protocol", protocol::TESTS),
         ("stats", stats::TESTS),
