@@ -44,7 +44,10 @@ pub enum ErrorKind {
     },
 
     /// The kernel refused the request.
-    #[error("{operation}: the kernel refused it: {source}{}", Said(message.as_deref(), *attribute))]
+    #[error(
+        "{operation}: the kernel refused it: {source}{}",
+        Said(message.as_deref(), *attribute, explanation.as_deref())
+    )]
     #[non_exhaustive]
     Kernel {
         /// What was tried.
@@ -55,6 +58,33 @@ pub enum ErrorKind {
         message: Option<String>,
         /// The kernel's name of the attribute it takes offence at (`NLMSGERR_ATTR_OFFS`).
         attribute: Option<&'static str>,
+        /// What the number means for this operation, and what to do about it, where that is known.
+        explanation: Option<Cow<'static, str>>,
+    },
+
+    /// What was asked for cannot be had of any kernel, or would be taken for something else.
+    /// Nothing was changed.
+    #[error("{operation}: {what}; {remedy}")]
+    #[non_exhaustive]
+    Invalid {
+        /// What was tried.
+        operation: &'static str,
+        /// What is wrong.
+        what: &'static str,
+        /// What would be right.
+        remedy: &'static str,
+    },
+
+    /// The kernel did what was asked for but for one part, which it passed over in silence.
+    #[error("{operation}: done, but without {what}: {remedy}")]
+    #[non_exhaustive]
+    Ignored {
+        /// What was tried.
+        operation: &'static str,
+        /// The part that is missing.
+        what: &'static str,
+        /// Why, and what would make it work.
+        remedy: &'static str,
     },
 
     /// A system call failed.
@@ -203,6 +233,12 @@ impl Error {
         matches!(*self.0, ErrorKind::PermissionDenied { .. })
     }
 
+    /// Whether what was to be made is there already: `EEXIST`.
+    pub fn is_already_there(&self) -> bool {
+        matches!(&*self.0, ErrorKind::Kernel { source, .. }
+            if source.kind() == io::ErrorKind::AlreadyExists)
+    }
+
     /// Whether the kernel says that there is no such thing: `ENOENT`.
     pub fn is_not_found(&self) -> bool {
         matches!(&*self.0, ErrorKind::Kernel { source, .. }
@@ -228,16 +264,19 @@ impl std::fmt::Debug for Error {
     }
 }
 
-/// What the kernel adds to an error number.
-struct Said<'a>(Option<&'a str>, Option<&'static str>);
+/// What the kernel adds to an error number, and we.
+struct Said<'a>(Option<&'a str>, Option<&'static str>, Option<&'a str>);
 
 impl std::fmt::Display for Said<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if let Some(message) = self.0 {
             write!(f, ": {message}")?;
         }
-        match self.1 {
-            Some(attribute) => write!(f, " ({attribute})"),
+        if let Some(attribute) = self.1 {
+            write!(f, " ({attribute})")?;
+        }
+        match self.2 {
+            Some(explanation) => write!(f, "; {explanation}"),
             None => Ok(()),
         }
     }
@@ -263,9 +302,10 @@ mod tests {
                     source: io::Error::from_raw_os_error(34),
                     message: Some("Attribute failed policy validation".into()),
                     attribute: Some("CTA_MARK"),
+                    explanation: Some("give four bytes".into()),
                 },
                 "dump the table: the kernel refused it: Numerical result out of range (os error \
-                 34): Attribute failed policy validation (CTA_MARK)",
+                 34): Attribute failed policy validation (CTA_MARK); give four bytes",
             ),
             (
                 ErrorKind::TableFull { wanted: 300_000, entries: 10, max: 262_144 },

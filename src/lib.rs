@@ -49,6 +49,7 @@
 //! | one entry you know | [`Reader::get`] |
 //! | to look at every entry as it streams past | [`Reader::dump`], [`Dump::next_batch`] |
 //! | some entries to keep | [`Reader::dump`], [`Dump::flows`] |
+//! | an entry more, or one put back | [`Conntrack::create`] |
 //! | one entry gone, and no other | [`Conntrack::delete`] |
 //! | many gone, after a look at which | [`Conntrack::delete_plan`] |
 //! | all gone | [`Conntrack::flush`] |

@@ -68,6 +68,23 @@ impl Labels {
         word.is_some_and(|word| usize::from_ne_bytes(*word) >> bit & 1 == 1)
     }
 
+    /// Sets a label. `false`, and nothing set, if there is no label of that number.
+    ///
+    /// ```
+    /// let mut labels = ctnetlink::flow::Labels::default();
+    /// assert!(labels.insert(127) && !labels.insert(128));
+    /// assert_eq!(labels.iter().collect::<Vec<_>>(), [127]);
+    /// ```
+    pub fn insert(&mut self, label: u8) -> bool {
+        const WORD: usize = size_of::<usize>();
+        let (index, bit) = (usize::from(label) / (WORD * 8), usize::from(label) % (WORD * 8));
+        let Some(bytes) = self.0.chunks_exact_mut(WORD).nth(index) else { return false };
+        for (byte, more) in bytes.iter_mut().zip((1_usize << bit).to_ne_bytes()) {
+            *byte |= more;
+        }
+        true
+    }
+
     /// The labels that are set, in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = u8> + '_ {
         (0..128).filter(|&label| self.contains(label))

@@ -13,6 +13,12 @@ mod extension;
 mod key;
 mod layout;
 mod nat;
+#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+mod nat_range;
+#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+mod new;
+#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+mod objection;
 mod owned;
 mod protocol;
 mod protoinfo;
@@ -28,6 +34,12 @@ pub(crate) use encode::{Purpose, encode};
 pub use extension::{Helper, Labels, SequenceAdjustment, Synproxy};
 pub use key::FlowKey;
 pub use nat::Translation;
+#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+pub use nat_range::NatRange;
+#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+pub use new::NewFlow;
+#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+pub(crate) use objection::Objection;
 pub use owned::{Flow, UnknownAttribute};
 pub use protocol::{Family, Protocol};
 pub use protoinfo::{

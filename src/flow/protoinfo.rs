@@ -214,6 +214,24 @@ pub struct DccpInfo {
     pub handshake_sequence: Option<u64>,
 }
 
+impl From<TcpInfo> for ProtoInfo {
+    fn from(tcp: TcpInfo) -> Self {
+        Self::Tcp(tcp)
+    }
+}
+
+impl From<SctpInfo> for ProtoInfo {
+    fn from(sctp: SctpInfo) -> Self {
+        Self::Sctp(sctp)
+    }
+}
+
+impl From<DccpInfo> for ProtoInfo {
+    fn from(dccp: DccpInfo) -> Self {
+        Self::Dccp(dccp)
+    }
+}
+
 impl ProtoInfo {
     /// Reads the nest of a `CTA_PROTOINFO` attribute. `None` if it is empty.
     #[inline]

@@ -1,7 +1,8 @@
 //! The one place that puts a single request together.
 
 use netlink_packet_core::{
-    DefaultNla, NLA_F_NESTED, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
+    DefaultNla, NLA_F_NESTED, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST,
+    NetlinkHeader, NetlinkMessage,
 };
 use netlink_packet_netfilter::conntrack::ConntrackMessage;
 use netlink_packet_netfilter::{
@@ -68,6 +69,12 @@ impl Request {
             family: None,
             attributes,
         }
+    }
+
+    /// To make what must not be there yet.
+    pub(crate) fn exclusive(mut self) -> Self {
+        self.flags |= NLM_F_CREATE | NLM_F_EXCL;
+        self
     }
 
     /// To another subsystem than conntrack's own.

@@ -5,8 +5,9 @@
 
 mod batch;
 mod count;
-#[cfg(feature = "testing")]
 mod create;
+#[cfg(feature = "testing")]
+mod create_all;
 mod delete;
 #[cfg(feature = "serde")]
 mod document;
@@ -20,6 +21,7 @@ mod plan;
 mod probe;
 mod read_stats;
 mod reader;
+mod refusal;
 mod scan;
 mod sent;
 mod zero;
@@ -47,6 +49,7 @@ use crate::socket::Namespace;
 /// | you want | you write | it costs |
 /// |---|---|---|
 /// | to read anything | the methods of [`Reader`] | |
+/// | an entry more | [`create`](Self::create) | one round trip |
 /// | one entry gone, and no other | [`delete`](Self::delete) | one round trip |
 /// | many gone, after a look at which | [`delete_plan`](Self::delete_plan) | a dump, then 2 µs each |
 /// | all gone | [`flush`](Self::flush), [`flush_family`](Self::flush_family) | about 1 µs each |

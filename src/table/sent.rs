@@ -78,6 +78,7 @@ impl Sent {
                     .message
                     .map(|text| String::from_utf8_lossy(text).into_owned()),
                 attribute: status.extended.attribute(&self.bytes),
+                explanation: None,
             },
         }
         .into())

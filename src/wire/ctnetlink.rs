@@ -115,6 +115,15 @@ pub const CTA_SYNPROXY_ISN: u16 = 1;
 pub const CTA_SYNPROXY_ITS: u16 = 2;
 pub const CTA_SYNPROXY_TSOFF: u16 = 3;
 
+// `enum ctattr_nat` and `enum ctattr_protonat`.
+pub const CTA_NAT_V4_MINIP: u16 = 1;
+pub const CTA_NAT_V4_MAXIP: u16 = 2;
+pub const CTA_NAT_PROTO: u16 = 3;
+pub const CTA_NAT_V6_MINIP: u16 = 4;
+pub const CTA_NAT_V6_MAXIP: u16 = 5;
+pub const CTA_PROTONAT_PORT_MIN: u16 = 1;
+pub const CTA_PROTONAT_PORT_MAX: u16 = 2;
+
 // `enum ctattr_help` and `enum ctattr_secctx`.
 pub const CTA_HELP_NAME: u16 = 1;
 pub const CTA_HELP_INFO: u16 = 2;

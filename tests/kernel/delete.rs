@@ -17,7 +17,7 @@ pub const TESTS: &[(&str, Test)] = &[
 ];
 
 /// Bystanders of every kind.
-fn bystanders() -> Vec<Flow> {
+pub fn bystanders() -> Vec<Flow> {
     fill(&mut table(), &Population::new(600)).expect("room");
     let all = entries(&mut table());
     assert!(all.iter().any(|flow| flow.zone == Some(7)));
@@ -25,7 +25,7 @@ fn bystanders() -> Vec<Flow> {
     all
 }
 
-fn keys(flows: &[Flow]) -> HashSet<FlowKey> {
+pub fn keys(flows: &[Flow]) -> HashSet<FlowKey> {
     flows.iter().map(FlowKey::from).collect()
 }
 

@@ -7,6 +7,7 @@
 //! `CTNETLINK_REQUIRE_TOOLS=1` makes that a failure.
 
 mod attributes;
+mod create;
 mod delete;
 mod dump;
 mod dying;
@@ -42,6 +43,7 @@ fn main() {
         .map(|error| error.to_string());
     let areas: Vec<(&str, &[(&str, Test)])> = vec![
         ("attributes", attributes::TESTS),
+        ("create", create::TESTS),
         ("delete", delete::TESTS),
         ("dump", dump::TESTS),
         ("dying", dying::TESTS),

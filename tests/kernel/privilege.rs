@@ -94,6 +94,9 @@ fn assert_nothing_works(mut table: Conntrack) {
     assert_denied(table.delete(&flow).expect_err("no privilege"), "get an entry");
     let key = ctnetlink::flow::FlowKey::from(&flow).id(ctnetlink::flow::FlowId(1));
     assert_denied(table.delete(key).expect_err("no privilege"), "delete an entry");
+    let (tuple, minute) = (flow.original, std::time::Duration::from_secs(60));
+    let new = ctnetlink::flow::NewFlow::new(tuple, minute);
+    assert_denied(table.create(&new).expect_err("no privilege"), "create an entry");
     let flows = std::iter::repeat_n(flow, 300);
     let error = ctnetlink::testing::create(&mut table, flows).expect_err("no privilege");
     assert_denied(error, "create entries");
