@@ -50,6 +50,7 @@
 //! | to look at every entry as it streams past | [`Reader::dump`], [`Dump::next_batch`] |
 //! | some entries to keep | [`Reader::dump`], [`Dump::flows`] |
 //! | an entry more, or one put back | [`Conntrack::create`] |
+//! | an entry changed: its timeout, mark, labels, state | [`Conntrack::update`] |
 //! | one entry gone, and no other | [`Conntrack::delete`] |
 //! | many gone, after a look at which | [`Conntrack::delete_plan`] |
 //! | all gone | [`Conntrack::flush`] |
@@ -119,7 +120,7 @@ pub use socket::Namespace;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 pub use table::{
     Batch, Conntrack, DeletePlan, DeleteReport, Deleted, Dump, DumpEnd, DumpOptions, Flows, Limits,
-    List, Progress, Reader, Scan, Summary,
+    List, Progress, Reader, Scan, Summary, Updated,
 };
 
 /// The README's code is a test, too.

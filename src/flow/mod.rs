@@ -7,6 +7,8 @@
 //!
 //! This folder turns bytes into values and back. It must not do I/O.
 
+#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+mod change;
 mod counters;
 mod encode;
 mod extension;
@@ -28,6 +30,8 @@ mod status;
 mod time;
 mod tuple;
 
+#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+pub use change::Change;
 pub use counters::Counters;
 #[cfg(feature = "testing")]
 pub(crate) use encode::{Purpose, encode};

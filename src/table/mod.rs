@@ -24,6 +24,7 @@ mod reader;
 mod refusal;
 mod scan;
 mod sent;
+mod update;
 mod zero;
 
 pub use batch::Batch;
@@ -35,6 +36,7 @@ pub use options::{DumpOptions, List};
 pub use plan::{DeletePlan, DeleteReport, Summary};
 pub use reader::Reader;
 pub use scan::{Progress, Scan};
+pub use update::Updated;
 
 use std::ops::{Deref, DerefMut};
 
@@ -50,6 +52,7 @@ use crate::socket::Namespace;
 /// |---|---|---|
 /// | to read anything | the methods of [`Reader`] | |
 /// | an entry more | [`create`](Self::create) | one round trip |
+/// | an entry changed | [`update`](Self::update) | one or two round trips |
 /// | one entry gone, and no other | [`delete`](Self::delete) | one round trip |
 /// | many gone, after a look at which | [`delete_plan`](Self::delete_plan) | a dump, then 2 µs each |
 /// | all gone | [`flush`](Self::flush), [`flush_family`](Self::flush_family) | about 1 µs each |

@@ -1,4 +1,4 @@
-//! What the kernel's error numbers mean when an entry is made, and what to do.
+//! What the kernel's error numbers mean when an entry is made or changed, and what to do.
 //!
 //! The same number means different things there, and the kernel adds no text to any of them.
 
@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use rustix::io::Errno;
 
 use crate::error::{Error, ErrorKind};
-use crate::flow::{NewFlow, Objection};
+use crate::flow::{Change, NewFlow, Objection};
 
 /// An objection as an error: nothing was sent.
 pub(super) fn invalid(operation: &'static str, objection: Objection) -> Error {
@@ -16,19 +16,22 @@ pub(super) fn invalid(operation: &'static str, objection: Objection) -> Error {
 }
 
 /// The numbers that are told apart here.
-const NUMBERS: [Errno; 7] = [
+const NUMBERS: [Errno; 10] = [
     Errno::NOENT,
     Errno::NOMEM,
+    Errno::BUSY,
     Errno::EXIST,
     Errno::INVAL,
     Errno::NOSPC,
     Errno::RANGE,
+    Errno::TIME,
     Errno::OPNOTSUPP,
+    Errno::PERM,
 ];
 
 /// The number of an error of the kernel, if it is one of [`NUMBERS`]. `Errno` takes only real ones,
 /// and this came from a message.
-fn number(error: &Error) -> Option<Errno> {
+pub(super) fn number(error: &Error) -> Option<Errno> {
     let ErrorKind::Kernel { source, .. } = error.kind() else { return None };
     NUMBERS.into_iter().find(|number| source.raw_os_error() == Some(number.raw_os_error()))
 }
@@ -103,10 +106,56 @@ fn unsupported(new: &NewFlow) -> Cow<'static, str> {
     }
 }
 
+/// What a change did before the kernel refused one part of it.
+const IN_ORDER: &str = "timeout, status, protocol information, mark, sequence adjustment, labels: \
+                        in this order, what comes before was done";
+
+/// Why an entry was not changed.
+pub(super) fn of_update(change: &Change, errno: Errno) -> Option<Cow<'static, str>> {
+    let text = match errno {
+        Errno::BUSY => {
+            "its status changed again and again while it was to be updated; do it once more"
+        }
+        Errno::NOSPC if change.sets_labels() => {
+            return Some(
+                format!(
+                    "the entry has no room for labels, since no rule used them when it was made; \
+                     add one to this network namespace, such as nft's ct label set, and make the \
+                     entry anew ({IN_ORDER})"
+                )
+                .into(),
+            );
+        }
+        Errno::INVAL | Errno::RANGE => {
+            "the tuple lacks what its protocol needs, such as ports, or the kernel does not know \
+             the state"
+        }
+        Errno::OPNOTSUPP => "the kernel lacks this part of connection tracking",
+        _ => return None,
+    };
+    Some(text.into())
+}
+
+/// The other reason for `EPERM` than a missing privilege.
+pub(super) fn fixed_timeout(operation: &'static str) -> Error {
+    ErrorKind::Kernel {
+        operation,
+        source: Errno::PERM.into(),
+        message: None,
+        attribute: None,
+        explanation: Some(
+            "the timeout of the entry is fixed (FIXED_TIMEOUT), and nothing of it was changed; \
+             leave the timeout out, or delete the entry and make another"
+                .into(),
+        ),
+    }
+    .into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flow::{Helper, Protocol, Tuple};
+    use crate::flow::{Helper, Labels, Protocol, Tuple};
     use std::time::Duration;
 
     fn new() -> NewFlow {
@@ -139,6 +188,9 @@ mod tests {
         });
         let text = error.to_string();
         assert!(text.contains("nf_conntrack_x") && text.contains("nf_nat"), "{text}");
+        let change = Change::new().labels(Labels::default());
+        let text = explained(refused(Errno::BUSY), |errno| of_update(&change, errno)).to_string();
+        assert!(text.contains("once more"), "{text}");
     }
 
     #[test]

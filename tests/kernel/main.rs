@@ -24,6 +24,7 @@ mod spec;
 mod stats;
 mod support;
 mod traffic;
+mod update;
 mod zero;
 
 use ctnetlink::testing::enter_private_namespace;
@@ -57,6 +58,7 @@ fn main() {
         ("protocol", protocol::TESTS),
         ("stats", stats::TESTS),
         ("traffic", traffic::TESTS),
+        ("update", update::TESTS),
         ("zero", zero::TESTS),
     ];
     let trials: Vec<Trial> = areas

@@ -97,6 +97,10 @@ fn assert_nothing_works(mut table: Conntrack) {
     let (tuple, minute) = (flow.original, std::time::Duration::from_secs(60));
     let new = ctnetlink::flow::NewFlow::new(tuple, minute);
     assert_denied(table.create(&new).expect_err("no privilege"), "create an entry");
+    let change = ctnetlink::flow::Change::new().timeout(minute);
+    let update = table.update(ctnetlink::flow::FlowKey::new(tuple), &change);
+    assert_denied(update.expect_err("no privilege"), "update an entry");
+    assert_denied(table.update(key, &change).expect_err("no privilege"), "get an entry");
     let flows = std::iter::repeat_n(flow, 300);
     let error = ctnetlink::testing::create(&mut table, flows).expect_err("no privilege");
     assert_denied(error, "create entries");

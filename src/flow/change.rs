@@ -1,0 +1,304 @@
+//! A change to an entry that is there.
+
+use std::time::Duration;
+
+use bytes::BytesMut;
+
+use super::objection::{Objection, check_protoinfo, check_scaling, check_timeout, whole_seconds};
+use crate::flow::{Direction, Flow, FlowKey, Labels, ProtoInfo, SequenceAdjustment, Status};
+use crate::wire::ctnetlink::*;
+use crate::wire::writer::Writer;
+
+/// What is to change in an entry that is there; all else stays as it is.
+///
+/// It happens with `Conntrack::update`. Tuples, zone, NAT, helper and master are decided when an
+/// entry is made, and no bit of its status can be taken away: for that, delete it and make another.
+///
+/// ```
+/// use ctnetlink::flow::Change;
+/// use std::time::Duration;
+/// let change = Change::new().timeout(Duration::from_secs(60)).mark_masked(0x10, 0xf0);
+/// ```
+#[doc(alias = "IPCTNL_MSG_CT_NEW")]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Change {
+    timeout: Option<Duration>,
+    status: Status,
+    protoinfo: Option<ProtoInfo>,
+    mark: Option<(u32, Option<u32>)>,
+    sequence_adjustment_original: Option<SequenceAdjustment>,
+    sequence_adjustment_reply: Option<SequenceAdjustment>,
+    labels: Option<(Labels, Option<Labels>)>,
+}
+
+impl Change {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Ends after this time from now, unless packets renew it. Rounded up to whole seconds; 1 to
+    /// 2,147,483 of them are possible. Zero is refused, since it would end the entry: to do that,
+    /// delete it. `conntrack -U --timeout`
+    #[doc(alias = "CTA_TIMEOUT")]
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(whole_seconds(timeout));
+        self
+    }
+
+    /// As if packets had been seen in both directions. `conntrack -U --status SEEN_REPLY`
+    #[doc(alias = "IPS_SEEN_REPLY")]
+    #[must_use]
+    pub fn seen_reply(mut self) -> Self {
+        self.status |= Status::SEEN_REPLY;
+        self
+    }
+
+    /// Not to be evicted early when the table is full. `conntrack -U --status ASSURED`
+    #[doc(alias = "IPS_ASSURED")]
+    #[must_use]
+    pub fn assured(mut self) -> Self {
+        self.status |= Status::ASSURED;
+        self
+    }
+
+    /// From now on the timeout is neither renewed by packets nor changed by hand; one given along
+    /// with this is the last. `conntrack -U --status FIXED_TIMEOUT`
+    #[doc(alias = "IPS_FIXED_TIMEOUT")]
+    #[must_use]
+    pub fn fixed_timeout(mut self) -> Self {
+        self.status |= Status::FIXED_TIMEOUT;
+        self
+    }
+
+    /// The whole mark. `conntrack -U --mark`
+    #[doc(alias = "CTA_MARK")]
+    #[must_use]
+    pub fn mark(mut self, mark: u32) -> Self {
+        self.mark = Some((mark, None));
+        self
+    }
+
+    /// The bits of the mark that are set in `mask`. Bits of `mark` outside of it are refused: the
+    /// kernel would turn them over. `conntrack -U --mark …/…`
+    #[doc(alias = "CTA_MARK_MASK")]
+    #[must_use]
+    pub fn mark_masked(mut self, mark: u32, mask: u32) -> Self {
+        self.mark = Some((mark, Some(mask)));
+        self
+    }
+
+    /// All of the labels.
+    ///
+    /// An entry has room for labels if some rule of the network namespace used them when it was
+    /// made.
+    #[doc(alias = "CTA_LABELS")]
+    #[must_use]
+    pub fn labels(mut self, labels: Labels) -> Self {
+        self.labels = Some((labels, None));
+        self
+    }
+
+    /// The labels that are set in `mask`. Others in `labels` are refused: the kernel would turn them
+    /// over. `conntrack -U --label-add`, `--label-del`
+    #[doc(alias = "CTA_LABELS_MASK")]
+    #[must_use]
+    pub fn labels_masked(mut self, labels: Labels, mask: Labels) -> Self {
+        self.labels = Some((labels, Some(mask)));
+        self
+    }
+
+    /// What the protocol's tracker keeps. Parts of TCP's that are `None` stay; window scales are
+    /// taken in pairs, where both directions have the flag 0x01 or are given it. SCTP's state goes
+    /// with both tags. `conntrack -U --state`
+    #[doc(alias = "CTA_PROTOINFO")]
+    #[must_use]
+    pub fn protoinfo(mut self, protoinfo: impl Into<ProtoInfo>) -> Self {
+        self.protoinfo = Some(protoinfo.into());
+        self
+    }
+
+    /// How far the sequence numbers of this direction are shifted.
+    ///
+    /// An entry has room for it if it was made by hand, or with NAT and a helper, or by the SYN
+    /// proxy.
+    #[doc(alias = "CTA_SEQ_ADJ_ORIG")]
+    #[doc(alias = "CTA_SEQ_ADJ_REPLY")]
+    #[must_use]
+    pub fn sequence_adjustment(
+        mut self,
+        direction: Direction,
+        adjustment: SequenceAdjustment,
+    ) -> Self {
+        match direction {
+            Direction::Original => self.sequence_adjustment_original = Some(adjustment),
+            Direction::Reply => self.sequence_adjustment_reply = Some(adjustment),
+        }
+        self
+    }
+
+    pub(crate) fn sets_timeout(&self) -> bool {
+        self.timeout.is_some()
+    }
+
+    pub(crate) fn sets_labels(&self) -> bool {
+        self.labels.is_some()
+    }
+
+    pub(crate) fn sets_sequence_adjustment(&self) -> bool {
+        self.sequence_adjustment_original.is_some() || self.sequence_adjustment_reply.is_some()
+    }
+
+    pub(crate) fn sets_status(&self) -> bool {
+        !self.status.is_empty()
+    }
+
+    /// Whether what to send, or whether it may be sent, depends on the entry as it is.
+    pub(crate) fn depends_on_entry(&self) -> bool {
+        let scales = matches!(self.protoinfo, Some(ProtoInfo::Tcp(tcp))
+            if tcp.window_scale_original.is_some());
+        self.sets_status() || self.sets_sequence_adjustment() || scales
+    }
+
+    /// What no kernel takes, and what kernels take and ignore or misunderstand.
+    pub(crate) fn check(&self, key: &FlowKey) -> Result<(), Objection> {
+        if *self == Self::default() {
+            return Err(Objection { what: "nothing to change", remedy: "say what is to change" });
+        }
+        if let Some(timeout) = self.timeout {
+            if timeout.is_zero() {
+                return Err(Objection {
+                    what: "a timeout of zero, which would end the entry",
+                    remedy: "delete it if that is meant, or give a second or more",
+                });
+            }
+            check_timeout(timeout)?;
+        }
+        let mark_outside =
+            self.mark.is_some_and(|(mark, mask)| mark & !mask.unwrap_or(u32::MAX) != 0);
+        let labels_outside = self.labels.is_some_and(|(labels, mask)| {
+            let mask = mask.unwrap_or(Labels([u8::MAX; 16]));
+            labels.0.iter().zip(mask.0).any(|(label, mask)| label & !mask != 0)
+        });
+        if mark_outside || labels_outside {
+            return Err(Objection {
+                what: "bits of a mark, or labels, that are outside of their mask",
+                remedy: "clear them, or set them in the mask as well",
+            });
+        }
+        if let Some(protoinfo) = &self.protoinfo {
+            check_protoinfo(protoinfo, key.tuple.protocol)?;
+        }
+        Ok(())
+    }
+
+    /// What the kernel would ignore, the entry being as it is.
+    pub(crate) fn check_against(&self, entry: &Flow) -> Result<(), Objection> {
+        match &self.protoinfo {
+            Some(protoinfo) => check_scaling(protoinfo, entry.protoinfo.as_ref()),
+            None => Ok(()),
+        }
+    }
+
+    /// Appends the change, to an entry whose status is `status` now.
+    pub(crate) fn write(&self, status: Status, attributes: &mut BytesMut) {
+        let writer = &mut Writer::new(attributes);
+        if let Some(timeout) = self.timeout {
+            let seconds = u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX);
+            writer.put_be32(CTA_TIMEOUT, seconds);
+        }
+        if self.sets_status() {
+            // The kernel takes only all the bits that are there and more.
+            writer.put_be32(CTA_STATUS, (status | self.status).bits());
+        }
+        if let Some(protoinfo) = &self.protoinfo {
+            protoinfo.write(writer);
+        }
+        if let Some((mark, mask)) = self.mark {
+            writer.put_be32(CTA_MARK, mark);
+            if let Some(mask) = mask {
+                writer.put_be32(CTA_MARK_MASK, mask);
+            }
+        }
+        if let Some(adjustment) = self.sequence_adjustment_original {
+            adjustment.write(CTA_SEQ_ADJ_ORIG, writer);
+        }
+        if let Some(adjustment) = self.sequence_adjustment_reply {
+            adjustment.write(CTA_SEQ_ADJ_REPLY, writer);
+        }
+        if let Some((labels, mask)) = self.labels {
+            writer.put(CTA_LABELS, &labels.0);
+            if let Some(mask) = mask {
+                writer.put(CTA_LABELS_MASK, &mask.0);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::{Protocol, TcpFlags, TcpInfo, TcpState, Tuple};
+
+    fn tcp() -> Tuple {
+        Tuple::with_ports(Protocol::TCP, ([10, 0, 0, 1].into(), 1), ([10, 0, 0, 2].into(), 2))
+    }
+
+    /// Both scales, and flags for both directions.
+    fn scales(flags: Option<TcpFlags>) -> TcpInfo {
+        TcpInfo {
+            window_scale_original: Some(7),
+            window_scale_reply: Some(7),
+            flags_original: flags,
+            flags_reply: flags,
+            ..TcpInfo::new(TcpState::ESTABLISHED)
+        }
+    }
+
+    fn objects(result: Result<(), Objection>, words: &str) {
+        let objection = result.expect_err(words);
+        assert!(objection.what.contains(words), "{words}: {objection:?}");
+    }
+
+    #[test]
+    fn changes() {
+        let key = FlowKey::new(tcp());
+        let check = |change: Change| change.check(&key);
+        let mut mask = Labels::default();
+        assert!(mask.insert(3));
+        objects(check(Change::new()), "nothing to change");
+        objects(check(Change::new().timeout(Duration::ZERO)), "zero");
+        objects(check(Change::new().timeout(Duration::MAX)), "longer");
+        objects(check(Change::new().mark_masked(3, 2)), "outside");
+        objects(check(Change::new().labels_masked(Labels([1; 16]), mask)), "outside");
+        let udp = FlowKey::new(Tuple { protocol: Protocol::UDP, ..tcp() });
+        let state = Change::new().protoinfo(TcpInfo::new(TcpState::CLOSE));
+        objects(state.check(&udp), "another protocol");
+        for change in [
+            state,
+            Change::new().mark(0),
+            Change::new().mark_masked(0, 0xff),
+            Change::new().labels(Labels::default()),
+            Change::new().labels_masked(mask, mask),
+            Change::new().timeout(Duration::from_nanos(1)),
+            Change::new().seen_reply(),
+        ] {
+            assert_eq!(check(change), Ok(()));
+        }
+    }
+
+    #[test]
+    fn scaling_agreed_on_earlier_will_do() {
+        let key = FlowKey::new(tcp());
+        let change = Change::new().protoinfo(scales(None));
+        assert_eq!(change.check(&key), Ok(()));
+        assert!(change.depends_on_entry());
+        let mut entry = Flow::new(tcp(), tcp().inverse());
+        objects(change.check_against(&entry), "not agreed on");
+        entry.protoinfo = Some(scales(Some(TcpFlags { flags: 1, mask: 1 })).into());
+        assert_eq!(change.check_against(&entry), Ok(()));
+        let revoked = TcpInfo { flags_reply: Some(TcpFlags { flags: 0, mask: 1 }), ..scales(None) };
+        objects(Change::new().protoinfo(revoked).check_against(&entry), "not agreed on");
+    }
+}
