@@ -141,7 +141,7 @@ impl Filter {
             Placement::LeastCpu => planner.request,
             Placement::LeastLatency => KernelFilter::default(),
         };
-        let requests = if self.0.constant() == Some(false) {
+        let requests = if self.0.constant() == Some(false) || planner.impossible {
             Vec::new()
         } else if request.needs_family() && request.family.is_none() {
             [Family::Ipv4, Family::Ipv6]
@@ -159,22 +159,27 @@ struct Planner<'k> {
     request: KernelFilter,
     /// The protocol, if there is only one the entries can have.
     protocol: Option<Protocol>,
+    /// Two conditions hold for different families, so no entry can match.
+    impossible: bool,
 }
 
 impl<'k> Planner<'k> {
     /// Family and protocol first, since other conditions depend on them wherever they stand.
     fn new(kernel: &'k Capabilities, conditions: &[Expression]) -> Self {
-        let (mut family, mut protocol) = (None, None);
+        let (mut family, mut protocol, mut impossible) = (None, None, false);
         for condition in conditions {
             if let Expression::Is(condition) = condition {
-                // The families of two conditions may differ; then nothing matches anyway.
-                family = condition.family().or(family);
+                if let Some(only) = condition.family() {
+                    impossible |= family.is_some_and(|family| family != only);
+                    family = Some(only);
+                }
                 if let Condition::Protocol(protocols) = condition {
                     protocol = single(protocols).or(protocol);
                 }
             }
         }
-        Self { kernel, request: KernelFilter { family, ..KernelFilter::default() }, protocol }
+        let request = KernelFilter { family, ..KernelFilter::default() };
+        Self { kernel, request, protocol, impossible }
     }
 
     /// Puts a condition into the request, or says why not.

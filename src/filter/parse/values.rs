@@ -212,7 +212,6 @@ fn comparison(
     }
     let value = number(text)?;
     let operator = match sign {
-        Sign::Less if value == 0 => return Err("nothing is less than 0".to_owned()),
         Sign::Less => Operator::Less,
         Sign::AtMost => Operator::AtMost,
         Sign::More => Operator::More,
