@@ -1,28 +1,20 @@
 //! Many requests to a send, and the answer to each.
 
+use std::ops::ControlFlow;
+
 use bytes::BytesMut;
 use netlink_packet_core::{NLM_F_ACK, NLM_F_REQUEST, NetlinkHeader};
-use rustix::io::Errno;
 
 use super::Reader;
 use super::sent::Sent;
 use crate::error::{Error, Result};
+use crate::wire::Messages;
 use crate::wire::ctnetlink::NFNL_SUBSYS_CTNETLINK;
 use crate::wire::writer::Writer;
-use crate::wire::{KernelStatus, Messages};
 
 /// Requests to a send at most. More gain little, and a batch that fails as a whole is answered by
 /// as many errors, which have to fit the socket.
 const BATCH: usize = 128;
-
-/// What became of a request.
-#[derive(Debug)]
-pub(super) enum Answer {
-    Done,
-    /// `ENOENT`.
-    NotFound,
-    Refused(Error),
-}
 
 /// What requests of one kind have in common, and how one is made.
 pub(super) trait Kind<T> {
@@ -36,7 +28,7 @@ pub(super) trait Kind<T> {
 
 impl Reader {
     /// Makes a request for every item, many at a time, and hands each with its answer to `answer`,
-    /// in their order.
+    /// in their order, until it breaks. Those of the same send as the one it breaks at were made.
     ///
     /// # Errors
     ///
@@ -45,7 +37,7 @@ impl Reader {
     pub(super) fn pipeline<T, K: Kind<T>>(
         &mut self,
         items: impl IntoIterator<Item = T>,
-        mut answer: impl FnMut(T, Answer),
+        mut answer: impl FnMut(T, Result<()>) -> ControlFlow<()>,
     ) -> Result<()> {
         self.settle()?;
         let most = self.socket.answers().min(BATCH);
@@ -72,20 +64,23 @@ impl Reader {
             for (index, item) in (0_u32..).zip(batch.drain(..)) {
                 let sequence = first.wrapping_add(index);
                 let own = answers.next_if(|(answered, _)| *answered == sequence);
-                answer(item, own.map_or(Answer::Done, |(_, answer)| answer));
+                let own = own.map_or(Ok(()), |(_, error)| Err(error));
+                if answer(item, own).is_break() {
+                    return Ok(());
+                }
             }
         }
         Ok(())
     }
 
     /// Sends a batch whose sequence numbers run from `first` to the current one, waits for the
-    /// answer to the last, and returns those that are not "done".
+    /// answer to the last, and returns the errors among them.
     fn exchange(
         &mut self,
         batch: &[u8],
         first: u32,
         operation: &'static str,
-    ) -> Result<Vec<(u32, Answer)>> {
+    ) -> Result<Vec<(u32, Error)>> {
         let (last, port) = (self.sequence, self.socket.port());
         self.socket.send(batch, operation)?;
         self.abandoned = true; // until the last was answered
@@ -99,19 +94,14 @@ impl Reader {
                 if message.port != port || index > last.wrapping_sub(first) || !message.is_error() {
                     continue;
                 }
-                let status =
-                    KernelStatus::parse(&message).map_err(|source| sent.malformed(source))?;
-                if status.errno == Errno::NOENT.raw_os_error() {
-                    answers.push((message.sequence, Answer::NotFound));
-                } else if status.errno != 0 {
-                    sent.bytes = request(batch, message.sequence);
-                    let Err(error) = sent.outcome(&message) else { continue };
+                sent.bytes = request(batch, message.sequence);
+                if let Err(error) = sent.outcome(&message) {
                     if error.is_permission_denied() && message.sequence == first {
                         // Without the privilege only the first request of a send is answered.
                         self.abandoned = false;
                         return Err(error);
                     }
-                    answers.push((message.sequence, Answer::Refused(error)));
+                    answers.push((message.sequence, error));
                 }
                 if message.sequence == last {
                     self.abandoned = false;

@@ -1,7 +1,8 @@
 //! Many entries out of the table: first a look at which, then those very ones.
 
+use std::ops::ControlFlow;
+
 use super::delete::Deletion;
-use super::pipeline::Answer;
 use super::{Conntrack, Deleted, DumpEnd, DumpOptions};
 use crate::aggregate::{Aggregator, Field, Query, Report};
 use crate::error::{Error, ErrorKind, Result};
@@ -244,17 +245,20 @@ impl DeletePlan<'_> {
                 None
             }
         });
-        let outcome = table.pipeline::<_, Deletion>(items, |(flow, key, _), answer| match answer {
-            Answer::Done => {
-                report.deleted += 1;
-                journal(&flow, Ok(Deleted::Deleted));
+        let outcome = table.pipeline::<_, Deletion>(items, |(flow, key, _), answer| {
+            match answer {
+                Ok(()) => {
+                    report.deleted += 1;
+                    journal(&flow, Ok(Deleted::Deleted));
+                }
+                Err(error) if error.is_not_found() => gone.push((flow, key)),
+                Err(error) => {
+                    report.failed += 1;
+                    journal(&flow, Err(&error));
+                    report.error.get_or_insert(error);
+                }
             }
-            Answer::NotFound => gone.push((flow, key)),
-            Answer::Refused(error) => {
-                report.failed += 1;
-                journal(&flow, Err(&error));
-                report.error.get_or_insert(error);
-            }
+            ControlFlow::Continue(())
         });
         if let Err(error) = outcome {
             report.error.get_or_insert(error);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ctnetlink::filter::Filter;
-use ctnetlink::flow::{Family, Flow, FlowKey, Protocol};
+use ctnetlink::flow::{Change, Endpoints, Family, Flow, FlowId, FlowKey, Protocol};
 use ctnetlink::kernel::{Capabilities, Version};
 use ctnetlink::testing::{Population, create, fill};
 use ctnetlink::{Conntrack, DeletePlan, Deleted, ErrorKind};
@@ -16,6 +16,7 @@ use crate::support::{Skip, Test, entries, flow, menagerie, need_tool, ports, run
 
 pub const TESTS: &[(&str, Test)] = &[
     ("random_plans_leave_the_rest", random_plans_leave_the_rest),
+    ("random_calls_delete_only_what_they_name", random_calls_delete_only_what_they_name),
     ("a_filter_that_leaves_nothing_out_is_refused", a_filter_that_leaves_nothing_out_is_refused),
     ("more_than_allowed_is_none_at_all", more_than_allowed_is_none_at_all),
     ("what_happens_in_between_is_told_apart", what_happens_in_between_is_told_apart),
@@ -73,6 +74,60 @@ fn random_plans_leave_the_rest() -> Result<(), Skip> {
         all += u64::from(left.is_empty());
     }
     assert!(some > 20 && all < 60, "{some} {all}");
+    Ok(())
+}
+
+/// The socket refuses what would empty the table, so not even a mistake would show in the table
+/// alone: it would be an error.
+fn random_calls_delete_only_what_they_name() -> Result<(), Skip> {
+    menagerie(200);
+    let mut table = table();
+    let mut runner = TestRunner::deterministic();
+    let mut deleted = 0;
+    for step in 0..400_u32 {
+        let before = entries(&mut table);
+        let mut dice = |sides: usize| (0..sides).new_tree(&mut runner).expect("a roll").current();
+        let one = &before[dice(before.len())];
+        let mut key = FlowKey::from(one);
+        // A key with less in it, or with what is not so.
+        match dice(8) {
+            0 => key.id = None,
+            1 => key.zone = Some(3),
+            2 => key.id = key.id.map(|id| FlowId(id.0 ^ 1)),
+            3 => key.tuple = one.reply,
+            4 => key.tuple.endpoints = Endpoints::None,
+            5 => key.tuple.endpoints = Endpoints::Icmp { icmp_type: 0, code: 0, id: 0 },
+            6 => (key.zone, key.id) = (None, None),
+            _ => {}
+        }
+        let call = dice(5);
+        let max = [0, 1, 5, 1000][dice(4)];
+        let spec = spec::spec().new_tree(&mut runner).expect("a filter").current();
+        let (error, may_go): (_, Vec<_>) = match call {
+            0 | 1 => (table.delete(key).err(), vec![one]),
+            2 => {
+                let plan = table.delete_plan(&spec.filter());
+                let error = plan.and_then(|plan| plan.max(max).execute()).err();
+                (error, before.iter().filter(|flow| spec.keeps(flow)).collect())
+            }
+            3 => (table.get_and_zero(key).err(), vec![]),
+            _ => (table.update(key, &Change::new().mark(step)).err(), vec![]),
+        };
+        let refused = error.as_ref().is_some_and(|error| {
+            matches!(error.kind(), ErrorKind::Unguarded { .. } | ErrorKind::Io { .. })
+        });
+        assert!(!refused, "{error:?}");
+        let left = keys(&entries(&mut table));
+        let may_go: BTreeSet<_> = may_go.into_iter().map(self::key).collect();
+        let gone: Vec<_> = keys(&before).difference(&left).cloned().collect();
+        assert!(gone.iter().all(|key| may_go.contains(key)), "{call}: {gone:?}");
+        deleted += gone.len();
+        if left.len() < 100 {
+            table.flush().expect("room");
+            menagerie(200);
+        }
+    }
+    assert!(deleted > 100, "{deleted}");
     Ok(())
 }
 
