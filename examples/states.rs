@@ -13,6 +13,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
+use common::selection::Selection;
 use ctnetlink::Query;
 use ctnetlink::aggregate::Field;
 
@@ -25,6 +26,9 @@ use ctnetlink::aggregate::Field;
 struct Options {
     #[command(flatten)]
     common: common::Shared,
+
+    #[command(flatten)]
+    only: Selection,
 }
 
 fn main() -> ExitCode {
@@ -32,11 +36,14 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> common::Result {
-    options.common.prepare()?;
-    let mut table = options.common.open()?;
     let query = Query::new().by([Field::Protocol, Field::State]).top(usize::MAX);
-    let scan = common::scan(&mut table, &query)?;
+    let query = options.only.of(query)?;
+    options.common.prepare()?;
     let mut out = anstream::stdout().lock();
+    if options.only.explain(&options.common, &mut out)? {
+        return Ok(());
+    }
+    let scan = common::scan(&mut options.common.open()?, &query)?;
     if options.common.json {
         common::json(&scan, &mut out)?;
     } else {

@@ -3,8 +3,10 @@
 //! ```text
 //! cargo run --release --example top_sources -- --demo      # anywhere, without root
 //! sudo target/release/examples/top_sources --by source/24,dport -n 20
+//! sudo target/release/examples/top_sources 'state=SYN_SENT dport=443'
 //! ```
 
+#[allow(dead_code)] // This one changes nothing.
 mod common;
 
 use std::io::{IsTerminal, Write};
@@ -12,6 +14,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use common::selection::Selection;
 use ctnetlink::Query;
 use ctnetlink::aggregate::{Field, Fields};
 
@@ -21,6 +24,9 @@ use ctnetlink::aggregate::{Field, Fields};
 struct Options {
     #[command(flatten)]
     common: common::Shared,
+
+    #[command(flatten)]
+    only: Selection,
 
     /// How many groups to show
     #[arg(short = 'n', value_name = "ROWS", default_value_t = 10)]
@@ -45,9 +51,12 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> common::Result {
-    let query = Query::new().by(options.by.clone()).top(options.rows);
+    let query = options.only.of(Query::new().by(options.by.clone()).top(options.rows))?;
     options.common.prepare()?;
     let mut out = anstream::stdout().lock();
+    if options.only.explain(&options.common, &mut out)? {
+        return Ok(());
+    }
     loop {
         // A look begins with opening the socket, and so does its time.
         let start = Instant::now();

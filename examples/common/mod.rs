@@ -1,5 +1,8 @@
 //! What the examples share: the demo, the table on the screen, progress, exit codes.
 
+pub mod selection;
+pub mod session;
+
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -7,7 +10,7 @@ use std::time::{Duration, Instant};
 use anstyle::Style;
 use comfy_table::{CellAlignment, Table, presets};
 use ctnetlink::testing::{Population, enter_private_namespace, fill};
-use ctnetlink::{Conntrack, Limits, Namespace, Progress, Query, Reader, Scan};
+use ctnetlink::{Conntrack, Filter, Limits, Namespace, Progress, Query, Reader, Scan};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// `-h`'s last words.
@@ -21,7 +24,8 @@ Exit code: 0 done, 1 failed, 2 not permitted or wrong arguments.";
 #[derive(clap::Args)]
 pub struct Shared {
     /// Fill a private table with N made-up entries and show that one [default N: 100000]
-    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "100000")]
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "100000",
+          value_parser = entries)]
     pub demo: Option<u64>,
 
     /// The table of another network namespace: a name of `ip netns`, a process id or a path
@@ -33,10 +37,27 @@ pub struct Shared {
     pub json: bool,
 }
 
+/// Something the caller has to write otherwise.
+#[derive(Debug)]
+pub struct Usage(pub String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
 /// Clears the terminal.
 pub const CLEAR: &str = "\x1b[H\x1b[2J";
 
 pub type Result<T = (), E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
+
+/// The number of `--demo`.
+fn entries(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "N is a number; words that are none go before --demo".to_owned())
+}
 
 /// The pause of `--watch`.
 pub fn seconds(text: &str) -> Result<Duration, String> {
@@ -55,9 +76,10 @@ pub fn exit(outcome: Result) -> ExitCode {
     }
     let denied =
         error.downcast_ref::<ctnetlink::Error>().is_some_and(|error| error.is_permission_denied());
+    let usage = error.is::<Usage>();
     eprint!("error: {error}");
     eprintln!("{}", if denied { ", or try --demo, which needs no privilege" } else { "" });
-    ExitCode::from(if denied { 2 } else { 1 })
+    ExitCode::from(if denied || usage { 2 } else { 1 })
 }
 
 impl Shared {
@@ -81,6 +103,14 @@ impl Shared {
         Ok(match &self.netns {
             Some(netns) => Reader::open_in(&Namespace::find(netns)?)?,
             None => Reader::open()?,
+        })
+    }
+
+    /// Opens the table that is asked for, to change it.
+    pub fn open_to_write(&self) -> Result<Conntrack> {
+        Ok(match &self.netns {
+            Some(netns) => Conntrack::open_in(&Namespace::find(netns)?)?,
+            None => Conntrack::open()?,
         })
     }
 }
@@ -138,10 +168,35 @@ pub fn header(scan: &Scan, out: &mut impl Write) -> io::Result<()> {
             if scan.end.interrupted { ", the table changed under the dump" } else { "" },
         )?;
     }
-    if scan.report.flows() == 0 {
+    if scan.filter != Filter::new() {
+        writeln!(out, "{bold}filter{bold:#} {}", scan.filter)?;
+    }
+    if scan.report.undecided() > 0 {
+        writeln!(
+            out,
+            "{bold}note{bold:#}   {} entries lack what the filter is about, and are left out{}",
+            scan.report.undecided(),
+            accounting(&scan.filter),
+        )?;
+    }
+    if scan.after.entries == 0 {
         writeln!(out, "The table is empty; perhaps no rule of this namespace uses conntrack.")?;
+    } else if scan.report.flows() == 0 {
+        writeln!(out, "No entry matches.")?;
     }
     Ok(())
+}
+
+/// What would make an undecided filter decide, for flows that begin after it.
+fn accounting(filter: &Filter) -> &'static str {
+    let text = filter.to_string();
+    if text.contains("bytes") || text.contains("packets") {
+        "; sysctl net.netfilter.nf_conntrack_acct=1 counts those of new flows"
+    } else if text.contains("age") {
+        "; sysctl net.netfilter.nf_conntrack_timestamp=1 notes when new flows begin"
+    } else {
+        ""
+    }
 }
 
 /// The groups: rank, key, flows, share and a bar.

@@ -18,6 +18,7 @@ mod namespaces;
 mod peers;
 mod plan;
 mod privilege;
+mod programs;
 mod protocol;
 #[path = "../pure/spec.rs"]
 mod spec;
@@ -55,6 +56,7 @@ fn main() {
         ("peers", peers::TESTS),
         ("plan", plan::TESTS),
         ("privilege", privilege::TESTS),
+        ("programs", programs::TESTS),
         ("protocol", protocol::TESTS),
         ("stats", stats::TESTS),
         ("traffic", traffic::TESTS),

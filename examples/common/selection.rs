@@ -1,0 +1,76 @@
+//! Filters on the command line.
+
+use std::io::Write;
+
+use ctnetlink::Query;
+use ctnetlink::filter::{Filter, Placement};
+
+use super::{Result, Shared, Usage};
+
+/// Which entries, for those that look at the table.
+#[derive(clap::Args)]
+pub struct Selection {
+    /// Only entries that FILTER is true of, such as 'proto=tcp dport=443 src=10.0.0.0/8 !assured'
+    #[arg(value_name = "FILTER", long_help = words())]
+    words: Vec<String>,
+
+    /// Where the filter is applied: the kernel may hold up packets of a processor for a walk over
+    /// the table, doing it here takes more time in sum [default: by the size of the table]
+    #[arg(long, value_name = "WHERE", value_enum)]
+    placement: Option<Where>,
+
+    /// Show what of the filter the kernel does, and what is done here, and stop
+    #[arg(long)]
+    explain: bool,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Where {
+    /// The kernel does what it can: the least processor time
+    Cpu,
+    /// Everything is judged here: no packet waits
+    Latency,
+}
+
+/// The text form of a filter, for a long help.
+pub fn words() -> String {
+    let words = Filter::WORDS.iter().map(|(word, meaning)| format!("\n  {word:<27} {meaning}"));
+    format!(
+        "Only entries that FILTER is true of. Conditions, which may stand in one argument or in \
+             several:\n{}",
+        words.collect::<String>()
+    )
+}
+
+/// A filter as text; an error that is the caller's.
+pub fn filter(text: &str) -> Result<Filter> {
+    Ok(text.parse::<Filter>().map_err(|error| Usage(format!("filter: {error}")))?)
+}
+
+impl Selection {
+    pub fn filter(&self) -> Result<Filter> {
+        filter(&self.words.join(" "))
+    }
+
+    pub fn placement(&self) -> Option<Placement> {
+        self.placement.map(|choice| match choice {
+            Where::Cpu => Placement::LeastCpu,
+            Where::Latency => Placement::LeastLatency,
+        })
+    }
+
+    /// Adds the filter to a query.
+    pub fn of(&self, query: Query) -> Result<Query> {
+        let query = query.of(self.filter()?);
+        Ok(self.placement().map_or(query.clone(), |placement| query.placement(placement)))
+    }
+
+    /// Explains the filter, if that is asked for, and says whether it was.
+    pub fn explain(&self, common: &Shared, out: &mut impl Write) -> Result<bool> {
+        if self.explain {
+            let plan = common.open()?.plan(&self.filter()?, self.placement())?;
+            write!(out, "{}", plan.explain())?;
+        }
+        Ok(self.explain)
+    }
+}

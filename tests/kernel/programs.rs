@@ -1,0 +1,221 @@
+//! The examples that change a table, run on the table of the test: what they say, and what is left.
+
+use std::collections::BTreeSet;
+use std::process::{Command, Output};
+
+use ctnetlink::flow::{Flow, Protocol};
+use ctnetlink::testing::{Population, create, fill};
+use serde_json::Value;
+
+use crate::filter::key;
+use crate::support::{Skip, Test, entries, flow, menagerie, ports, table, tuple};
+
+pub const TESTS: &[(&str, Test)] = &[
+    ("delete_flows_looks_first", delete_flows_looks_first),
+    ("delete_flows_stops_at_the_limit", delete_flows_stops_at_the_limit),
+    ("wrong_words_change_nothing", wrong_words_change_nothing),
+    ("delete_flows_spares_its_own_session", delete_flows_spares_its_own_session),
+    ("flush_table_has_to_be_told", flush_table_has_to_be_told),
+    ("filters_are_the_same_everywhere", filters_are_the_same_everywhere),
+];
+
+/// `cargo test` builds the examples beside the tests.
+fn command(example: &str) -> Command {
+    let mut path = std::env::current_exe().expect("this program");
+    path.pop();
+    let path = path.join("../examples").join(example);
+    assert!(path.exists(), "{} is not built: run `cargo test`", path.display());
+    let mut command = Command::new(path);
+    command.env_remove("SSH_CONNECTION");
+    command
+}
+
+fn run(example: &str, arguments: &[&str]) -> Output {
+    command(example).args(arguments).output().expect("a run")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("text")
+}
+
+fn document(example: &str, arguments: &[&str]) -> Value {
+    let output = command(example).args(arguments).arg("--json").output().expect("a run");
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+fn left() -> BTreeSet<String> {
+    entries(&mut table()).iter().map(key).collect()
+}
+
+fn delete_flows_looks_first() -> Result<(), Skip> {
+    let all = menagerie(800);
+    let before = left();
+    let matches = |flow: &Flow| {
+        flow.protocol() == Protocol::UDP && flow.original.endpoints.destination_port() == Some(53)
+    };
+    let matched = all.iter().filter(|flow| matches(flow)).count();
+    assert!(matched > 20);
+    let filter = "proto=udp dport=53";
+
+    let shown = run("delete_flows", &[filter, "--show", "3"]);
+    let printed = text(&shown.stdout);
+    assert!(shown.status.success() && text(&shown.stderr).is_empty());
+    assert!(printed.starts_with(&format!("{matched} entries match: {filter}\n")), "{printed}");
+    assert!(printed.ends_with("Nothing was deleted. --yes deletes them.\n"), "{printed}");
+    assert_eq!(printed.lines().filter(|line| line.starts_with("  udp ")).count(), 3);
+    let looked = document("delete_flows", &[filter]);
+    assert_eq!((&looked["executed"], &looked["deleted"]), (&Value::from(false), &Value::from(0)));
+    assert_eq!(looked["matched"], matched);
+    assert_eq!(left(), before, "it was only looked at");
+
+    let done = document("delete_flows", &[filter, "--yes"]);
+    assert_eq!((&done["executed"], &done["deleted"]), (&Value::from(true), &Value::from(matched)));
+    let groups = done["groups"].as_array().expect("groups").iter();
+    assert_eq!(
+        groups.map(|group| group["flows"].as_u64().expect("a number")).sum::<u64>(),
+        matched as u64
+    );
+    let rest: BTreeSet<_> = all.iter().filter(|flow| !matches(flow)).map(key).collect();
+    assert_eq!(left(), rest);
+    Ok(())
+}
+
+fn delete_flows_stops_at_the_limit() -> Result<(), Skip> {
+    fill(&mut table(), &Population::new(1200)).expect("room");
+    let before = left();
+    for arguments in [&["!mark=99", "--yes"][..], &["!mark=99", "--yes", "--max", "1199"]] {
+        let output = run("delete_flows", arguments);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output.stderr).contains("1200 entries match"), "{}", text(&output.stderr));
+        assert_eq!(left(), before);
+    }
+    let looked = text(&run("delete_flows", &["!mark=99"]).stdout);
+    assert!(looked.contains("--max 1200"), "{looked}");
+    let output = run("delete_flows", &["!mark=99", "--yes", "--max", "1200"]);
+    assert!(text(&output.stdout).contains("1200 deleted, 0 already gone"));
+    assert!(left().is_empty());
+    Ok(())
+}
+
+fn wrong_words_change_nothing() -> Result<(), Skip> {
+    menagerie(200);
+    let before = left();
+    for (filter, word) in [
+        ("", "flush_table"),
+        ("src=0.0.0.0/0,::/0", "flush_table"),
+        ("src=10.0.0.0/33", "src=10.0.0.0/33"),
+        ("proto=tcp dport=9000-80", "dport=9000-80"),
+        ("colour=red", "colour=red"),
+        ("proto=udp state=TIME_WAIT", "state=TIME_WAIT"),
+        ("proto=tcp (dport=80", "("),
+    ] {
+        let output = run("delete_flows", &[filter, "--yes", "--max", "1000000"]);
+        let errors = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{filter}: {errors}");
+        assert_eq!(errors.lines().count(), 1, "{errors}");
+        assert!(errors.contains(word), "{errors}");
+        assert!(output.stdout.is_empty());
+        if word != "flush_table" {
+            for example in ["top_sources", "states"] {
+                let output = run(example, &[filter]);
+                assert_eq!(output.status.code(), Some(2));
+                assert_eq!(text(&output.stderr), errors);
+            }
+        }
+    }
+    // Two filters, or none at all, are no filter.
+    for arguments in [&["proto=udp", "dport=53", "--yes"][..], &["--yes"], &["-f"]] {
+        assert_eq!(run("delete_flows", arguments).status.code(), Some(2));
+    }
+    assert_eq!(left(), before);
+    Ok(())
+}
+
+fn delete_flows_spares_its_own_session() -> Result<(), Skip> {
+    let original = tuple(Protocol::TCP, false, ports(50_000, 22));
+    let mut session = flow(original);
+    // Behind NAT the server's address is another one here than the client's.
+    session.reply.source = [10, 99, 99, 99].into();
+    let other = flow(tuple(Protocol::TCP, false, ports(50_001, 22)));
+    let own = key(&{
+        create(&mut table(), [session.clone(), other]).expect("two entries");
+        entries(&mut table()).into_iter().find(|flow| flow.original == original).expect("one")
+    });
+    // As `sshd` tells it, on either side of NAT, and of a socket of both families.
+    for connection in [
+        "10.0.0.1 50000 192.0.2.2 22",
+        "10.0.0.1 50000 10.99.99.99 22",
+        "::ffff:10.0.0.1 50000 ::ffff:192.0.2.2 22",
+    ] {
+        let output = command("delete_flows")
+            .env("SSH_CONNECTION", connection)
+            .args(["dport=22", "--yes", "--json"])
+            .output()
+            .expect("a run");
+        let done: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(done["own_session_kept"], 1, "{connection}");
+        assert!(left().contains(&own));
+    }
+    assert_eq!(left().len(), 1, "the other went");
+
+    // `sudo` takes the variable out; a parent still has it.
+    let program = command("delete_flows").get_program().to_owned();
+    let output = Command::new("sh")
+        .env("SSH_CONNECTION", "10.0.0.1 50000 192.0.2.2 22")
+        .args(["-c", "env -u SSH_CONNECTION \"$0\" dport=22 --yes; true"])
+        .arg(program)
+        .output()
+        .expect("a run");
+    assert!(text(&output.stdout).contains("own SSH session is left out"), "{output:?}");
+    assert!(left().contains(&own));
+
+    let output = command("delete_flows")
+        .env("SSH_CONNECTION", "10.0.0.1 50000 192.0.2.2 22")
+        .args(["dport=22", "--yes", "--own-session-too"])
+        .output()
+        .expect("a run");
+    assert!(output.status.success());
+    assert!(left().is_empty());
+    Ok(())
+}
+
+fn flush_table_has_to_be_told() -> Result<(), Skip> {
+    let all = menagerie(400);
+    let before = left();
+    let output = run("flush_table", &[]);
+    assert!(output.status.success());
+    assert!(text(&output.stdout).contains("Nothing was removed."));
+    assert_eq!(document("flush_table", &["--family", "ipv4"])["flushed"], false);
+    assert_eq!(run("flush_table", &["--yes"]).status.code(), Some(2), "not even by half");
+    assert_eq!(left(), before);
+
+    let done = document("flush_table", &["--family", "ipv4", "--yes-flush-everything"]);
+    assert_eq!((&done["flushed"], &done["entries_before"]), (&true.into(), &all.len().into()));
+    let v6: BTreeSet<_> =
+        all.iter().filter(|flow| flow.original.source.is_ipv6()).map(key).collect();
+    assert!(!v6.is_empty());
+    assert_eq!(left(), v6);
+    assert!(run("flush_table", &["--yes-flush-everything"]).status.success());
+    assert!(left().is_empty());
+    Ok(())
+}
+
+fn filters_are_the_same_everywhere() -> Result<(), Skip> {
+    menagerie(800);
+    for words in [&["proto=tcp", "!assured"][..], &["proto=tcp !assured"], &["nat or zone=7"]] {
+        let looked = document("delete_flows", &[&words.join(" "), "--max", "0"]);
+        for placement in ["cpu", "latency"] {
+            let arguments = [words, &["--placement", placement]].concat();
+            for example in ["top_sources", "states"] {
+                let counted = document(example, &arguments);
+                assert_eq!(counted["flows"], looked["matched"]);
+                assert_eq!(counted["filter"], looked["filter"]);
+                assert!(counted["flows"].as_u64() > Some(0));
+            }
+        }
+    }
+    let explained = text(&run("states", &["proto=tcp", "dport=80-90", "--explain"]).stdout);
+    assert!(explained.contains("here:  dport=80-90 (the kernel compares"), "{explained}");
+    Ok(())
+}
