@@ -34,6 +34,7 @@
 //! - [`kernel`]: what kernels can do, and what they do wrong.
 //! - [`filter`]: which entries are meant, typed or as text.
 //! - [`aggregate`]: what to group by, and the groups.
+//! - [`export`]: entries as the lines `conntrack` prints, and as flat records.
 //! - [`stats`]: the kernel's counters, and what each is a sign of.
 //! - [`Conntrack`]: the table of a network namespace; [`Reader`]: the half of it that cannot write.
 //! - `testing`: a table of your own to try things on, without root (feature `testing`).
@@ -99,6 +100,7 @@
 
 pub mod aggregate;
 mod error;
+pub mod export;
 pub mod filter;
 pub mod flow;
 pub mod kernel;

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What a module may use of the crate. `table` and `testing` may use whatever is below them.
-const MAY_USE: [(&str, &[&str]); 10] = [
+const MAY_USE: [(&str, &[&str]); 11] = [
     ("wire", &[]),
     ("flow", &["wire"]),
     ("kernel", &[]),
     ("filter", &["flow", "kernel", "wire"]),
     ("aggregate", &["filter", "flow", "wire"]),
     ("error", &["wire"]),
+    ("export", &["flow"]),
     ("stats", &["wire"]),
     ("socket", &["error", "flow", "wire"]),
     ("table", &["aggregate", "error", "filter", "flow", "kernel", "socket", "stats", "wire"]),

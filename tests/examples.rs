@@ -242,7 +242,9 @@ fn a_closed_pipe_is_no_error() {
 }
 
 fn help_and_wrong_words() {
-    for example in ["top_sources", "states", "table_stats", "delete_flows", "flush_table"] {
+    for example in
+        ["top_sources", "states", "table_stats", "list_flows", "delete_flows", "flush_table"]
+    {
         let help = printed(example, &["--help"]);
         for word in ["Usage:", "--demo", "--json", "CAP_NET_ADMIN", "Exit code:"] {
             assert!(help.contains(word), "{example} --help lacks {word}");
@@ -253,7 +255,7 @@ fn help_and_wrong_words() {
         assert_eq!(text(&wrong.stdout), "");
     }
     assert!(printed("top_sources", &["--help"]).contains("reply-destination"));
-    for example in ["top_sources", "states", "delete_flows"] {
+    for example in ["top_sources", "states", "list_flows", "delete_flows"] {
         let help = printed(example, &["--help"]);
         assert!(help.contains("reply-src=10.0.0.7") && help.contains("FILTER"), "{example}");
     }

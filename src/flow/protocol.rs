@@ -25,6 +25,16 @@ impl Family {
     }
 }
 
+impl Family {
+    /// The version of the Internet protocol: 4 or 6.
+    pub const fn version(self) -> u8 {
+        match self {
+            Self::Ipv4 => 4,
+            Self::Ipv6 => 6,
+        }
+    }
+}
+
 impl fmt::Display for Family {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {

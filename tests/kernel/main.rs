@@ -24,6 +24,7 @@ mod protocol;
 mod spec;
 mod stats;
 mod support;
+mod text;
 mod traffic;
 mod update;
 mod zero;
@@ -59,6 +60,7 @@ fn main() {
         ("programs", programs::TESTS),
         ("protocol", protocol::TESTS),
         ("stats", stats::TESTS),
+        ("text", text::TESTS),
         ("traffic", traffic::TESTS),
         ("update", update::TESTS),
         ("zero", zero::TESTS),

@@ -20,7 +20,7 @@ pub const TESTS: &[(&str, Test)] = &[
 ];
 
 /// `cargo test` builds the examples beside the tests.
-fn command(example: &str) -> Command {
+pub fn command(example: &str) -> Command {
     let mut path = std::env::current_exe().expect("this program");
     path.pop();
     let path = path.join("../examples").join(example);
