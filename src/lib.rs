@@ -55,6 +55,7 @@
 //! | one entry gone, and no other | [`Conntrack::delete`] |
 //! | many gone, after a look at which | [`Conntrack::delete_plan`] |
 //! | all gone | [`Conntrack::flush`] |
+//! | flows that helpers have announced | [`Reader::expectations`] |
 //! | to group entries from elsewhere | [`Aggregator`](aggregate::Aggregator) |
 //!
 //! # What is there and what is not

@@ -11,6 +11,7 @@
 mod change;
 mod counters;
 mod encode;
+mod expectation;
 mod extension;
 mod key;
 mod layout;
@@ -19,6 +20,8 @@ mod nat;
 mod nat_range;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 mod new;
+#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+mod new_expectation;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 mod objection;
 mod owned;
@@ -35,6 +38,7 @@ pub use change::Change;
 pub use counters::Counters;
 #[cfg(feature = "testing")]
 pub(crate) use encode::{Purpose, encode};
+pub use expectation::{Expectation, ExpectationFlags, ExpectationId, ExpectationNat};
 pub use extension::{Helper, Labels, SequenceAdjustment, Synproxy};
 pub use key::FlowKey;
 pub use nat::Translation;
@@ -42,6 +46,8 @@ pub use nat::Translation;
 pub use nat_range::NatRange;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 pub use new::NewFlow;
+#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+pub use new_expectation::{ExpectationKey, NewExpectation};
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 pub(crate) use objection::Objection;
 pub use owned::{Flow, UnknownAttribute};

@@ -19,13 +19,16 @@ fn is_flush(message: &Message<'_>) -> bool {
             // A tuple beside CTA_FILTER is a part of the filter.
             [CTA_TUPLE_ORIG, CTA_TUPLE_REPLY].contains(&kind) && !nest.is_empty()
         },
+        (NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_DELETE) => {
+            |kind, nest| kind == CTA_EXPECT_TUPLE && !nest.is_empty()
+        }
         _ => return false,
     };
     let Ok((_, attributes)) = message.netfilter() else { return true };
     let mut all = Attributes::new(attributes);
     let mut named = false;
     while let Some(attribute) = all.step() {
-        if attribute.kind == CTA_FILTER {
+        if attribute.kind == CTA_FILTER && message.subsystem() == NFNL_SUBSYS_CTNETLINK {
             return true;
         }
         named |= names(attribute.kind, attribute.payload);
@@ -75,6 +78,17 @@ mod tests {
             assert!(!flushes(&harmless));
             assert_eq!(flushes(&[harmless, delete].concat()), flush);
         }
+    }
+
+    #[test]
+    fn so_has_a_delete_of_expectations() {
+        let delete =
+            |kind, payload: &[u8]| flushes(&request(2, IPCTNL_MSG_EXP_DELETE, &[(kind, payload)]));
+        assert!(flushes(&request(2, IPCTNL_MSG_EXP_DELETE, &[])));
+        assert!(delete(CTA_EXPECT_ID, &[0; 4]) && delete(CTA_EXPECT_MASTER, &[0; 8]));
+        // By the name of a helper the kernel deletes all of that helper.
+        assert!(delete(CTA_EXPECT_TUPLE, &[]) && delete(CTA_EXPECT_HELP_NAME, b"ftp\0"));
+        assert!(!delete(CTA_EXPECT_TUPLE, &[0; 8]));
     }
 
     #[test]

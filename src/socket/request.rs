@@ -77,6 +77,12 @@ impl Request {
         self
     }
 
+    /// Asks for an acknowledgement even of a dump, which is not sent if a dump starts.
+    pub(crate) fn acknowledged(mut self) -> Self {
+        self.flags |= NLM_F_ACK;
+        self
+    }
+
     /// To another subsystem than conntrack's own.
     pub(crate) fn subsystem(mut self, subsystem: u8) -> Self {
         self.subsystem = subsystem;

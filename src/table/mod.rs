@@ -13,6 +13,7 @@ mod delete;
 mod document;
 mod dump;
 mod dump_end;
+mod expect;
 mod flush;
 mod get;
 mod options;
@@ -55,6 +56,7 @@ use crate::socket::Namespace;
 /// | an entry changed | [`update`](Self::update) | one or two round trips |
 /// | one entry gone, and no other | [`delete`](Self::delete) | one round trip |
 /// | many gone, after a look at which | [`delete_plan`](Self::delete_plan) | a dump, then 2 µs each |
+/// | flows announced, or no more | [`create_expectation`](Self::create_expectation), [`delete_expectation`](Self::delete_expectation) | one or two round trips |
 /// | all gone | [`flush`](Self::flush), [`flush_family`](Self::flush_family) | about 1 µs each |
 ///
 /// # Privileges

@@ -16,6 +16,9 @@ pub const IPCTNL_MSG_CT_GET_STATS_CPU: u8 = 4;
 pub const IPCTNL_MSG_CT_GET_STATS: u8 = 5;
 pub const IPCTNL_MSG_CT_GET_DYING: u8 = 6;
 pub const IPCTNL_MSG_CT_GET_UNCONFIRMED: u8 = 7;
+pub const IPCTNL_MSG_EXP_NEW: u8 = 0;
+pub const IPCTNL_MSG_EXP_GET: u8 = 1;
+pub const IPCTNL_MSG_EXP_DELETE: u8 = 2;
 pub const IPCTNL_MSG_EXP_GET_STATS_CPU: u8 = 3;
 
 // Families (`nfgen_family`).
@@ -132,6 +135,21 @@ pub const CTA_SECCTX_NAME: u16 = 1;
 // `enum ctattr_stats_global`.
 pub const CTA_STATS_GLOBAL_ENTRIES: u16 = 1;
 pub const CTA_STATS_GLOBAL_MAX_ENTRIES: u16 = 2;
+
+// `enum ctattr_expect` and `enum ctattr_expect_nat`.
+pub const CTA_EXPECT_MASTER: u16 = 1;
+pub const CTA_EXPECT_TUPLE: u16 = 2;
+pub const CTA_EXPECT_MASK: u16 = 3;
+pub const CTA_EXPECT_TIMEOUT: u16 = 4;
+pub const CTA_EXPECT_ID: u16 = 5;
+pub const CTA_EXPECT_HELP_NAME: u16 = 6;
+pub const CTA_EXPECT_ZONE: u16 = 7;
+pub const CTA_EXPECT_FLAGS: u16 = 8;
+pub const CTA_EXPECT_CLASS: u16 = 9;
+pub const CTA_EXPECT_NAT: u16 = 10;
+pub const CTA_EXPECT_FN: u16 = 11;
+pub const CTA_EXPECT_NAT_DIR: u16 = 1;
+pub const CTA_EXPECT_NAT_TUPLE: u16 = 2;
 
 /// The kernel's name of an attribute of an entry, for messages to people.
 pub fn attribute_name(kind: u16) -> &'static str {

@@ -11,6 +11,7 @@ mod create;
 mod delete;
 mod dump;
 mod dying;
+mod expectations;
 mod filter;
 mod get;
 mod grouping;
@@ -50,6 +51,7 @@ fn main() {
         ("delete", delete::TESTS),
         ("dump", dump::TESTS),
         ("dying", dying::TESTS),
+        ("expectations", expectations::TESTS),
         ("filter", filter::TESTS),
         ("get", get::TESTS),
         ("grouping", grouping::TESTS),
