@@ -15,8 +15,24 @@ use crate::support::{Skip, Test, entries, need_tool, run, table};
 pub const TESTS: &[(&str, Test)] = &[
     ("the_same_entries_as_text", the_same_entries_as_text),
     ("the_same_entries_as_xml", the_same_entries_as_xml),
+    ("the_same_number_and_the_same_flush", the_same_number),
     ("the_same_counts_and_no_destination_among_sources", the_same_counts),
 ];
+
+fn the_same_number() -> Result<(), Skip> {
+    mixed_table()?;
+    let mut table = table();
+    let entries = table.count().expect("a count");
+    assert!(entries > 3000);
+    assert_eq!(run("conntrack -C").trim(), entries.to_string());
+    run("conntrack -F");
+    assert_eq!(table.count().expect("a count"), 0);
+    mixed_table()?;
+    table.flush().expect("a flush");
+    assert_eq!(run("conntrack -C").trim(), "0");
+    assert_eq!(run("conntrack -L"), "");
+    Ok(())
+}
 
 /// A table made by `conntrack` itself, and by us.
 pub fn mixed_table() -> Result<(), Skip> {
