@@ -8,13 +8,16 @@
 #[allow(dead_code)] // This one does not watch.
 mod common;
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
 use common::session::Session;
 use common::{Usage, selection};
-use ctnetlink::{DeletePlan, DeleteReport, Summary};
+use ctnetlink::export::Record;
+use ctnetlink::{DeletePlan, DeleteReport, Deleted, Summary};
 
 /// Deletes the entries a filter is true of: those very entries, and none that came later.
 ///
@@ -41,6 +44,10 @@ struct Options {
     /// How many of them to show
     #[arg(long, value_name = "N", default_value_t = 5)]
     show: usize,
+
+    /// Append a line of JSON to FILE for every entry that is deleted, with all that was known of it
+    #[arg(long, value_name = "FILE", requires = "yes")]
+    journal: Option<PathBuf>,
 
     /// Delete the entry of one's own SSH session, too
     #[arg(long)]
@@ -99,8 +106,9 @@ fn run(options: &Options) -> common::Result {
     }
     let mut failure = None;
     if options.yes {
-        let report = plan.execute()?;
+        let (report, written) = execute(plan, options.journal.as_deref())?;
         document.note(&report);
+        written?;
         failure = report.error;
     }
     if options.common.json {
@@ -110,6 +118,25 @@ fn run(options: &Options) -> common::Result {
     }
     out.flush()?;
     failure.map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// Deletes, and writes the journal; if that fails, the entries are deleted all the same.
+fn execute(
+    plan: DeletePlan<'_>,
+    journal: Option<&Path>,
+) -> common::Result<(DeleteReport, io::Result<()>)> {
+    let Some(path) = journal else { return Ok((plan.execute()?, Ok(()))) };
+    // Before anything is deleted: a journal that cannot be written is found out now.
+    let file = File::options().append(true).create(true).open(path);
+    let file = file.map_err(|error| Usage(format!("{}: {error}", path.display())))?;
+    let mut journal = BufWriter::new(file);
+    let mut written = Ok(());
+    let report = plan.execute_with(|flow, outcome| {
+        if matches!(outcome, Ok(Deleted::Deleted)) && written.is_ok() {
+            written = common::json(&Record::from(flow), &mut journal);
+        }
+    })?;
+    Ok((report, written.and_then(|()| journal.flush())))
 }
 
 fn describe(options: &Options, plan: &DeletePlan<'_>, own_session_kept: u64) -> Document {

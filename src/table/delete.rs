@@ -97,14 +97,30 @@ impl<T> Kind<(T, FlowKey, FlowId)> for Deletion {
 mod tests {
     use super::*;
     use crate::flow::{Endpoints, Protocol, Tuple};
-    use crate::wire::ctnetlink::{CTA_ID, CTA_TUPLE_ORIG, CTA_ZONE};
+    use crate::wire::ctnetlink::{CTA_ID, CTA_TUPLE_ORIG, CTA_ZONE, NFNL_SUBSYS_CTNETLINK};
     use crate::wire::{Attributes, Messages};
+    use bytes::BytesMut;
+    use netlink_packet_core::NetlinkHeader;
     use std::net::IpAddr;
 
-    /// The attributes of a delete request, by kind.
+    /// The attributes of a delete request, by kind, whichever way it is made.
     fn kinds(key: FlowKey) -> Vec<u16> {
-        let bytes = delete_request(&key, FlowId(7)).to_bytes(1, 2);
-        let message = Messages::new(&bytes).next().unwrap().unwrap();
+        let alone = delete_request(&key, FlowId(7)).to_bytes(1, 2);
+        let mut batched = BytesMut::new();
+        let mut header = NetlinkHeader::default();
+        let message = <Deletion as Kind<((), FlowKey, FlowId)>>::MESSAGE;
+        header.message_type = u16::from_be_bytes([NFNL_SUBSYS_CTNETLINK, message]);
+        let item = ((), key, FlowId(7));
+        Writer::new(&mut batched).message(header, Deletion::family(&item), |writer| {
+            Deletion::attributes(&item, writer);
+        });
+        let kinds = kinds_of(&alone, key);
+        assert_eq!(kinds_of(&batched, key), kinds);
+        kinds
+    }
+
+    fn kinds_of(bytes: &[u8], key: FlowKey) -> Vec<u16> {
+        let message = Messages::new(bytes).next().unwrap().unwrap();
         assert_eq!(message.message(), IPCTNL_MSG_CT_DELETE);
         let (header, attributes) = message.netfilter().unwrap();
         assert_eq!(header.family, key.tuple.family().number());

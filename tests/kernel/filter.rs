@@ -19,6 +19,7 @@ use crate::support::{Skip, Test, entries, menagerie, run, table};
 pub const TESTS: &[(&str, Test)] = &[
     ("the_kernel_says_what_it_can_do", the_kernel_says_what_it_can_do),
     ("random_filters_keep_what_they_should", random_filters_keep_what_they_should),
+    ("older_kernels_are_asked_for_less", older_kernels_are_asked_for_less),
     ("an_ipv6_address_is_not_inverted", an_ipv6_address_is_not_inverted),
     ("both_families_are_asked", both_families_are_asked),
     ("every_part_that_is_sent_is_applied", every_part_that_is_sent_is_applied),
@@ -99,6 +100,30 @@ fn random_filters_keep_what_they_should() -> Result<(), Skip> {
         }
     }
     assert!(some > 40 && exact > 10, "{some} {exact}");
+    Ok(())
+}
+
+/// Planned as for kernels that would take a filter and ignore it: less is sent, and the same kept.
+fn older_kernels_are_asked_for_less() -> Result<(), Skip> {
+    let all = menagerie(800);
+    let filter: Filter =
+        "family=ipv4 proto=tcp replied zone=0 mark=0 dport=443".parse().expect("a filter");
+    let wanted = keys(all.iter().filter(|flow| filter.matches(*flow)));
+    let mut sent = Vec::new();
+    for (major, minor) in [(4, 18), (5, 8), (5, 15), (6, 8)] {
+        let mut table = table();
+        table.restrict(&Capabilities::of(Version::new(major, minor))).expect("an answer");
+        let plan = table.plan(&filter, Some(Placement::LeastCpu)).expect("a plan");
+        let (flows, end) = kept(&mut table, &filter, Placement::LeastCpu);
+        assert_eq!(keys(&flows), wanted, "{major}.{minor}");
+        assert!(!end.refused && end.kernel_filtered);
+        sent.push((plan.there().len(), end.entries));
+    }
+    assert!(sent.windows(2).all(|two| two[0].0 < two[1].0), "{sent:?}");
+    assert!(sent.windows(2).all(|two| two[0].1 >= two[1].1), "{sent:?}");
+    let last = sent.last().expect("four");
+    assert_eq!(*last, (6, wanted.len() as u64));
+    assert!(sent[0].1 > last.1 && !wanted.is_empty());
     Ok(())
 }
 

@@ -69,7 +69,16 @@ fn delete_flows_looks_first() -> Result<(), Skip> {
     assert_eq!(looked["matched"], matched);
     assert_eq!(left(), before, "it was only looked at");
 
-    let done = document("delete_flows", &[filter, "--yes"]);
+    let journal = std::env::temp_dir().join(format!("ctnetlink-{}.ndjson", std::process::id()));
+    let name = journal.to_str().expect("text");
+    let nowhere = run("delete_flows", &[filter, "--yes", "--journal", "/nowhere/at/all"]);
+    assert_eq!((nowhere.status.code(), left() == before), (Some(2), true), "nothing unwritten");
+    let done = document("delete_flows", &[filter, "--yes", "--journal", name]);
+    let written = std::fs::read_to_string(&journal).expect("a journal");
+    std::fs::remove_file(&journal).expect("gone");
+    assert_eq!(written.lines().count(), matched);
+    let of_udp = |line: &str| serde_json::from_str::<Value>(line).expect("JSON")["proto"] == 17;
+    assert!(written.lines().all(of_udp));
     assert_eq!((&done["executed"], &done["deleted"]), (&Value::from(true), &Value::from(matched)));
     let groups = done["groups"].as_array().expect("groups").iter();
     assert_eq!(
