@@ -36,8 +36,7 @@ enum Where {
 pub fn words() -> String {
     let words = Filter::WORDS.iter().map(|(word, meaning)| format!("\n  {word:<27} {meaning}"));
     format!(
-        "Only entries that FILTER is true of. Conditions, which may stand in one argument or in \
-             several:\n{}",
+        "Only entries that FILTER is true of. Conditions, with blanks between:\n{}",
         words.collect::<String>()
     )
 }
