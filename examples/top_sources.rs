@@ -36,9 +36,20 @@ struct Options {
     #[arg(long, value_name = "KEYS", default_value = "source", long_help = keys())]
     by: Fields,
 
+    /// Look at N entries only, and estimate the rest: at a bounded cost, whatever the table's size
+    #[arg(long, value_name = "N", conflicts_with = "placement", value_parser = some)]
+    sample: Option<u64>,
+
     /// Look again every SECS seconds
     #[arg(long, value_name = "SECS", value_parser = common::seconds)]
     watch: Option<Duration>,
+}
+
+fn some(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("a number of entries, 10000 for example".to_owned()),
+        Ok(number) => Ok(number),
+    }
 }
 
 fn keys() -> String {
@@ -62,16 +73,23 @@ fn run(options: &Options) -> common::Result {
         let start = Instant::now();
         let mut table = options.common.open()?;
         let opened = start.elapsed();
-        let mut scan = common::scan(&mut table, &query)?;
-        scan.elapsed += opened;
-        if options.common.json {
-            common::json(&scan, &mut out)?;
+        let clear = options.watch.is_some() && std::io::stdout().is_terminal();
+        if clear && !options.common.json {
+            write!(out, "{}", common::CLEAR)?;
+        }
+        if let Some(entries) = options.sample {
+            let mut sample = table.sample(&query, entries)?;
+            sample.elapsed += opened;
+            common::sample::show(&sample, options.common.json, &mut out)?;
         } else {
-            if options.watch.is_some() && std::io::stdout().is_terminal() {
-                write!(out, "{}", common::CLEAR)?;
+            let mut scan = common::scan(&mut table, &query)?;
+            scan.elapsed += opened;
+            if options.common.json {
+                common::json(&scan, &mut out)?;
+            } else {
+                common::header(&scan, &mut out)?;
+                common::groups(&scan, &mut out)?;
             }
-            common::header(&scan, &mut out)?;
-            common::groups(&scan, &mut out)?;
         }
         out.flush()?;
         let Some(pause) = options.watch else { return Ok(()) };

@@ -47,6 +47,7 @@
 //! | how full the table is, at no cost | [`Reader::limits`] |
 //! | what it lost, and why | [`Reader::stats`] |
 //! | who fills it | [`Reader::scan`] |
+//! | who fills it, about, at a bounded cost | [`Reader::sample`] |
 //! | one entry you know | [`Reader::get`] |
 //! | to look at every entry as it streams past | [`Reader::dump`], [`Dump::next_batch`] |
 //! | some entries to keep | [`Reader::dump`], [`Dump::flows`] |
@@ -123,7 +124,7 @@ pub use socket::Namespace;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 pub use table::{
     Batch, Conntrack, DeletePlan, DeleteReport, Deleted, Dump, DumpEnd, DumpOptions, Flows, Limits,
-    List, Progress, Reader, Scan, Summary, Updated,
+    List, Progress, Reader, Sample, Scan, Summary, Updated,
 };
 
 /// The README's code is a test, too.

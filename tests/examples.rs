@@ -15,7 +15,7 @@ fn main() {
     let probe = run("table_stats", &["--demo", "1"]);
     let unavailable =
         (!probe.status.success()).then(|| text(&probe.stderr)).filter(|e| e.contains("private"));
-    let tests: [(&str, fn()); 13] = [
+    let tests: Vec<(&str, fn())> = vec![
         ("top_sources_as_json", top_sources_as_json),
         ("top_sources_by_anything", top_sources_by_anything),
         ("top_sources_for_a_person", top_sources_for_a_person),
@@ -27,6 +27,7 @@ fn main() {
         ("more_than_fits", more_than_fits),
         ("no_privilege", no_privilege),
         ("an_empty_table", an_empty_table),
+        ("a_sample_says_how_sure_it_is", a_sample_says_how_sure_it_is),
         ("memory_is_flat", memory_is_flat),
         ("another_network", another_network),
     ];
@@ -117,6 +118,7 @@ fn top_sources_as_json() {
         "filter",
         "flows",
         "groups",
+        "mode",
         "other",
         "table",
         "undecided",
@@ -310,6 +312,25 @@ fn an_empty_table() {
 }
 
 /// Five times the entries of the same sources take no more memory.
+fn a_sample_says_how_sure_it_is() {
+    let arguments = ["--demo", "20000", "--sample", "2000", "-n", "5"];
+    let sample = document("top_sources", &[&arguments[..], &["--json"]].concat());
+    assert_eq!((&sample["mode"], &sample["complete"]), (&"sample".into(), &false.into()));
+    assert_eq!((&sample["flows"], &sample["of"]), (&20_000.into(), &20_000.into()));
+    assert!((2000..2400).contains(&sample["seen"].as_u64().expect("a number")));
+    for group in sample["groups"].as_array().expect("groups") {
+        let number = |value: &Value| value.as_u64().expect("a number");
+        let interval = &group["interval"];
+        assert!(number(&interval[0]) <= number(&group["flows"]));
+        assert!(number(&group["flows"]) <= number(&interval[1]));
+    }
+    let shown = printed("top_sources", &arguments);
+    assert!(shown.contains("at least") && shown.contains("95 of 100"), "{shown}");
+    let whole = document("top_sources", &["--demo", "300", "--sample", "2000", "--json"]);
+    assert_eq!(whole["complete"], true, "a table smaller than the sample");
+    assert_eq!(run("top_sources", &["--demo", "9", "--sample", "0"]).status.code(), Some(2));
+}
+
 fn memory_is_flat() {
     let peak = |entries: &str| -> u64 {
         let (mut child, mut output) = watching("top_sources", &[entries, "--json"], "60");

@@ -1,5 +1,6 @@
 //! What the examples share: the demo, the table on the screen, progress, exit codes.
 
+pub mod sample;
 pub mod selection;
 pub mod session;
 

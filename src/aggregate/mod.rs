@@ -4,18 +4,22 @@
 //! and counts; a [`Report`] is the answer. An entry is decoded only as far as the query needs, and
 //! nothing is allocated per entry: memory grows with the number of distinct groups.
 //!
-//! This folder must not touch sockets or clocks.
+//! This folder must not touch sockets, nor the clock, but for ages that a filter is about.
 
 mod aggregator;
+mod estimate;
 mod field;
 mod groups;
 mod key;
 mod project;
 mod query;
 mod report;
+mod sampled;
 
 pub use aggregator::Aggregator;
+pub use estimate::Interval;
 pub use field::{Field, Fields, ParseFieldError, Prefix};
 pub use key::Value;
 pub use query::Query;
 pub use report::{Report, Row};
+pub use sampled::{Sampled, SampledRow};

@@ -2,8 +2,8 @@
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::{Limits, Scan};
-use crate::aggregate::{Field, Value};
+use super::{Limits, Sample, Scan};
+use crate::aggregate::{Field, Interval, Value};
 
 /// The shape of the document. A group's key has the text forms of the fields as names.
 #[derive(serde::Serialize)]
@@ -12,6 +12,7 @@ struct Document<'a> {
     filter: Option<String>,
     flows: u64,
     undecided: u64,
+    mode: &'static str,
     complete: bool,
     elapsed_ms: f64,
     by: Vec<String>,
@@ -58,6 +59,7 @@ impl Serialize for Scan {
             filter: Some(self.filter.to_string()).filter(|text| !text.is_empty()),
             flows: report.flows(),
             undecided: report.undecided(),
+            mode: "full",
             complete: self.is_complete(),
             elapsed_ms: self.elapsed.as_secs_f64() * 1000.0,
             by: fields.iter().map(ToString::to_string).collect(),
@@ -72,6 +74,69 @@ impl Serialize for Scan {
                 })
                 .collect(),
             other: report.other(),
+        }
+        .serialize(serializer)
+    }
+}
+
+/// The document of a sample: the same, but for what is estimated.
+#[derive(serde::Serialize)]
+struct SampleDocument<'a> {
+    table: Occupancy,
+    filter: Option<String>,
+    flows: u64,
+    interval: [u64; 2],
+    undecided: u64,
+    mode: &'static str,
+    complete: bool,
+    seen: u64,
+    of: u64,
+    elapsed_ms: f64,
+    by: Vec<String>,
+    distinct_seen: u64,
+    groups: Vec<SampleGroup<'a>>,
+}
+
+#[derive(serde::Serialize)]
+struct SampleGroup<'a> {
+    key: Key<'a>,
+    flows: u64,
+    interval: [u64; 2],
+    share: f64,
+    seen: u64,
+    apart: bool,
+}
+
+impl Serialize for Sample {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let report = &self.report;
+        let fields = report.fields();
+        let ends = |Interval { low, high }| [low, high];
+        SampleDocument {
+            table: Occupancy::of(self.before, self.after),
+            filter: Some(self.filter.to_string()).filter(|text| !text.is_empty()),
+            flows: report.flows(),
+            interval: ends(report.interval()),
+            undecided: report.undecided(),
+            mode: "sample",
+            complete: report.is_exact() && self.malformed == 0,
+            seen: report.seen(),
+            of: report.of(),
+            elapsed_ms: self.elapsed.as_secs_f64() * 1000.0,
+            by: fields.iter().map(ToString::to_string).collect(),
+            distinct_seen: report.distinct_seen(),
+            groups: report
+                .rows()
+                .iter()
+                .map(|row| SampleGroup {
+                    key: Key { fields, values: &row.key },
+                    flows: row.flows,
+                    interval: ends(row.interval),
+                    share: report.share(row.flows),
+                    seen: row.seen,
+                    apart: row.apart,
+                })
+                .collect(),
         }
         .serialize(serializer)
     }

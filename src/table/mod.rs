@@ -23,6 +23,7 @@ mod probe;
 mod read_stats;
 mod reader;
 mod refusal;
+mod sample;
 mod scan;
 mod sent;
 mod update;
@@ -36,6 +37,7 @@ pub use dump_end::DumpEnd;
 pub use options::{DumpOptions, List};
 pub use plan::{DeletePlan, DeleteReport, Summary};
 pub use reader::Reader;
+pub use sample::Sample;
 pub use scan::{Progress, Scan};
 pub use update::Updated;
 

@@ -21,6 +21,7 @@ mod plan;
 mod privilege;
 mod programs;
 mod protocol;
+mod sample;
 #[path = "../pure/spec.rs"]
 mod spec;
 mod stats;
@@ -61,6 +62,7 @@ fn main() {
         ("privilege", privilege::TESTS),
         ("programs", programs::TESTS),
         ("protocol", protocol::TESTS),
+        ("sample", sample::TESTS),
         ("stats", stats::TESTS),
         ("text", text::TESTS),
         ("traffic", traffic::TESTS),
