@@ -132,11 +132,7 @@ pub const CTA_HELP_NAME: u16 = 1;
 pub const CTA_HELP_INFO: u16 = 2;
 pub const CTA_SECCTX_NAME: u16 = 1;
 
-// `enum ctattr_stats_global`.
-pub const CTA_STATS_GLOBAL_ENTRIES: u16 = 1;
-pub const CTA_STATS_GLOBAL_MAX_ENTRIES: u16 = 2;
-
-// `enum ctattr_expect` and `enum ctattr_expect_nat`.
+// `enum ctattr_expect`: the attributes of an expectation.
 pub const CTA_EXPECT_MASTER: u16 = 1;
 pub const CTA_EXPECT_TUPLE: u16 = 2;
 pub const CTA_EXPECT_MASK: u16 = 3;
@@ -148,8 +144,14 @@ pub const CTA_EXPECT_FLAGS: u16 = 8;
 pub const CTA_EXPECT_CLASS: u16 = 9;
 pub const CTA_EXPECT_NAT: u16 = 10;
 pub const CTA_EXPECT_FN: u16 = 11;
+
+// `enum ctattr_expect_nat`.
 pub const CTA_EXPECT_NAT_DIR: u16 = 1;
 pub const CTA_EXPECT_NAT_TUPLE: u16 = 2;
+
+// `enum ctattr_stats_global`.
+pub const CTA_STATS_GLOBAL_ENTRIES: u16 = 1;
+pub const CTA_STATS_GLOBAL_MAX_ENTRIES: u16 = 2;
 
 /// The kernel's name of an attribute of an entry, for messages to people.
 pub fn attribute_name(kind: u16) -> &'static str {
@@ -183,8 +185,29 @@ pub fn attribute_name(kind: u16) -> &'static str {
         "CTA_STATUS_MASK",
         "CTA_TIMESTAMP_EVENT",
     ];
-    NAMES.get(usize::from(kind)).copied().unwrap_or("an attribute this crate does not know")
+    NAMES.get(usize::from(kind)).copied().unwrap_or(UNKNOWN)
 }
+
+/// The kernel's name of an attribute of an expectation, for messages to people.
+pub fn expectation_attribute_name(kind: u16) -> &'static str {
+    const NAMES: [&str; 12] = [
+        "CTA_EXPECT_UNSPEC",
+        "CTA_EXPECT_MASTER",
+        "CTA_EXPECT_TUPLE",
+        "CTA_EXPECT_MASK",
+        "CTA_EXPECT_TIMEOUT",
+        "CTA_EXPECT_ID",
+        "CTA_EXPECT_HELP_NAME",
+        "CTA_EXPECT_ZONE",
+        "CTA_EXPECT_FLAGS",
+        "CTA_EXPECT_CLASS",
+        "CTA_EXPECT_NAT",
+        "CTA_EXPECT_FN",
+    ];
+    NAMES.get(usize::from(kind)).copied().unwrap_or(UNKNOWN)
+}
+
+const UNKNOWN: &str = "an attribute this crate does not know";
 
 #[cfg(test)]
 mod tests {
@@ -195,5 +218,7 @@ mod tests {
         assert_eq!(attribute_name(CTA_LABELS), "CTA_LABELS");
         assert_eq!(attribute_name(CTA_TIMESTAMP_EVENT), "CTA_TIMESTAMP_EVENT");
         assert!(attribute_name(60).contains("does not know"));
+        assert_eq!(expectation_attribute_name(CTA_EXPECT_FN), "CTA_EXPECT_FN");
+        assert!(expectation_attribute_name(60).contains("does not know"));
     }
 }

@@ -77,14 +77,20 @@ impl<'a> ExtendedAck<'a> {
     }
 
     /// The kernel's name of the top-level attribute of `request` the offset points into, for a
-    /// request to the conntrack subsystem.
+    /// request to the conntrack subsystem, or to that of expectations.
     pub fn attribute(&self, request: &[u8]) -> Option<&'static str> {
         let offset = self.offset? as usize;
+        let subsystem = Messages::new(request).next()?.ok()?.subsystem();
+        let name = if subsystem == ctnetlink::NFNL_SUBSYS_CTNETLINK_EXP {
+            ctnetlink::expectation_attribute_name
+        } else {
+            ctnetlink::attribute_name
+        };
         let mut at = Messages::HEADER + 4;
         for attribute in Attributes::new(request.get(at..)?).map_while(Result::ok) {
             let end = at + align(Attributes::HEADER + attribute.payload.len());
             if (at..end).contains(&offset) {
-                return Some(ctnetlink::attribute_name(attribute.kind));
+                return Some(name(attribute.kind));
             }
             at = end;
         }
@@ -112,6 +118,23 @@ mod tests {
         assert_eq!(KernelStatus::parse(&done).unwrap().errno, 105);
         let empty = Message { kind: 3, payload: &[], ..ACK };
         assert_eq!(KernelStatus::parse(&empty).unwrap().errno, 0);
+    }
+
+    #[test]
+    fn an_attribute_is_named_by_its_subsystem() {
+        let ack = ExtendedAck { offset: Some(28), ..ExtendedAck::default() };
+        for (subsystem, name) in [(1, "CTA_MARK"), (2, "CTA_EXPECT_FLAGS")] {
+            let mut request = 36_u32.to_ne_bytes().to_vec();
+            request.extend(u16::from_be_bytes([subsystem, 0]).to_ne_bytes());
+            request.resize(20, 0);
+            for kind in [1_u16, 8] {
+                request.extend(8_u16.to_ne_bytes());
+                request.extend(kind.to_ne_bytes());
+                request.extend([0; 4]);
+            }
+            assert_eq!(ack.attribute(&request), Some(name));
+            assert_eq!(ack.attribute(&request[..28]), None);
+        }
     }
 
     #[test]
