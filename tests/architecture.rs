@@ -152,7 +152,7 @@ fn few_may_delete() {
         }
     }
     seen.sort();
-    assert_eq!(seen, ["ctnetlink.rs", "delete.rs", "expect.rs", "flush.rs", "guard.rs"]);
+    assert_eq!(seen, ["ctnetlink.rs", "delete.rs", "expect_change.rs", "flush.rs", "guard.rs"]);
     let calls = sources("src")
         .iter()
         .flat_map(|(path, text)| {

@@ -1,81 +1,89 @@
-//! A flow that a helper has announced: FTP's data connection before it comes.
+//! An expectation: a flow that another one announced, and that has not come yet.
 
 use std::fmt;
 use std::time::Duration;
 
 use bitflags::bitflags;
 
-use crate::flow::{Direction, Tuple};
+use crate::flow::{Direction, ExpectationId, Tuple};
 use crate::wire::ctnetlink::*;
-use crate::wire::{Attributes, WireError};
+use crate::wire::{Attribute, Attributes, WireError};
 
-/// A flow that is expected: announced inside another one, its master, and let through as related
-/// to it when it comes.
+/// A flow that a helper, or a program, expects because another flow (its *master*) announced it:
+/// the data connection of FTP, the media of SIP.
 ///
-/// It prints as `conntrack -L expect` does.
+/// The first packet that fits makes a flow that is [`EXPECTED`](crate::flow::Status::EXPECTED),
+/// and uses the expectation up unless that is [`PERMANENT`](ExpectationFlags::PERMANENT). An
+/// expectation ends with its master.
 #[doc(alias = "nf_conntrack_expect")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Expectation {
-    /// What its first packet will look like, as far as the mask goes.
+    /// What packets of the flow look like, where the mask has bits.
     #[doc(alias = "CTA_EXPECT_TUPLE")]
     pub tuple: Tuple,
-    /// Which bits of the tuple count: 255.255.255.255 for a whole address, port 0 for any port.
+    /// Which bits of the tuple packets are compared with. The kernel keeps a mask for the source
+    /// only: the destination is always compared as a whole.
     #[doc(alias = "CTA_EXPECT_MASK")]
     pub mask: Tuple,
-    /// The original tuple of the flow that announced it.
+    /// The flow that announced it, by its original tuple.
     #[doc(alias = "CTA_EXPECT_MASTER")]
     pub master: Tuple,
-    /// How long it is waited for, in whole seconds.
+    /// How long it will still be waited for, in whole seconds.
     #[doc(alias = "CTA_EXPECT_TIMEOUT")]
     pub timeout: Option<Duration>,
     /// The kernel's id.
     #[doc(alias = "CTA_EXPECT_ID")]
     pub id: Option<ExpectationId>,
-    /// The helper of the master.
+    /// The name of the master's helper, such as `ftp`.
     #[doc(alias = "CTA_EXPECT_HELP_NAME")]
     pub helper: Option<String>,
-    /// The helper's class of expectations; each has a limit and a timeout of its own.
+    /// The zone of the master. Kernels up to 6.18 at least do not send it; where it was part of
+    /// the question ([`expectations_of`](crate::Reader::expectations_of),
+    /// [`expectation`](crate::Reader::expectation)) it is filled in from there. `None` is the
+    /// default zone, or unknown.
+    #[doc(alias = "CTA_EXPECT_ZONE")]
+    pub zone: Option<u16>,
+    /// The flags.
+    #[doc(alias = "CTA_EXPECT_FLAGS")]
+    pub flags: Option<ExpectationFlags>,
+    /// The class: helpers number the kinds of flows they expect, from 0.
     #[doc(alias = "CTA_EXPECT_CLASS")]
     pub class: Option<u32>,
-    /// How it behaves.
-    #[doc(alias = "CTA_EXPECT_FLAGS")]
-    pub flags: ExpectationFlags,
-    /// The kernel's function that is called when it comes true, by its name.
-    #[doc(alias = "CTA_EXPECT_FN")]
-    pub function: Option<String>,
-    /// How the flow will be translated.
+    /// What NAT the flow will get.
     #[doc(alias = "CTA_EXPECT_NAT")]
     pub nat: Option<ExpectationNat>,
+    /// The name of the kernel's function that is run on the new flow, if it has one with a name.
+    #[doc(alias = "CTA_EXPECT_FN")]
+    pub function: Option<String>,
 }
 
-/// The kernel's id of an expectation. Not unique.
-#[doc(alias = "CTA_EXPECT_ID")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ExpectationId(pub u32);
-
-/// How an expected flow will be translated.
+/// What NAT a flow that comes of an expectation will get.
 #[doc(alias = "CTA_EXPECT_NAT")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct ExpectationNat {
-    /// The direction of the master it goes in.
+    /// The direction of the flow, seen from its master.
     #[doc(alias = "CTA_EXPECT_NAT_DIR")]
     pub direction: Direction,
-    /// The address and port, as the source of a tuple.
+    /// Its source is the address and port to translate to; the destination is all zero.
     #[doc(alias = "CTA_EXPECT_NAT_TUPLE")]
     pub tuple: Tuple,
 }
 
 bitflags! {
-    /// How an expectation behaves. Bits the crate has no name for are kept.
-    #[doc(alias = "NF_CT_EXPECT_PERMANENT")]
-    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+    /// The flags of an expectation. Bits the crate has no name for are kept.
+    #[doc(alias = "CTA_EXPECT_FLAGS")]
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub struct ExpectationFlags: u32 {
-        /// Stays when it has come true.
+        /// It is not used up by the first flow.
+        #[doc(alias = "NF_CT_EXPECT_PERMANENT")]
         const PERMANENT = 1;
-        /// Not to be matched yet.
+        /// It is not looked for until it is made active.
+        #[doc(alias = "NF_CT_EXPECT_INACTIVE")]
         const INACTIVE = 2;
-        /// Made by a helper in user space.
+        /// A program in user space made it. Linux 6.18 takes the flag and does not keep it.
+        #[doc(alias = "NF_CT_EXPECT_USERSPACE")]
         const USERSPACE = 4;
 
         // Bits of later kernels are values, too.
@@ -83,64 +91,93 @@ bitflags! {
     }
 }
 
+/// The names of the bits, joined by `,`, as `conntrack -L expect` prints them; unknown bits as one
+/// hexadecimal number; nothing for none.
+impl fmt::Display for ExpectationFlags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        let mut unknown = *self;
+        for (name, flag) in self.iter_names() {
+            write!(f, "{separator}{name}")?;
+            separator = ",";
+            unknown.remove(flag);
+        }
+        if !unknown.is_empty() {
+            write!(f, "{separator}{:#x}", unknown.bits())?;
+        }
+        Ok(())
+    }
+}
+
 impl Expectation {
-    /// Reads the attributes of an `IPCTNL_MSG_EXP_NEW` message, behind its netfilter header.
+    /// Reads the attributes of an expectation, as they follow the netfilter header of a message.
+    /// Attributes this crate does not know are skipped.
     ///
     /// # Errors
     ///
-    /// A part is malformed, or the tuple, its mask or the master is missing.
+    /// If an attribute is malformed, or if the tuple, the mask or the master is missing.
     pub fn parse(attributes: &[u8]) -> Result<Self, WireError> {
         let (mut tuple, mut mask, mut master) = (None, None, None);
-        let (mut timeout, mut id, mut helper, mut class) = (None, None, None, None);
-        let (mut flags, mut function, mut nat) = (ExpectationFlags::empty(), None, None);
-        let text = |payload: &[u8]| Some(String::from_utf8_lossy(payload).into_owned());
+        let (mut timeout, mut id, mut zone, mut flags, mut class) = (None, None, None, None, None);
+        let (mut helper, mut function, mut nat) = (None, None, None);
         for attribute in Attributes::new(attributes) {
             let attribute = attribute?;
-            let nest = attribute.payload;
+            let payload = attribute.payload;
             match attribute.kind {
-                CTA_EXPECT_TUPLE => tuple = Some(Tuple::parse(nest, "CTA_EXPECT_TUPLE")?),
-                CTA_EXPECT_MASK => mask = Some(Tuple::parse(nest, "CTA_EXPECT_MASK")?),
-                CTA_EXPECT_MASTER => master = Some(Tuple::parse(nest, "CTA_EXPECT_MASTER")?),
+                CTA_EXPECT_TUPLE => tuple = Some(Tuple::parse(payload, "CTA_EXPECT_TUPLE")?),
+                CTA_EXPECT_MASK => mask = Some(Tuple::parse(payload, "CTA_EXPECT_MASK")?),
+                CTA_EXPECT_MASTER => master = Some(Tuple::parse(payload, "CTA_EXPECT_MASTER")?),
                 CTA_EXPECT_TIMEOUT => {
                     let seconds = attribute.be32("CTA_EXPECT_TIMEOUT")?;
                     timeout = Some(Duration::from_secs(seconds.into()));
                 }
                 CTA_EXPECT_ID => id = Some(ExpectationId(attribute.be32("CTA_EXPECT_ID")?)),
-                CTA_EXPECT_HELP_NAME => helper = text(attribute.text()),
-                CTA_EXPECT_CLASS => class = Some(attribute.be32("CTA_EXPECT_CLASS")?),
+                CTA_EXPECT_ZONE => zone = Some(attribute.be16("CTA_EXPECT_ZONE")?),
                 CTA_EXPECT_FLAGS => {
                     let bits = attribute.be32("CTA_EXPECT_FLAGS")?;
-                    flags = ExpectationFlags::from_bits_retain(bits);
+                    flags = Some(ExpectationFlags::from_bits_retain(bits));
                 }
-                CTA_EXPECT_FN => function = text(attribute.text()),
-                CTA_EXPECT_NAT => nat = Some(ExpectationNat::parse(nest)?),
+                CTA_EXPECT_CLASS => class = Some(attribute.be32("CTA_EXPECT_CLASS")?),
+                CTA_EXPECT_HELP_NAME => helper = Some(text(&attribute)),
+                CTA_EXPECT_FN => function = Some(text(&attribute)),
+                CTA_EXPECT_NAT => nat = Some(ExpectationNat::parse(payload)?),
                 _ => {}
             }
         }
-        let missing = |part| WireError::missing("expectation", part);
+        const WHAT: &str = "expectation";
         Ok(Self {
-            tuple: tuple.ok_or(missing("CTA_EXPECT_TUPLE"))?,
-            mask: mask.ok_or(missing("CTA_EXPECT_MASK"))?,
-            master: master.ok_or(missing("CTA_EXPECT_MASTER"))?,
+            tuple: tuple.ok_or(WireError::missing(WHAT, "CTA_EXPECT_TUPLE"))?,
+            mask: mask.ok_or(WireError::missing(WHAT, "CTA_EXPECT_MASK"))?,
+            master: master.ok_or(WireError::missing(WHAT, "CTA_EXPECT_MASTER"))?,
             timeout,
             id,
             helper,
-            class,
+            zone,
             flags,
-            function,
+            class,
             nat,
+            function,
         })
     }
 }
 
+fn text(attribute: &Attribute<'_>) -> String {
+    String::from_utf8_lossy(attribute.text()).into_owned()
+}
+
 impl ExpectationNat {
     fn parse(nest: &[u8]) -> Result<Self, WireError> {
-        let (mut direction, mut tuple) = (Direction::Original, None);
+        const WHAT: &str = "CTA_EXPECT_NAT";
+        let (mut direction, mut tuple) = (None, None);
         for attribute in Attributes::new(nest) {
             let attribute = attribute?;
             match attribute.kind {
-                CTA_EXPECT_NAT_DIR if attribute.be32("CTA_EXPECT_NAT_DIR")? != 0 => {
-                    direction = Direction::Reply;
+                CTA_EXPECT_NAT_DIR => {
+                    direction = match attribute.be32("CTA_EXPECT_NAT_DIR")? {
+                        0 => Some(Direction::Original),
+                        1 => Some(Direction::Reply),
+                        _ => None,
+                    };
                 }
                 CTA_EXPECT_NAT_TUPLE => {
                     tuple = Some(Tuple::parse(attribute.payload, "CTA_EXPECT_NAT_TUPLE")?);
@@ -148,31 +185,24 @@ impl ExpectationNat {
                 _ => {}
             }
         }
-        let tuple = tuple.ok_or(WireError::missing("CTA_EXPECT_NAT", "CTA_EXPECT_NAT_TUPLE"))?;
-        Ok(Self { direction, tuple })
+        Ok(Self {
+            direction: direction.ok_or(WireError::missing(WHAT, "one of the two directions"))?,
+            tuple: tuple.ok_or(WireError::missing(WHAT, "CTA_EXPECT_NAT_TUPLE"))?,
+        })
     }
 }
 
-/// What `conntrack -L expect` prints.
+/// As `conntrack -L expect` prints it. What the kernel did not send is left out.
 impl fmt::Display for Expectation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(timeout) = self.timeout {
             write!(f, "{} ", timeout.as_secs())?;
         }
         write!(f, "proto={} {}", self.tuple.protocol.0, self.tuple)?;
-        for (name, tuple) in [("mask", &self.mask), ("master", &self.master)] {
-            // Only the addresses have a name that says whose they are.
-            let tuple = tuple.to_string().replace("src=", &format!("{name}-src="));
-            write!(f, " {}", tuple.replacen("dst=", &format!("{name}-dst="), 1))?;
-        }
-        let mut separator = ' ';
-        for (flag, name) in
-            [(ExpectationFlags::PERMANENT, "PERMANENT"), (ExpectationFlags::INACTIVE, "INACTIVE")]
-        {
-            if self.flags.contains(flag) {
-                write!(f, "{separator}{name}")?;
-                separator = ',';
-            }
+        write_prefixed(f, "mask", &self.mask)?;
+        write_prefixed(f, "master", &self.master)?;
+        if let Some(flags) = self.flags.filter(|flags| !flags.is_empty()) {
+            write!(f, " {flags}")?;
         }
         if let Some(class) = self.class {
             write!(f, " class={class}")?;
@@ -181,5 +211,118 @@ impl fmt::Display for Expectation {
             Some(helper) => write!(f, " helper={helper}"),
             None => Ok(()),
         }
+    }
+}
+
+/// ` NAME-src=… NAME-dst=… sport=… dport=…`
+fn write_prefixed(f: &mut fmt::Formatter<'_>, name: &str, tuple: &Tuple) -> fmt::Result {
+    write!(f, " {name}-src={} {name}-dst={}", tuple.source, tuple.destination)?;
+    tuple.endpoints.write_text(f)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::{Endpoints, NewExpectation, Protocol};
+    use crate::wire::writer::Writer;
+    use bytes::BytesMut;
+    use std::net::IpAddr;
+
+    /// All that a kernel can say about an expectation.
+    fn full(v6: bool) -> (BytesMut, Expectation) {
+        let ends: [&str; 2] =
+            if v6 { ["2001:db8::1", "2001:db8::2"] } else { ["10.0.0.1", "10.0.0.2"] };
+        let [client, server] = ends.map(|text| text.parse::<IpAddr>().unwrap());
+        let master = Tuple::with_ports(Protocol::TCP, (client, 40000), (server, 21));
+        let tuple = Tuple::with_ports(Protocol::TCP, (server, 0), (client, 50000));
+        let new = NewExpectation::new(crate::flow::FlowKey::new(master).zone(7), tuple)
+            .any_source_port()
+            .timeout(Duration::from_millis(59_001))
+            .flags(ExpectationFlags::from_bits_retain(0x8000_0001))
+            .class(2)
+            .nat(Direction::Reply, client, 1234)
+            .function("nat-follow-master");
+        let mut bytes = new.attributes().unwrap();
+        let mut writer = Writer::new(&mut bytes);
+        writer.put_be32(CTA_EXPECT_ID, 9);
+        writer.put_text(CTA_EXPECT_HELP_NAME, "ftp");
+        writer.put(60, &[1; 5]); // of a later kernel
+        let expectation = Expectation::parse(&bytes).unwrap();
+        assert_eq!(expectation.tuple, tuple);
+        assert_eq!(expectation.master, master);
+        let again = NewExpectation::from(&expectation);
+        assert_eq!(again, new.timeout(Duration::from_secs(60)));
+        (bytes, expectation)
+    }
+
+    #[test]
+    fn every_attribute_is_read() {
+        let (_, read) = full(false);
+        assert_eq!(
+            read.mask,
+            Tuple::with_ports(Protocol::TCP, ([255; 4].into(), 0), ([255; 4].into(), u16::MAX))
+        );
+        assert_eq!(read.timeout, Some(Duration::from_secs(60)), "rounded up");
+        assert_eq!(read.id, Some(ExpectationId(9)));
+        assert_eq!(read.helper.as_deref(), Some("ftp"));
+        assert_eq!(read.zone, Some(7));
+        assert_eq!(read.class, Some(2));
+        assert_eq!(read.function.as_deref(), Some("nat-follow-master"));
+        let nat = read.nat.unwrap();
+        assert_eq!(nat.direction, Direction::Reply);
+        assert_eq!(nat.tuple.endpoints, Endpoints::Ports { source: 1234, destination: 0 });
+        assert_eq!(
+            read.to_string(),
+            "60 proto=6 src=10.0.0.2 dst=10.0.0.1 sport=0 dport=50000 mask-src=255.255.255.255 \
+             mask-dst=255.255.255.255 sport=0 dport=65535 master-src=10.0.0.1 master-dst=10.0.0.2 \
+             sport=40000 dport=21 PERMANENT,0x80000000 class=2 helper=ftp"
+        );
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic() {
+        for v6 in [false, true] {
+            let (bytes, whole) = full(v6);
+            for length in 0..bytes.len() {
+                if let Ok(cut) = Expectation::parse(&bytes[..length]) {
+                    assert_eq!(cut.tuple, whole.tuple, "cut after the attributes it needs");
+                    let _ = cut.to_string();
+                }
+            }
+            for at in 0..bytes.len() {
+                for value in [0, 1, 4, 0x7f, 0xff, bytes[at] ^ 0x80, bytes[at].wrapping_add(1)] {
+                    let mut damaged = bytes.to_vec();
+                    damaged[at] = value;
+                    if let Ok(read) = Expectation::parse(&damaged) {
+                        let _ = read.to_string();
+                        let _ = NewExpectation::from(&read).attributes();
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_it_cannot_be_without_is_named() {
+        let (bytes, _) = full(false);
+        let keep = |skip: u16| {
+            let mut kept = BytesMut::new();
+            let mut writer = Writer::new(&mut kept);
+            for attribute in Attributes::new(&bytes).map(Result::unwrap) {
+                if attribute.kind != skip {
+                    writer.put(attribute.kind, attribute.payload);
+                }
+            }
+            Expectation::parse(&kept)
+        };
+        for kind in [CTA_EXPECT_TUPLE, CTA_EXPECT_MASK, CTA_EXPECT_MASTER] {
+            let name = expectation_attribute_name(kind);
+            assert_eq!(keep(kind), Err(WireError::missing("expectation", name)));
+        }
+        for kind in CTA_EXPECT_TIMEOUT..=CTA_EXPECT_FN {
+            assert!(keep(kind).is_ok());
+        }
+        assert_eq!(keep(CTA_EXPECT_FLAGS).unwrap().flags, None);
+        assert_eq!(keep(CTA_EXPECT_ZONE).unwrap().zone, None);
     }
 }

@@ -12,6 +12,7 @@ mod change;
 mod counters;
 mod encode;
 mod expectation;
+mod expectation_key;
 mod extension;
 mod key;
 mod layout;
@@ -20,7 +21,6 @@ mod nat;
 mod nat_range;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 mod new;
-#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 mod new_expectation;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 mod objection;
@@ -38,7 +38,8 @@ pub use change::Change;
 pub use counters::Counters;
 #[cfg(feature = "testing")]
 pub(crate) use encode::{Purpose, encode};
-pub use expectation::{Expectation, ExpectationFlags, ExpectationId, ExpectationNat};
+pub use expectation::{Expectation, ExpectationFlags, ExpectationNat};
+pub use expectation_key::{ExpectationId, ExpectationKey};
 pub use extension::{Helper, Labels, SequenceAdjustment, Synproxy};
 pub use key::FlowKey;
 pub use nat::Translation;
@@ -46,8 +47,7 @@ pub use nat::Translation;
 pub use nat_range::NatRange;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 pub use new::NewFlow;
-#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
-pub use new_expectation::{ExpectationKey, NewExpectation};
+pub use new_expectation::NewExpectation;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 pub(crate) use objection::Objection;
 pub use owned::{Flow, UnknownAttribute};

@@ -1,222 +1,233 @@
-//! An expectation to be made, and what one is found by.
+//! An expectation to be made.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use bytes::BytesMut;
 
 use crate::flow::{
-    Direction, Endpoints, Expectation, ExpectationFlags, ExpectationId, ExpectationNat, FlowKey,
-    Tuple,
+    Direction, Endpoints, Expectation, ExpectationFlags, ExpectationNat, FlowKey, Tuple,
 };
 use crate::wire::ctnetlink::*;
-use crate::wire::writer::Writer;
+use crate::wire::writer::{Writer, text_fits};
 
-/// What an expectation is found by: its tuple, the zone of its master, and perhaps the id.
+/// An expectation to be made, with
+/// [`create_expectation`](crate::Conntrack::create_expectation).
 ///
-/// The kernel finds the first expectation that the tuple falls under, masks considered; where two
-/// overlap, the one behind cannot be named.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct ExpectationKey {
-    /// The tuple.
-    pub tuple: Tuple,
-    /// The zone of the master; `None` for the default zone. The kernel does not send it.
-    pub zone: Option<u16>,
-    /// The id, if only the expectation with that one is meant.
-    pub id: Option<ExpectationId>,
-}
-
-impl ExpectationKey {
-    /// The expectation that this tuple falls under, in the default zone.
-    pub const fn new(tuple: Tuple) -> Self {
-        Self { tuple, zone: None, id: None }
-    }
-
-    /// Of a master in this zone.
-    #[doc(alias = "CTA_EXPECT_ZONE")]
-    #[must_use]
-    pub const fn zone(mut self, zone: u16) -> Self {
-        self.zone = Some(zone);
-        self
-    }
-
-    /// The one with this id.
-    #[doc(alias = "CTA_EXPECT_ID")]
-    #[must_use]
-    pub const fn id(mut self, id: ExpectationId) -> Self {
-        self.id = Some(id);
-        self
-    }
-
-    pub(crate) fn write(&self, writer: &mut Writer<'_>) {
-        self.tuple.write(CTA_EXPECT_TUPLE, writer);
-        if let Some(zone) = self.zone {
-            writer.put_be16(CTA_EXPECT_ZONE, zone);
-        }
-        if let Some(id) = self.id {
-            writer.put_be32(CTA_EXPECT_ID, id.0);
-        }
-    }
-}
-
-/// That very expectation: by its tuple and its id, in the default zone.
-impl From<&Expectation> for ExpectationKey {
-    fn from(expectation: &Expectation) -> Self {
-        Self { tuple: expectation.tuple, zone: None, id: expectation.id }
-    }
-}
-
-/// An expectation to be made.
+/// It cannot be without a master and a tuple. The mask is made from the tuple: a packet has to fit
+/// as a whole, unless [`any_source_port`](Self::any_source_port) or
+/// [`source_prefix`](Self::source_prefix) asks for less. The destination is always compared as a
+/// whole: that is the kernel's way.
 ///
 /// ```
 /// use ctnetlink::flow::{FlowKey, NewExpectation, Protocol, Tuple};
-/// let client = "10.0.0.1".parse()?;
-/// let server = "192.0.2.1".parse()?;
+/// use std::time::Duration;
+///
+/// let (client, server) = ("10.0.0.1".parse()?, "192.0.2.2".parse()?);
 /// let control = Tuple::with_ports(Protocol::TCP, (client, 40000), (server, 21));
-/// // Data will come from any port of the server to port 50000 of the client.
 /// let data = Tuple::with_ports(Protocol::TCP, (server, 0), (client, 50000));
-/// let new = NewExpectation::new(FlowKey::new(control), data);
+/// let expectation = NewExpectation::new(FlowKey::new(control), data)
+///     .any_source_port()
+///     .timeout(Duration::from_secs(30));
 /// # Ok::<(), std::net::AddrParseError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewExpectation {
-    expectation: Expectation,
-    zone: Option<u16>,
+    pub(crate) master: FlowKey,
+    pub(crate) tuple: Tuple,
+    mask: Tuple,
+    pub(crate) timeout: Option<Duration>,
+    flags: Option<ExpectationFlags>,
+    class: Option<u32>,
+    nat: Option<ExpectationNat>,
+    function: Option<String>,
 }
 
 impl NewExpectation {
-    /// Expects `tuple` on behalf of `master`, a flow with a helper. Addresses count whole; a port
-    /// of 0 is any port, and others count whole.
-    pub fn new(master: FlowKey, tuple: Tuple) -> Self {
-        let expectation = Expectation {
-            tuple,
-            mask: whole(&tuple),
-            master: master.tuple,
-            timeout: None,
-            id: None,
-            helper: None,
-            class: None,
-            flags: ExpectationFlags::empty(),
-            function: None,
-            nat: None,
+    /// The flow `master`, which must have a helper, announces one with this tuple. The zone is that
+    /// of the master; a zone in `tuple` is not looked at, nor is an id in `master`.
+    pub fn new(master: impl Into<FlowKey>, tuple: Tuple) -> Self {
+        let ones = |address: IpAddr| prefix_mask(address, u8::MAX);
+        let endpoints = match tuple.endpoints {
+            Endpoints::Ports { .. } => Endpoints::Ports { source: u16::MAX, destination: u16::MAX },
+            Endpoints::GreKeys { .. } => {
+                Endpoints::GreKeys { source: u16::MAX, destination: u16::MAX }
+            }
+            // The kernel wants a type that exists even in a mask.
+            Endpoints::Icmp { icmp_type, code, .. } => {
+                Endpoints::Icmp { icmp_type, code, id: u16::MAX }
+            }
+            Endpoints::None => Endpoints::None,
         };
-        Self { expectation, zone: master.zone }
+        let (source, destination) = (ones(tuple.source), ones(tuple.destination));
+        Self {
+            master: master.into(),
+            tuple: Tuple { zone: None, ..tuple },
+            mask: Tuple { source, destination, endpoints, protocol: tuple.protocol, zone: None },
+            timeout: None,
+            flags: None,
+            class: None,
+            nat: None,
+            function: None,
+        }
     }
 
-    /// Which bits of the tuple count. The kernel takes the destination address whole.
+    /// Whatever the source port is; or the source key of GRE, or the id of ICMP.
+    #[doc(alias = "CTA_EXPECT_MASK")]
     #[must_use]
-    pub fn mask(mut self, mask: Tuple) -> Self {
-        self.expectation.mask = mask;
+    pub fn any_source_port(mut self) -> Self {
+        match &mut self.mask.endpoints {
+            Endpoints::Ports { source, .. } | Endpoints::GreKeys { source, .. } => *source = 0,
+            Endpoints::Icmp { id, .. } => *id = 0,
+            Endpoints::None => {}
+        }
         self
     }
 
-    /// How long it is waited for, in whole seconds. The default is what the helper says.
+    /// From any source address that has the first `length` bits of the tuple's; 0 is any address.
+    /// More bits than the address has are all of them.
+    #[doc(alias = "CTA_EXPECT_MASK")]
+    #[must_use]
+    pub fn source_prefix(mut self, length: u8) -> Self {
+        self.mask.source = prefix_mask(self.mask.source, length);
+        self
+    }
+
+    /// Waited for so long; part of a second counts as a whole one. The default is the helper's.
+    #[doc(alias = "CTA_EXPECT_TIMEOUT")]
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.expectation.timeout = Some(timeout);
+        self.timeout = Some(timeout);
         self
     }
 
-    /// The helper's class of expectations; 0 is the first.
-    #[must_use]
-    pub fn class(mut self, class: u32) -> Self {
-        self.expectation.class = Some(class);
-        self
-    }
-
-    /// How it behaves.
+    /// With these flags. Recent kernels refuse those they do not know.
+    #[doc(alias = "CTA_EXPECT_FLAGS")]
     #[must_use]
     pub fn flags(mut self, flags: ExpectationFlags) -> Self {
-        self.expectation.flags = flags;
+        self.flags = Some(flags);
         self
     }
 
-    /// The kernel's function that is called when it comes true, such as `nat-follow-master`.
+    /// Of this class of the helper's; the default is 0. The kernel refuses classes the helper does
+    /// not have.
+    #[doc(alias = "CTA_EXPECT_CLASS")]
+    #[must_use]
+    pub fn class(mut self, class: u32) -> Self {
+        self.class = Some(class);
+        self
+    }
+
+    /// To be translated to this address and port, which helpers with NAT look at. `direction` is
+    /// that of the flow, seen from its master. An address and port of all zero are no translation.
+    #[doc(alias = "CTA_EXPECT_NAT")]
+    #[must_use]
+    pub fn nat(mut self, direction: Direction, address: IpAddr, port: u16) -> Self {
+        let destination = match address {
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        let endpoints = match self.tuple.endpoints {
+            Endpoints::Ports { .. } => Endpoints::Ports { source: port, destination: 0 },
+            Endpoints::GreKeys { .. } => Endpoints::GreKeys { source: port, destination: 0 },
+            Endpoints::Icmp { icmp_type, code, .. } => {
+                Endpoints::Icmp { icmp_type, code, id: port }
+            }
+            Endpoints::None => Endpoints::None,
+        };
+        let protocol = self.tuple.protocol;
+        let tuple = Tuple { source: address, destination, protocol, endpoints, zone: None };
+        self.nat = Some(ExpectationNat { direction, tuple });
+        self
+    }
+
+    /// With this function of the kernel's, such as `nat-follow-master`, run on the new flow. The
+    /// kernel refuses names it does not know.
+    #[doc(alias = "CTA_EXPECT_FN")]
     #[must_use]
     pub fn function(mut self, name: impl Into<String>) -> Self {
-        self.expectation.function = Some(name.into());
+        self.function = Some(name.into());
         self
     }
 
-    /// How the flow will be translated.
-    #[must_use]
-    pub fn nat(mut self, nat: ExpectationNat) -> Self {
-        self.expectation.nat = Some(nat);
-        self
-    }
-
-    /// What it will be.
-    pub fn expectation(&self) -> &Expectation {
-        &self.expectation
-    }
-
-    pub(crate) fn key(&self) -> ExpectationKey {
-        ExpectationKey { tuple: self.expectation.tuple, zone: self.zone, id: None }
-    }
-
-    /// The attributes of the request.
-    pub(crate) fn to_attributes(&self) -> BytesMut {
+    /// The attributes of a request to make it; `None` if the function's name cannot be one.
+    #[allow(dead_code)] // Only where there is a kernel to ask.
+    pub(crate) fn attributes(&self) -> Option<BytesMut> {
+        if self.function.as_deref().is_some_and(|name| !text_fits(name, 255)) {
+            return None;
+        }
         let mut attributes = BytesMut::new();
         let mut writer = Writer::new(&mut attributes);
-        let new = &self.expectation;
-        new.master.write(CTA_EXPECT_MASTER, &mut writer);
-        self.key().write(&mut writer);
-        new.mask.write(CTA_EXPECT_MASK, &mut writer);
-        if let Some(timeout) = self.seconds() {
-            writer.put_be32(CTA_EXPECT_TIMEOUT, timeout);
+        self.tuple.write(CTA_EXPECT_TUPLE, &mut writer);
+        self.mask.write(CTA_EXPECT_MASK, &mut writer);
+        // The kernel takes no zone inside the tuple here.
+        Tuple { zone: None, ..self.master.tuple }.write(CTA_EXPECT_MASTER, &mut writer);
+        if let Some(zone) = self.zone() {
+            writer.put_be16(CTA_EXPECT_ZONE, zone);
         }
-        if let Some(class) = new.class {
+        if let Some(nat) = &self.nat {
+            writer.nest(CTA_EXPECT_NAT, |writer| {
+                writer.put_be32(CTA_EXPECT_NAT_DIR, u32::from(nat.direction == Direction::Reply));
+                nat.tuple.write(CTA_EXPECT_NAT_TUPLE, writer);
+            });
+        }
+        if let Some(timeout) = self.timeout {
+            let seconds = timeout.as_secs().saturating_add(u64::from(timeout.subsec_nanos() != 0));
+            writer.put_be32(CTA_EXPECT_TIMEOUT, u32::try_from(seconds).unwrap_or(u32::MAX));
+        }
+        if let Some(flags) = self.flags {
+            writer.put_be32(CTA_EXPECT_FLAGS, flags.bits());
+        }
+        if let Some(class) = self.class {
             writer.put_be32(CTA_EXPECT_CLASS, class);
         }
-        if !new.flags.is_empty() {
-            writer.put_be32(CTA_EXPECT_FLAGS, new.flags.bits());
-        }
-        if let Some(function) = &new.function {
+        if let Some(function) = &self.function {
             writer.put_text(CTA_EXPECT_FN, function);
         }
-        if let Some(nat) = &new.nat {
-            nat.write(&mut writer);
-        }
-        attributes
+        Some(attributes)
     }
 
-    /// The timeout as the kernel takes it.
-    pub(crate) fn seconds(&self) -> Option<u32> {
-        let timeout = self.expectation.timeout?;
-        let seconds = timeout.as_secs().saturating_add(u64::from(timeout.subsec_nanos() > 0));
-        Some(u32::try_from(seconds).unwrap_or(u32::MAX))
+    /// The zone of the master.
+    pub(crate) fn zone(&self) -> Option<u16> {
+        self.master.zone.or(self.master.tuple.zone)
     }
 }
 
-/// The mask under which a tuple counts whole, but for ports of 0.
-fn whole(tuple: &Tuple) -> Tuple {
-    let all = match tuple.source {
-        IpAddr::V4(_) => IpAddr::from([0xff; 4]),
-        IpAddr::V6(_) => IpAddr::from([0xff; 16]),
-    };
-    let bits = |number: u16| if number == 0 { 0 } else { u16::MAX };
-    let endpoints = match tuple.endpoints {
-        Endpoints::Ports { source, destination } => {
-            Endpoints::Ports { source: bits(source), destination: bits(destination) }
+/// One like it, to be made again: but for the id, and the helper, which is the master's.
+impl From<&Expectation> for NewExpectation {
+    fn from(expectation: &Expectation) -> Self {
+        let mut master = FlowKey::new(expectation.master);
+        master.zone = expectation.zone;
+        let mut new = Self::new(master, expectation.tuple);
+        new.mask.source = expectation.mask.source;
+        match (&mut new.mask.endpoints, expectation.mask.endpoints) {
+            (Endpoints::Ports { source: to, .. }, Endpoints::Ports { source, .. })
+            | (Endpoints::GreKeys { source: to, .. }, Endpoints::GreKeys { source, .. }) => {
+                *to = source;
+            }
+            (Endpoints::Icmp { id: to, .. }, Endpoints::Icmp { id, .. }) => *to = id,
+            _ => {}
         }
-        Endpoints::GreKeys { source, destination } => {
-            Endpoints::GreKeys { source: bits(source), destination: bits(destination) }
-        }
-        Endpoints::Icmp { .. } => {
-            Endpoints::Icmp { icmp_type: u8::MAX, code: u8::MAX, id: u16::MAX }
-        }
-        Endpoints::None => Endpoints::None,
-    };
-    Tuple { source: all, destination: all, endpoints, zone: None, ..*tuple }
+        new.timeout = expectation.timeout;
+        new.flags = expectation.flags;
+        new.class = expectation.class;
+        new.nat = expectation.nat;
+        new.function.clone_from(&expectation.function);
+        new
+    }
 }
 
-impl ExpectationNat {
-    fn write(&self, writer: &mut Writer<'_>) {
-        writer.nest(CTA_EXPECT_NAT, |writer| {
-            writer.put_be32(CTA_EXPECT_NAT_DIR, u32::from(self.direction == Direction::Reply));
-            self.tuple.write(CTA_EXPECT_NAT_TUPLE, writer);
-        });
+/// The mask of the first `length` bits, in the family of `like`.
+fn prefix_mask(like: IpAddr, length: u8) -> IpAddr {
+    match like {
+        IpAddr::V4(_) => {
+            let bits = u32::MAX.checked_shl(32 - u32::from(length.min(32))).unwrap_or(0);
+            Ipv4Addr::from_bits(bits).into()
+        }
+        IpAddr::V6(_) => {
+            let bits = u128::MAX.checked_shl(128 - u32::from(length.min(128))).unwrap_or(0);
+            Ipv6Addr::from_bits(bits).into()
+        }
     }
 }
 
@@ -224,48 +235,46 @@ impl ExpectationNat {
 mod tests {
     use super::*;
     use crate::flow::Protocol;
+    use crate::wire::Attributes;
 
-    fn new() -> NewExpectation {
-        let ends = |last, port| (IpAddr::from([10, 0, 0, last]), port);
-        let control = Tuple::with_ports(Protocol::TCP, ends(1, 40000), ends(2, 21));
-        let data = Tuple::with_ports(Protocol::TCP, ends(2, 0), ends(1, 50000));
-        let nat = ExpectationNat { direction: Direction::Reply, tuple: data };
-        NewExpectation::new(FlowKey::new(control).zone(7), data)
-            .timeout(Duration::from_millis(1500))
-            .class(1)
-            .flags(ExpectationFlags::from_bits_retain(0x81))
-            .function("nat-follow-master")
-            .nat(nat)
+    fn new(source: &str) -> NewExpectation {
+        let address: IpAddr = source.parse().unwrap();
+        let tuple = Tuple::with_ports(Protocol::UDP, (address, 1), (address, 2));
+        NewExpectation::new(FlowKey::new(tuple), tuple)
     }
 
     #[test]
-    fn what_is_written_is_read() {
-        let new = new();
-        let read = Expectation::parse(&new.to_attributes()).unwrap();
-        let mut expected = new.expectation().clone();
-        expected.timeout = Some(Duration::from_secs(2)); // whole seconds, and not too few
-        assert_eq!(read, expected);
-        assert_eq!(
-            read.to_string(),
-            "2 proto=6 src=10.0.0.2 dst=10.0.0.1 sport=0 dport=50000 mask-src=255.255.255.255 \
-             mask-dst=255.255.255.255 sport=0 dport=65535 master-src=10.0.0.1 master-dst=10.0.0.2 \
-             sport=40000 dport=21 PERMANENT class=1"
-        );
+    fn a_prefix_is_a_mask_of_its_family() {
+        let mask = |source, length| new(source).source_prefix(length).mask.source.to_string();
+        assert_eq!(mask("10.0.0.1", 0), "0.0.0.0");
+        assert_eq!(mask("10.0.0.1", 25), "255.255.255.128");
+        assert_eq!(mask("10.0.0.1", 33), "255.255.255.255");
+        assert_eq!(mask("2001:db8::1", 0), "::");
+        assert_eq!(mask("2001:db8::1", 33), "ffff:ffff:8000::");
+        assert_eq!(mask("2001:db8::1", 255), new("2001:db8::1").mask.source.to_string());
     }
 
     #[test]
-    fn cut_and_changed_bytes_are_an_error_or_another_expectation() {
-        let bytes = new().to_attributes();
-        for length in 0..bytes.len() {
-            let _ = Expectation::parse(bytes.get(..length).unwrap());
+    fn the_request_has_what_was_asked_for_and_no_more() {
+        let kinds = |new: &NewExpectation| -> Vec<u16> {
+            let bytes = new.attributes().unwrap();
+            Attributes::new(&bytes).map(|attribute| attribute.unwrap().kind).collect()
+        };
+        let least = [CTA_EXPECT_TUPLE, CTA_EXPECT_MASK, CTA_EXPECT_MASTER];
+        assert_eq!(kinds(&new("10.0.0.1")), least);
+        let mut zoned = new("10.0.0.1");
+        zoned.master.tuple.zone = Some(3);
+        assert_eq!(kinds(&zoned)[3..], [CTA_EXPECT_ZONE]);
+        let long = new("::1").timeout(Duration::MAX).attributes().unwrap();
+        let timeout = Attributes::new(&long).map(Result::unwrap).last().unwrap();
+        assert_eq!((timeout.kind, timeout.payload), (CTA_EXPECT_TIMEOUT, &[255; 4][..]));
+    }
+
+    #[test]
+    fn a_name_that_would_be_read_otherwise_is_refused() {
+        for name in ["", "a\0b", "\0", &"x".repeat(256), &"x".repeat(70_000)] {
+            assert_eq!(new("::1").function(name).attributes(), None);
         }
-        for index in 0..bytes.len() {
-            for change in [1, 0x80, 0xff] {
-                let mut bytes = bytes.to_vec();
-                bytes[index] ^= change;
-                let _ = Expectation::parse(&bytes);
-            }
-        }
-        assert!(Expectation::parse(&[]).unwrap_err().to_string().contains("CTA_EXPECT_TUPLE"));
+        assert!(new("::1").function("Q.931").attributes().is_some());
     }
 }

@@ -324,19 +324,23 @@ fn write_address(writer: &mut Writer<'_>, address: IpAddr, v4: u16, v6: u16) {
 impl fmt::Display for Tuple {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "src={} dst={}", self.source, self.destination)?;
-        match self.endpoints {
-            Endpoints::Ports { source, destination } => {
-                write!(f, " sport={source} dport={destination}")?;
+        self.endpoints.write_text(f)
+    }
+}
+
+impl Endpoints {
+    /// As it follows the addresses, with a blank before each part.
+    pub(super) fn write_text(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ports { source, destination } => write!(f, " sport={source} dport={destination}"),
+            Self::Icmp { icmp_type, code, id } => {
+                write!(f, " type={icmp_type} code={code} id={id}")
             }
-            Endpoints::Icmp { icmp_type, code, id } => {
-                write!(f, " type={icmp_type} code={code} id={id}")?;
+            Self::GreKeys { source, destination } => {
+                write!(f, " srckey={source:#x} dstkey={destination:#x}")
             }
-            Endpoints::GreKeys { source, destination } => {
-                write!(f, " srckey={source:#x} dstkey={destination:#x}")?;
-            }
-            Endpoints::None => {}
+            Self::None => Ok(()),
         }
-        Ok(())
     }
 }
 

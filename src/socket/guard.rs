@@ -19,9 +19,12 @@ fn is_flush(message: &Message<'_>) -> bool {
             // A tuple beside CTA_FILTER is a part of the filter.
             [CTA_TUPLE_ORIG, CTA_TUPLE_REPLY].contains(&kind) && !nest.is_empty()
         },
-        (NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_DELETE) => {
-            |kind, nest| kind == CTA_EXPECT_TUPLE && !nest.is_empty()
-        }
+        // By tuple, or by the name of a helper.
+        (NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_DELETE) => |kind, payload| match kind {
+            CTA_EXPECT_TUPLE => !payload.is_empty(),
+            CTA_EXPECT_HELP_NAME => payload.first().is_some_and(|&byte| byte != 0),
+            _ => false,
+        },
         _ => return false,
     };
     let Ok((_, attributes)) = message.netfilter() else { return true };
@@ -86,9 +89,8 @@ mod tests {
             |kind, payload: &[u8]| flushes(&request(2, IPCTNL_MSG_EXP_DELETE, &[(kind, payload)]));
         assert!(flushes(&request(2, IPCTNL_MSG_EXP_DELETE, &[])));
         assert!(delete(CTA_EXPECT_ID, &[0; 4]) && delete(CTA_EXPECT_MASTER, &[0; 8]));
-        // By the name of a helper the kernel deletes all of that helper.
-        assert!(delete(CTA_EXPECT_TUPLE, &[]) && delete(CTA_EXPECT_HELP_NAME, b"ftp\0"));
-        assert!(!delete(CTA_EXPECT_TUPLE, &[0; 8]));
+        assert!(delete(CTA_EXPECT_TUPLE, &[]) && delete(CTA_EXPECT_HELP_NAME, b"\0"));
+        assert!(!delete(CTA_EXPECT_TUPLE, &[0; 8]) && !delete(CTA_EXPECT_HELP_NAME, b"ftp\0"));
     }
 
     #[test]

@@ -1,67 +1,110 @@
-//! Expectations: flows that helpers have announced.
+//! Expectations, to look at.
 
 use bytes::BytesMut;
 
-use super::{Conntrack, Deleted, Reader};
+use super::Reader;
 use crate::error::{ErrorKind, Result};
-use crate::flow::{Expectation, ExpectationKey, FlowKey, NewExpectation};
+use crate::flow::{Expectation, ExpectationKey, FlowKey, Tuple};
 use crate::socket::Request;
 use crate::wire::ctnetlink::*;
 use crate::wire::writer::Writer;
 
 impl Reader {
-    /// All expectations of the namespace. `conntrack -L expect`.
+    /// All expectations of this network namespace, as far as they stay while they are read: one
+    /// that comes or goes meanwhile may be in it or not, and rarely one is in it twice.
     ///
-    /// There are few at any time: `nf_conntrack_expect_max` at most, some thousands.
+    /// The kernel does not say which zone one is in: [`zone`](Expectation::zone) is `None`.
     ///
     /// # Errors
     ///
     /// [`PermissionDenied`](ErrorKind::PermissionDenied) without `CAP_NET_ADMIN`.
+    ///
+    /// # Cost
+    ///
+    /// One request, and memory for all of them. There are few: `nf_conntrack_expect_max` at most,
+    /// which by default is some thousands.
+    ///
+    /// ```no_run
+    /// # fn main() -> ctnetlink::Result<()> {
+    /// let mut table = ctnetlink::Reader::open()?;
+    /// for expectation in table.expectations()? {
+    ///     println!("{expectation}"); // as `conntrack -L expect` does
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "IPCTNL_MSG_EXP_GET")]
     pub fn expectations(&mut self) -> Result<Vec<Expectation>> {
-        self.read_expectations(&dump())
+        self.read_expectations(&Request::dump("list expectations", IPCTNL_MSG_EXP_GET))
     }
 
-    /// The expectations of one flow; none if there is none, or the flow has no helper.
+    /// The expectations of one flow, by a tuple of either direction and the zone; the key's id is
+    /// not looked at. None, too, if there is no such flow (any more): expectations end with it.
     ///
     /// # Errors
     ///
-    /// As [`expectations`](Self::expectations); [`Kernel`](ErrorKind::Kernel) with `ENOENT` if there
-    /// is no such flow.
+    /// As [`expectations`](Self::expectations), and [`Kernel`](ErrorKind::Kernel) with `EINVAL` if
+    /// the tuple lacks what its protocol needs, such as ports.
+    ///
+    /// # Cost
+    ///
+    /// One request; helpers let a flow have a handful.
     pub fn expectations_of(&mut self, master: impl Into<FlowKey>) -> Result<Vec<Expectation>> {
         let master = master.into();
+        let zone = master.zone.or(master.tuple.zone);
         let mut attributes = BytesMut::new();
         let mut writer = Writer::new(&mut attributes);
-        master.tuple.write(CTA_EXPECT_MASTER, &mut writer);
-        if let Some(zone) = master.zone {
+        // A zone inside the tuple is refused here.
+        Tuple { zone: None, ..master.tuple }.write(CTA_EXPECT_MASTER, &mut writer);
+        if let Some(zone) = zone {
             writer.put_be16(CTA_EXPECT_ZONE, zone);
         }
-        // Of a flow without a helper the kernel starts no dump and ends none; it acknowledges.
-        let family = Some(master.tuple.family());
-        self.read_expectations(&dump().acknowledged().family(family).attributes(&attributes))
+        let request = Request::dump("list expectations of a flow", IPCTNL_MSG_EXP_GET)
+            // No dump starts for a flow without a helper, and without this there is no answer.
+            .acknowledged()
+            .family(Some(master.tuple.family()))
+            .attributes(&attributes);
+        match self.read_expectations(&request) {
+            Ok(mut found) => {
+                found.iter_mut().for_each(|found| found.zone = found.zone.or(zone));
+                Ok(found)
+            }
+            Err(error) if error.is_not_found() => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
     }
 
-    /// The expectation with this key, or `None` if there is none (any more).
+    /// The expectation that a packet with this tuple would meet, or `None` if there is none (any
+    /// more). Its own tuple may be another, where its mask lets packets differ. With an id in the
+    /// key, only the one with that id.
     ///
     /// # Errors
     ///
-    /// As [`expectations`](Self::expectations).
+    /// As [`expectations_of`](Self::expectations_of).
+    ///
+    /// # Cost
+    ///
+    /// One request and its answer.
+    #[doc(alias = "IPCTNL_MSG_EXP_GET")]
     pub fn expectation(&mut self, key: impl Into<ExpectationKey>) -> Result<Option<Expectation>> {
         let key = key.into();
-        let request = once("get an expectation", IPCTNL_MSG_EXP_GET)
+        let request = Request::once("get an expectation", IPCTNL_MSG_EXP_GET)
             .family(Some(key.tuple.family()))
-            .attributes(&attributes(&key));
+            .attributes(&key_attributes(&key));
         match self.read_expectations(&request) {
-            Ok(mut found) => Ok(found.pop()),
+            Ok(found) => Ok(found.into_iter().next().map(|found| {
+                let zone = found.zone.or(zone_of(&key));
+                Expectation { zone, ..found }
+            })),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
         }
     }
 
     fn read_expectations(&mut self, request: &Request) -> Result<Vec<Expectation>> {
+        let request = request.clone().subsystem(NFNL_SUBSYS_CTNETLINK_EXP);
         let malformed = |source| ErrorKind::Malformed { operation: request.operation, source };
         let mut found = Vec::new();
-        self.request(request, |message| {
+        self.request(&request, |message| {
             let (_, attributes) = message.netfilter().map_err(malformed)?;
             found.push(Expectation::parse(attributes).map_err(malformed)?);
             Ok(())
@@ -70,89 +113,22 @@ impl Reader {
     }
 }
 
-impl Conntrack {
-    /// Makes an expectation. `conntrack -I expect`.
-    ///
-    /// A helper keeps only so many of a flow (FTP one); the kernel drops the oldest for another. It
-    /// takes no notice of a timeout when it makes one, so that is set right afterwards.
-    ///
-    /// # Errors
-    ///
-    /// [`Kernel`](ErrorKind::Kernel) with `ENOENT` without the master, `EOPNOTSUPP` if the master
-    /// has no helper, `EEXIST` if there is one that overlaps, `EINVAL` for a class the helper does
-    /// not have.
-    ///
-    /// # Cost
-    ///
-    /// One request and its answer; two with a timeout.
-    #[doc(alias = "IPCTNL_MSG_EXP_NEW")]
-    pub fn create_expectation(&mut self, new: &NewExpectation) -> Result<()> {
-        let family = Some(new.expectation().tuple.family());
-        let request = once("create an expectation", IPCTNL_MSG_EXP_NEW);
-        let create = request.exclusive().family(family).attributes(&new.to_attributes());
-        self.request(&create, |_| Ok(()))?;
-        if new.seconds().is_some() {
-            let update = once("set the timeout of an expectation", IPCTNL_MSG_EXP_NEW)
-                .family(family)
-                .attributes(&new.to_attributes());
-            self.request(&update, |_| Ok(()))?;
-        }
-        Ok(())
-    }
-
-    /// Deletes one expectation: that very one, if the key has an id. `conntrack -D expect`.
-    ///
-    /// [`Replaced`](Deleted::Replaced) means that its tuple falls under another one, which was left
-    /// alone.
-    ///
-    /// # Errors
-    ///
-    /// As [`expectations`](Reader::expectations); [`Kernel`](ErrorKind::Kernel) with `EINVAL` if the
-    /// tuple lacks what its protocol needs.
-    #[doc(alias = "IPCTNL_MSG_EXP_DELETE")]
-    pub fn delete_expectation(&mut self, key: impl Into<ExpectationKey>) -> Result<Deleted> {
-        let key = key.into();
-        match self.request(&delete_request(&key), |_| Ok(())) {
-            Ok(()) => Ok(Deleted::Deleted),
-            Err(error) if !error.is_not_found() => Err(error),
-            Err(_) => {
-                let any = ExpectationKey { id: None, ..key };
-                let there = self.expectation(any)?.is_some();
-                Ok(if there { Deleted::Replaced } else { Deleted::AlreadyGone })
-            }
-        }
-    }
-
-    /// Deletes all expectations, of all helpers. `conntrack -F expect`.
-    ///
-    /// # Errors
-    ///
-    /// As [`expectations`](Reader::expectations).
-    #[doc(alias = "IPCTNL_MSG_EXP_DELETE")]
-    pub fn flush_expectations(&mut self) -> Result<()> {
-        let request = Request::flush("flush the expectations", IPCTNL_MSG_EXP_DELETE, None);
-        self.request(&request.subsystem(NFNL_SUBSYS_CTNETLINK_EXP), |_| Ok(()))
-    }
+/// The zone a key names, on its own or in its tuple.
+fn zone_of(key: &ExpectationKey) -> Option<u16> {
+    key.zone.or(key.tuple.zone)
 }
 
-fn once(operation: &'static str, message: u8) -> Request {
-    Request::once(operation, message).subsystem(NFNL_SUBSYS_CTNETLINK_EXP)
-}
-
-fn dump() -> Request {
-    let request = Request::dump("dump the expectations", IPCTNL_MSG_EXP_GET);
-    request.subsystem(NFNL_SUBSYS_CTNETLINK_EXP)
-}
-
-fn attributes(key: &ExpectationKey) -> BytesMut {
+/// A key as attributes: tuple, zone, id.
+pub(super) fn key_attributes(key: &ExpectationKey) -> BytesMut {
     let mut attributes = BytesMut::new();
-    key.write(&mut Writer::new(&mut attributes));
+    let mut writer = Writer::new(&mut attributes);
+    // A zone inside the tuple is refused here.
+    Tuple { zone: None, ..key.tuple }.write(CTA_EXPECT_TUPLE, &mut writer);
+    if let Some(zone) = zone_of(key) {
+        writer.put_be16(CTA_EXPECT_ZONE, zone);
+    }
+    if let Some(id) = key.id {
+        writer.put_be32(CTA_EXPECT_ID, id.0);
+    }
     attributes
-}
-
-/// Takes a key, and so a tuple, to make a delete.
-fn delete_request(key: &ExpectationKey) -> Request {
-    once("delete an expectation", IPCTNL_MSG_EXP_DELETE)
-        .family(Some(key.tuple.family()))
-        .attributes(&attributes(key))
 }

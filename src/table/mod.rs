@@ -14,6 +14,7 @@ mod document;
 mod dump;
 mod dump_end;
 mod expect;
+mod expect_change;
 mod flush;
 mod get;
 mod options;

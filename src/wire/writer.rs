@@ -9,6 +9,13 @@ use netlink_packet_core::{Emitable, NetlinkHeader};
 
 use super::{Attributes, align};
 
+/// Whether the kernel would read this text as it stands: not empty, at most `longest` bytes, and
+/// without the zero byte that ends a text.
+#[allow(dead_code)] // Only where there is a kernel to ask.
+pub(crate) fn text_fits(text: &str, longest: usize) -> bool {
+    (1..=longest).contains(&text.len()) && !text.contains('\0')
+}
+
 /// Appends messages to a buffer it borrows.
 #[derive(Debug)]
 pub(crate) struct Writer<'b> {

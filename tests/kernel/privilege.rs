@@ -6,6 +6,7 @@
 
 use std::process::Command;
 
+use ctnetlink::flow::{ExpectationId, ExpectationKey, NewExpectation};
 use ctnetlink::{Conntrack, DumpOptions, Error, ErrorKind, Query};
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 
@@ -101,6 +102,18 @@ fn assert_nothing_works(mut table: Conntrack) {
     let update = table.update(ctnetlink::flow::FlowKey::new(tuple), &change);
     assert_denied(update.expect_err("no privilege"), "update an entry");
     assert_denied(table.update(key, &change).expect_err("no privilege"), "get an entry");
+    assert_denied(table.expectations().expect_err("no privilege"), "list expectations");
+    assert_denied(table.expectations_of(&flow).expect_err("no privilege"), "list expectations");
+    let expected = NewExpectation::new(&flow, flow.reply);
+    let error = table.create_expectation(&expected).expect_err("no privilege");
+    assert_denied(error, "create an expectation");
+    let key = ExpectationKey::new(flow.reply);
+    assert_denied(table.expectation(key).expect_err("no privilege"), "get an expectation");
+    let key = key.id(ExpectationId(1));
+    assert_denied(table.delete_expectation(key).expect_err("no privilege"), "delete an expect");
+    let error = table.delete_expectations_of_helper("ftp").expect_err("no privilege");
+    assert_denied(error, "delete expectations of a helper");
+    assert_denied(table.flush_expectations().expect_err("no privilege"), "delete all expectations");
     let flows = std::iter::repeat_n(flow, 300);
     let error = ctnetlink::testing::create(&mut table, flows).expect_err("no privilege");
     assert_denied(error, "create entries");
