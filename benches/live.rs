@@ -22,9 +22,11 @@ use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
 /// A contender returns how many entries it saw, or `None` where its program is not installed.
 type Contender = (&'static str, fn() -> Option<u64>);
 
-const CONTENDERS: [Contender; 7] = [
+const CONTENDERS: [Contender; 9] = [
     ("drain a dump, look at nothing (the floor)", floor),
     ("scan: group by state, protocol, source", || Some(scan())),
+    ("scan_parallel: the same, 2 threads", || Some(parallel())),
+    ("sample: the same, of 10,000 entries", sample),
     ("dump: a FlowRef of each entry", flow_refs),
     ("dump: an owned Flow of each entry", owned_flows),
     ("awk count over /proc/net/nf_conntrack", || shell("", "cat /proc/net/nf_conntrack")),
@@ -35,7 +37,7 @@ const CONTENDERS: [Contender; 7] = [
 ];
 
 /// These have nothing to count by.
-const UNCOUNTED: [&str; 2] = [CONTENDERS[0].0, CONTENDERS[5].0];
+const UNCOUNTED: [&str; 3] = [CONTENDERS[0].0, CONTENDERS[3].0, CONTENDERS[7].0];
 
 fn main() {
     let testing = std::env::args().any(|arg| arg == "--test");
@@ -128,6 +130,19 @@ fn scan() -> u64 {
     let fields: Fields = "state,protocol,source".parse().expect("keys");
     let scan = Conntrack::open().expect("a table").scan(&Query::new().by(fields)).expect("a scan");
     scan.report.flows()
+}
+
+fn parallel() -> u64 {
+    let fields: Fields = "state,protocol,source".parse().expect("keys");
+    let mut table = Conntrack::open().expect("a table");
+    let scan = table.scan_parallel(&Query::new().by(fields), 2).expect("a scan");
+    scan.report.flows()
+}
+
+fn sample() -> Option<u64> {
+    let fields: Fields = "state,protocol,source".parse().expect("keys");
+    let mut table = Conntrack::open().expect("a table");
+    Some(table.sample(&Query::new().by(fields), 10_000).expect("a sample").report.seen())
 }
 
 fn flow_refs() -> Option<u64> {

@@ -40,6 +40,10 @@ struct Options {
     #[arg(long, value_name = "N", conflicts_with = "placement", value_parser = some)]
     sample: Option<u64>,
 
+    /// Read the table by up to N dumps at once, each on a processor of its own
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with_all = ["sample", "placement"])]
+    threads: usize,
+
     /// Look again every SECS seconds
     #[arg(long, value_name = "SECS", value_parser = common::seconds)]
     watch: Option<Duration>,
@@ -82,7 +86,11 @@ fn run(options: &Options) -> common::Result {
             sample.elapsed += opened;
             common::sample::show(&sample, options.common.json, &mut out)?;
         } else {
-            let mut scan = common::scan(&mut table, &query)?;
+            let mut scan = if options.threads > 1 {
+                table.scan_parallel(&query, options.threads)?
+            } else {
+                common::scan(&mut table, &query)?
+            };
             scan.elapsed += opened;
             if options.common.json {
                 common::json(&scan, &mut out)?;

@@ -28,6 +28,7 @@ fn main() {
         ("no_privilege", no_privilege),
         ("an_empty_table", an_empty_table),
         ("a_sample_says_how_sure_it_is", a_sample_says_how_sure_it_is),
+        ("threads_count_the_same", threads_count_the_same),
         ("memory_is_flat", memory_is_flat),
         ("another_network", another_network),
     ];
@@ -329,6 +330,18 @@ fn a_sample_says_how_sure_it_is() {
     let whole = document("top_sources", &["--demo", "300", "--sample", "2000", "--json"]);
     assert_eq!(whole["complete"], true, "a table smaller than the sample");
     assert_eq!(run("top_sources", &["--demo", "9", "--sample", "0"]).status.code(), Some(2));
+}
+
+fn threads_count_the_same() {
+    // The demo is the same every time.
+    let arguments = ["--demo", "40000", "--by", "state,protocol", "--json"];
+    let one = document("top_sources", &arguments);
+    let two = document("top_sources", &[&arguments[..], &["--threads", "2"]].concat());
+    assert_eq!((&one["mode"], &two["mode"]), (&"full".into(), &"parallel".into()));
+    assert_eq!((&one["groups"], &one["other"]), (&two["groups"], &two["other"]));
+    assert_consistent(&two, 40_000);
+    let shown = printed("top_sources", &["--demo", "40000", "--threads", "2", "-n", "1"]);
+    assert!(shown.contains("2 dumps at once"), "{shown}");
 }
 
 fn memory_is_flat() {

@@ -161,6 +161,11 @@ pub fn header(scan: &Scan, out: &mut impl Write) -> io::Result<()> {
         scan.before.entries,
         scan.after.entries,
     )?;
+    if scan.dumps > 1 {
+        let moving =
+            if scan.moving { "; an entry that changed meanwhile may count twice" } else { "" };
+        writeln!(out, "{bold}parts{bold:#}  {} dumps at once{moving}", scan.dumps)?;
+    }
     if !scan.is_complete() {
         writeln!(
             out,

@@ -8,6 +8,8 @@ use super::project::{Needs, Projection};
 use super::query::Query;
 use super::report::{Report, Row};
 use crate::filter::Filter;
+#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+use crate::filter::KernelFilter;
 use crate::flow::FlowRef;
 use crate::wire::WireError;
 
@@ -82,6 +84,49 @@ impl Aggregator {
         }
         self.entry.read(attributes, self.needs)?;
         self.count();
+        Ok(())
+    }
+
+    /// As [`record_bytes`](Self::record_bytes), for an entry that has to be in this part of a table;
+    /// says whether it is, and does not count it if not.
+    #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+    #[inline]
+    pub(crate) fn record_in(
+        &mut self,
+        attributes: &[u8],
+        part: &KernelFilter,
+    ) -> Result<bool, WireError> {
+        if self.filtered.is_some() {
+            let flow = FlowRef::parse(attributes)?;
+            let inside = part.holds(flow.status(), flow.mark());
+            if inside {
+                self.record(&flow);
+            }
+            return Ok(inside);
+        }
+        self.entry.read(attributes, self.needs.and_part())?;
+        let inside = part.holds(self.entry.status, self.entry.mark);
+        if inside {
+            self.count();
+        }
+        Ok(inside)
+    }
+
+    /// Adds what another one has counted, by the same query. In whatever order they are merged, the
+    /// answer is the same.
+    ///
+    /// # Errors
+    ///
+    /// The other one, if its query has other fields or another filter.
+    pub fn merge(&mut self, other: Self) -> Result<(), Box<Self>> {
+        let same = self.query.fields() == other.query.fields()
+            && self.query.filter() == other.query.filter();
+        if !same {
+            return Err(Box::new(other));
+        }
+        self.flows += other.flows;
+        self.undecided += other.undecided;
+        self.groups.merge(other.groups);
         Ok(())
     }
 

@@ -84,6 +84,19 @@ impl Groups {
         *waiting = 0;
     }
 
+    /// Adds the groups of another table of the same keys.
+    pub(crate) fn merge(&mut self, mut other: Self) {
+        self.settle();
+        other.settle();
+        for (key, count) in groups(&other.rows, other.stride) {
+            if (self.used + BATCH) * self.stride * 3 > self.rows.len() * 2 {
+                self.grow();
+            }
+            let hash = hash_of(&self.hasher, key);
+            self.used += usize::from(add(&mut self.rows, self.stride, hash, key, count));
+        }
+    }
+
     /// Makes the table larger: a small one in long steps, since most of its short life would be
     /// spent on growing.
     #[cold]

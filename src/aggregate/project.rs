@@ -33,6 +33,12 @@ impl Needs {
         }))
     }
 
+    /// These, and what decides the part of a table an entry is in.
+    #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+    pub(crate) fn and_part(self) -> Self {
+        Self(self.0 | 1 << CTA_STATUS | 1 << CTA_MARK)
+    }
+
     #[inline]
     fn contains(self, kind: u16) -> bool {
         1_u32.checked_shl(kind.into()).is_some_and(|bit| self.0 & bit != 0)

@@ -35,6 +35,8 @@ mod kernel_filter;
 mod networks;
 mod numbers;
 mod parse;
+#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+mod partition;
 mod plan;
 mod text;
 mod words;
@@ -44,6 +46,8 @@ pub use kernel_filter::KernelFilter;
 pub use networks::{Network, Networks, ParseNetworkError};
 pub use numbers::Numbers;
 pub use parse::ParseFilterError;
+#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+pub(crate) use partition::{Traits, partition};
 pub use plan::{Placement, Plan, Reason};
 
 use std::ops::{BitAnd, BitOr, Not};

@@ -98,6 +98,12 @@ impl Plan {
         &self.here
     }
 
+    /// The dump of a part of the table.
+    #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+    pub(crate) fn of_part(part: KernelFilter, kernel: Capabilities) -> Self {
+        Self { requests: vec![part], there: Vec::new(), here: Vec::new(), kernel }
+    }
+
     /// Whether the kernel applies all of the filter.
     pub fn is_exact(&self) -> bool {
         self.here.is_empty()

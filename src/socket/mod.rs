@@ -80,11 +80,16 @@ impl Socket {
     /// Replaces the socket by a fresh one, and so ends whatever is under way on it, if the calling
     /// thread is (provably) still in the namespace the socket belongs to. Says whether it did.
     pub(crate) fn reopen(&mut self) -> Result<bool> {
-        if self.namespace.is_none() || self.namespace != current_namespace() {
+        if !self.is_of_this_thread() {
             return Ok(false);
         }
         *self = Self::open()?;
         Ok(true)
+    }
+
+    /// Whether the calling thread is (provably) in the namespace the socket belongs to.
+    pub(crate) fn is_of_this_thread(&self) -> bool {
+        self.namespace.is_some() && self.namespace == current_namespace()
     }
 
     /// The port id the kernel addresses replies to.

@@ -76,6 +76,11 @@ impl Namespace {
         }
     }
 
+    /// Another descriptor of it.
+    pub(crate) fn try_clone(&self) -> std::io::Result<Self> {
+        self.0.try_clone().map(Self)
+    }
+
     /// Does something in this namespace, on a thread of its own: a namespace is the thread's, and
     /// the caller's must stay where it is.
     pub(super) fn enter<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {

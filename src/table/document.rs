@@ -59,7 +59,7 @@ impl Serialize for Scan {
             filter: Some(self.filter.to_string()).filter(|text| !text.is_empty()),
             flows: report.flows(),
             undecided: report.undecided(),
-            mode: "full",
+            mode: if self.dumps > 1 { "parallel" } else { "full" },
             complete: self.is_complete(),
             elapsed_ms: self.elapsed.as_secs_f64() * 1000.0,
             by: fields.iter().map(ToString::to_string).collect(),

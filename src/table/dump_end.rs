@@ -40,6 +40,19 @@ pub struct DumpEnd {
 }
 
 impl DumpEnd {
+    /// Adds how another dump went, of another part of the table.
+    pub(super) fn add(&mut self, other: Self) {
+        self.entries += other.entries;
+        self.matched += other.matched;
+        self.undecided += other.undecided;
+        self.datagrams += other.datagrams;
+        self.bytes += other.bytes;
+        self.interrupted |= other.interrupted;
+        self.kernel_filtered |= other.kernel_filtered;
+        self.refused |= other.refused;
+        self.foreign += other.foreign;
+    }
+
     /// Notes what a datagram holds. Returns the outcome of the dump, if it is in there.
     pub(super) fn note(&mut self, datagram: &[u8], sent: &Sent) -> Result<Option<Result<()>>> {
         let mut outcome = None;

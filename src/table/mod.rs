@@ -18,6 +18,7 @@ mod expect_change;
 mod flush;
 mod get;
 mod options;
+mod parallel;
 mod pipeline;
 mod plan;
 mod probe;

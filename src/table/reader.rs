@@ -48,6 +48,8 @@ pub struct Reader {
     /// A dump is (or may be) under way on the socket that nobody reads any more.
     pub(super) abandoned: bool,
     pub(super) capabilities: Option<Capabilities>,
+    /// Where it was opened in, if not where the opening thread was.
+    origin: Option<Namespace>,
 }
 
 impl Reader {
@@ -70,11 +72,20 @@ impl Reader {
     /// `CAP_SYS_ADMIN` in the caller's user namespace and in the one that owns it.
     #[doc(alias = "setns")]
     pub fn open_in(namespace: &Namespace) -> Result<Self> {
-        Ok(Self::on(Socket::open_in(namespace)?))
+        let origin = namespace.try_clone().ok();
+        Ok(Self { origin, ..Self::on(Socket::open_in(namespace)?) })
     }
 
     fn on(socket: Socket) -> Self {
-        Self { socket, sequence: 0, abandoned: false, capabilities: None }
+        Self { socket, sequence: 0, abandoned: false, capabilities: None, origin: None }
+    }
+
+    /// Another reader of the same table; `None` where its namespace cannot be entered from here.
+    pub(super) fn sibling(&self) -> Result<Option<Self>> {
+        if self.socket.is_of_this_thread() {
+            return Ok(Some(Self::on(Socket::open()?)));
+        }
+        Ok(self.origin.as_ref().and_then(|namespace| Self::open_in(namespace).ok()))
     }
 
     /// Sends a request, and returns the sequence number its replies carry.

@@ -29,6 +29,11 @@ pub struct Scan {
     pub malformed: u64,
     /// From the first request to the last entry.
     pub elapsed: Duration,
+    /// By how many dumps, each of a part of the table, it was read.
+    pub dumps: usize,
+    /// Whether an entry may have changed from one part into another meanwhile, and so have been
+    /// counted twice, or not at all.
+    pub moving: bool,
 }
 
 impl Scan {
@@ -101,6 +106,16 @@ impl Reader {
         let report = aggregator.finish();
         end.matched = report.flows();
         end.undecided = report.undecided();
-        Ok(Scan { report, filter: query.filter().clone(), before, after, end, malformed, elapsed })
+        Ok(Scan {
+            report,
+            filter: query.filter().clone(),
+            before,
+            after,
+            end,
+            malformed,
+            elapsed,
+            dumps: 1,
+            moving: false,
+        })
     }
 }

@@ -16,6 +16,7 @@ mod filter;
 mod get;
 mod grouping;
 mod namespaces;
+mod parallel;
 mod peers;
 mod plan;
 mod privilege;
@@ -57,6 +58,7 @@ fn main() {
         ("get", get::TESTS),
         ("grouping", grouping::TESTS),
         ("namespaces", namespaces::TESTS),
+        ("parallel", parallel::TESTS),
         ("peers", peers::TESTS),
         ("plan", plan::TESTS),
         ("privilege", privilege::TESTS),

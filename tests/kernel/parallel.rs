@@ -1,0 +1,95 @@
+//! A scan by several dumps counts what one dump counts.
+
+use ctnetlink::aggregate::{Fields, Report};
+use ctnetlink::flow::{Protocol, Status};
+use ctnetlink::kernel::{Capabilities, Version};
+use ctnetlink::testing::{Population, create, fill};
+use ctnetlink::{Namespace, Query, Reader};
+
+use crate::support::{Skip, Test, flow, ports, set, table, tuple};
+
+pub const TESTS: &[(&str, Test)] = &[
+    ("the_same_as_one_dump", the_same_as_one_dump),
+    ("only_where_it_gains", only_where_it_gains),
+    ("in_another_namespace", in_another_namespace),
+];
+
+const ENTRIES: u64 = 40_000;
+
+fn query(fields: &str) -> Query {
+    Query::new().by(fields.parse::<Fields>().expect("fields").as_slice().to_vec()).top(usize::MAX)
+}
+
+fn rows(report: &Report) -> Vec<(String, u64)> {
+    report.rows().iter().map(|row| (row.to_string(), row.flows)).collect()
+}
+
+fn the_same_as_one_dump() -> Result<(), Skip> {
+    set("nf_conntrack_acct", "1");
+    let mut table = table();
+    fill(&mut table, &Population::new(ENTRIES)).expect("room");
+    for fields in ["source", "state,protocol,source", "mark,zone", "status"] {
+        for filter in ["", "proto=tcp !assured", "nat or dport=53", "bytes>1"] {
+            let query = query(fields).of(filter.parse().expect("a filter"));
+            let one = table.scan(&query).expect("a scan");
+            assert_eq!((one.dumps, one.moving), (1, false));
+            for threads in [2, 3, 4, 7] {
+                let many = table.scan_parallel(&query, threads).expect("a scan");
+                assert!(many.dumps > 1 && many.dumps <= threads, "{}", many.dumps);
+                assert_eq!(rows(&many.report), rows(&one.report), "{fields} {filter} {threads}");
+                assert_eq!(many.report.distinct(), one.report.distinct());
+                assert_eq!(many.report.undecided(), one.report.undecided());
+                assert_eq!(many.end.entries, ENTRIES, "each entry once");
+                assert!(many.is_complete() && many.malformed == 0);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn only_where_it_gains() -> Result<(), Skip> {
+    let mut table = table();
+    fill(&mut table, &Population::new(5_000)).expect("room");
+    let query = query("source");
+    assert_eq!(table.scan_parallel(&query, 4).expect("a scan").dumps, 1, "a small table");
+    table.flush().expect("a flush");
+    fill(&mut table, &Population::new(ENTRIES)).expect("room");
+    assert_eq!(table.scan_parallel(&query, 1).expect("a scan").dumps, 1, "one thread");
+    assert!(table.scan_parallel(&query, 2).expect("a scan").dumps == 2);
+    // As on a kernel that knows no filter by status: by family and mark alone.
+    let mut old = Reader::open().expect("a table");
+    old.restrict(&Capabilities::of(Version::new(5, 4))).expect("an answer");
+    let scan = old.scan_parallel(&query, 2).expect("a scan");
+    assert_eq!(scan.report.flows(), ENTRIES);
+
+    table.flush().expect("a flush");
+    // All alike: nothing to cut by.
+    let alike = (0..30_000_u32).map(|number| {
+        let at = (number % 30_000) as u16 + 1000;
+        let mut flow = flow(tuple(Protocol::UDP, false, ports(at, 53)));
+        flow.status |= Status::SEEN_REPLY;
+        flow
+    });
+    create(&mut table, alike).expect("room");
+    let scan = table.scan_parallel(&query, 4).expect("a scan");
+    assert_eq!((scan.dumps, scan.report.flows()), (1, 30_000));
+    Ok(())
+}
+
+fn in_another_namespace() -> Result<(), Skip> {
+    let mut here = table();
+    fill(&mut here, &Population::new(ENTRIES)).expect("room");
+    let own = Namespace::at("/proc/thread-self/ns/net").expect("a namespace");
+    let scan = std::thread::scope(|scope| {
+        let elsewhere = scope.spawn(|| {
+            // This thread is in another network, and reads that one.
+            ctnetlink::testing::enter_private_network().expect("a network");
+            let mut reader = Reader::open_in(&own).expect("a table");
+            reader.scan_parallel(&query("source"), 2).expect("a scan")
+        });
+        elsewhere.join().expect("a scan")
+    });
+    assert_eq!(scan.report.flows(), ENTRIES);
+    assert_eq!(scan.dumps, 2);
+    Ok(())
+}
