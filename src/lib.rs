@@ -47,6 +47,7 @@
 //! | how full the table is, at no cost | [`Reader::limits`] |
 //! | what it lost, and why | [`Reader::stats`] |
 //! | who fills it | [`Reader::scan`] |
+//! | many answers from one look | [`Reader::scan_all`] |
 //! | the same in less time, on more processors | [`Reader::scan_parallel`] |
 //! | who fills it, about, at a bounded cost | [`Reader::sample`] |
 //! | one entry you know | [`Reader::get`] |

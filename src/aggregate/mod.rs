@@ -15,6 +15,7 @@ mod project;
 mod query;
 mod report;
 mod sampled;
+mod tally;
 
 pub use aggregator::Aggregator;
 pub use estimate::Interval;

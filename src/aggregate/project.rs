@@ -12,9 +12,9 @@ pub(crate) struct Needs(u32);
 
 impl Needs {
     /// What the fields need.
-    pub(crate) fn of(fields: &[Field]) -> Self {
+    pub(crate) fn of<'f>(fields: impl IntoIterator<Item = &'f Field>) -> Self {
         let bits = |kinds: &[u16]| kinds.iter().fold(0, |bits, kind| bits | 1 << kind);
-        Self(fields.iter().fold(0, |needs, field| {
+        Self(fields.into_iter().fold(0, |needs, field| {
             needs
                 | match field {
                     Field::Family

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use ctnetlink::aggregate::Field;
+use ctnetlink::aggregate::{Field, Fields};
 use ctnetlink::filter::{Filter, Placement};
 use ctnetlink::flow::{Family, Flow};
 use ctnetlink::kernel::{Capabilities, Version};
@@ -25,6 +25,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("every_part_that_is_sent_is_applied", every_part_that_is_sent_is_applied),
     ("conntrack_keeps_the_same", conntrack_keeps_the_same),
     ("a_scan_counts_what_matches", a_scan_counts_what_matches),
+    ("one_scan_answers_many_questions", one_scan_answers_many_questions),
     ("what_cannot_be_decided_is_told", what_cannot_be_decided_is_told),
     ("the_default_depends_on_the_table", the_default_depends_on_the_table),
     ("no_entry_is_unconfirmed", no_entry_is_unconfirmed),
@@ -284,6 +285,38 @@ fn a_scan_counts_what_matches() -> Result<(), Skip> {
             assert_eq!(scan.filter, filter);
         }
     }
+    Ok(())
+}
+
+fn one_scan_answers_many_questions() -> Result<(), Skip> {
+    menagerie(1500);
+    let mut table = table();
+    let fields = ["source", "state,protocol", "", "mark,zone", "source/24,dport"];
+    let filters = ["", "proto=tcp", "!assured or nat", "bytes>1"];
+    let queries: Vec<Query> = fields
+        .iter()
+        .flat_map(|fields| filters.iter().map(move |filter| (fields, filter)))
+        .map(|(fields, filter)| {
+            let fields = if fields.is_empty() { None } else { fields.parse::<Fields>().ok() };
+            let by = fields.map(|fields| fields.as_slice().to_vec()).unwrap_or_default();
+            Query::new().by(by).of(filter.parse().expect("a filter")).top(7)
+        })
+        .collect();
+    let together = table.scan_all(&queries).expect("scans");
+    assert_eq!(together.len(), queries.len());
+    for (query, scan) in queries.iter().zip(&together) {
+        let alone = table.scan(query).expect("a scan");
+        assert_eq!(scan.report, alone.report, "{:?} {}", query.fields(), query.filter());
+        assert_eq!(scan.end.matched, alone.end.matched);
+    }
+    // All of one filter: the kernel is asked for no more than that.
+    let same: Vec<_> = queries
+        .iter()
+        .map(|query| query.clone().of(Filter::assured()).placement(BOTH[0]))
+        .collect();
+    let scans = table.scan_all(&same).expect("scans");
+    assert!(scans.iter().all(|scan| scan.end.entries == scan.end.matched));
+    assert!(table.scan_all(&[]).expect("nothing asked").is_empty());
     Ok(())
 }
 
