@@ -28,6 +28,10 @@ pub enum Field {
     ReplySource(Prefix),
     /// `reply-destination`: where answers go; behind source NAT, the address of the gateway.
     ReplyDestination(Prefix),
+    /// `reply-sport`: the port that answers.
+    ReplySourcePort,
+    /// `reply-dport`: the port that answers go to; behind source NAT, one of the gateway's.
+    ReplyDestinationPort,
     /// `zone`: the zone, whichever direction it is for; 0 is the default zone.
     Zone,
     /// `mark`: the mark.
@@ -43,7 +47,7 @@ impl Field {
     pub const DESTINATION: Self = Self::Destination(Prefix::WHOLE);
 
     /// Every word of the text form with what it stands for, for help texts.
-    pub const WORDS: [(&'static str, &'static str); 12] = [
+    pub const WORDS: [(&'static str, &'static str); 14] = [
         ("source", "who opened the flow; source/24 by network (src)"),
         ("destination", "where it was addressed to; destination/24 by network (dst)"),
         ("sport", "source port"),
@@ -56,6 +60,8 @@ impl Field {
         ("status", "status bits"),
         ("reply-source", "who answers, behind destination NAT; may have a prefix"),
         ("reply-destination", "where answers go, behind source NAT; may have a prefix"),
+        ("reply-sport", "port that answers"),
+        ("reply-dport", "port that answers go to"),
     ];
 }
 
@@ -137,6 +143,8 @@ impl fmt::Display for Field {
             Self::Destination(prefix) => write!(f, "destination{prefix}"),
             Self::SourcePort => f.pad("sport"),
             Self::DestinationPort => f.pad("dport"),
+            Self::ReplySourcePort => f.pad("reply-sport"),
+            Self::ReplyDestinationPort => f.pad("reply-dport"),
             Self::ReplySource(prefix) => write!(f, "reply-source{prefix}"),
             Self::ReplyDestination(prefix) => write!(f, "reply-destination{prefix}"),
             Self::Zone => f.pad("zone"),
@@ -168,6 +176,8 @@ impl FromStr for Field {
             "state" => Self::State,
             "sport" | "source-port" => Self::SourcePort,
             "dport" | "destination-port" => Self::DestinationPort,
+            "reply-sport" | "reply-source-port" => Self::ReplySourcePort,
+            "reply-dport" | "reply-destination-port" => Self::ReplyDestinationPort,
             "zone" => Self::Zone,
             "mark" => Self::Mark,
             "status" => Self::Status,

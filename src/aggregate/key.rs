@@ -68,7 +68,10 @@ impl Field {
         match self {
             Self::Family | Self::Protocol => 1,
             Self::State | Self::Zone => 2,
-            Self::SourcePort | Self::DestinationPort => 3,
+            Self::SourcePort
+            | Self::DestinationPort
+            | Self::ReplySourcePort
+            | Self::ReplyDestinationPort => 3,
             Self::Status => 4,
             Self::Mark => 5,
             Self::Source(_)
@@ -99,6 +102,8 @@ pub(crate) fn encode(fields: &[Field], entry: &Projection, mut key: &mut [u8]) {
             Field::DestinationPort => put(key, port(entry.original.endpoints.destination_port())),
             Field::ReplySource(prefix) => put(key, address(prefix, entry.reply.source)),
             Field::ReplyDestination(prefix) => put(key, address(prefix, entry.reply.destination)),
+            Field::ReplySourcePort => put(key, port(entry.reply.endpoints.source_port())),
+            Field::ReplyDestinationPort => put(key, port(entry.reply.endpoints.destination_port())),
             Field::Zone => put(key, entry.zone().to_be_bytes()),
             Field::Mark => {
                 let [a, b, c, d] = entry.mark.unwrap_or_default().to_be_bytes();
@@ -128,9 +133,13 @@ pub(crate) fn decode(fields: &[Field], mut key: &[u8]) -> Vec<Value> {
             (Field::Protocol, &[number]) => Value::Protocol(Protocol(number)),
             (Field::State, &[a, b]) => Value::State(State::from_code(u16::from_be_bytes([a, b]))),
             (Field::Zone, &[a, b]) => Value::Zone(u16::from_be_bytes([a, b])),
-            (Field::SourcePort | Field::DestinationPort, &[there, a, b]) => {
-                Value::Port((there != 0).then_some(u16::from_be_bytes([a, b])))
-            }
+            (
+                Field::SourcePort
+                | Field::DestinationPort
+                | Field::ReplySourcePort
+                | Field::ReplyDestinationPort,
+                &[there, a, b],
+            ) => Value::Port((there != 0).then_some(u16::from_be_bytes([a, b]))),
             (Field::Status, &[a, b, c, d]) => {
                 Value::Status(Status::from_bits_retain(u32::from_be_bytes([a, b, c, d])))
             }

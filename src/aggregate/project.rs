@@ -23,7 +23,10 @@ impl Needs {
                     | Field::Destination(_)
                     | Field::SourcePort
                     | Field::DestinationPort => bits(&[CTA_TUPLE_ORIG]),
-                    Field::ReplySource(_) | Field::ReplyDestination(_) => bits(&[CTA_TUPLE_REPLY]),
+                    Field::ReplySource(_)
+                    | Field::ReplyDestination(_)
+                    | Field::ReplySourcePort
+                    | Field::ReplyDestinationPort => bits(&[CTA_TUPLE_REPLY]),
                     Field::State => bits(&[CTA_TUPLE_ORIG, CTA_STATUS, CTA_PROTOINFO]),
                     // A zone of one direction stands in that direction's tuple.
                     Field::Zone => bits(&[CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_ZONE]),

@@ -16,6 +16,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("wrong_words_change_nothing", wrong_words_change_nothing),
     ("delete_flows_spares_its_own_session", delete_flows_spares_its_own_session),
     ("flush_table_has_to_be_told", flush_table_has_to_be_told),
+    ("nat_ports_counts_what_is_used", nat_ports_counts_what_is_used),
     ("filters_are_the_same_everywhere", filters_are_the_same_everywhere),
 ];
 
@@ -207,6 +208,43 @@ fn flush_table_has_to_be_told() -> Result<(), Skip> {
     assert_eq!(left(), v6);
     assert!(run("flush_table", &["--yes-flush-everything"]).status.success());
     assert!(left().is_empty());
+    Ok(())
+}
+
+fn nat_ports_counts_what_is_used() -> Result<(), Skip> {
+    let gateway = [203, 0, 113, 1].into();
+    let to = |port: u16, seen: u16, destination: u16, translated: bool| {
+        let mut flow = flow(tuple(Protocol::TCP, false, ports(port, destination)));
+        if translated {
+            flow.reply.destination = gateway;
+            flow.reply.endpoints = ports(destination, seen);
+        }
+        flow
+    };
+    let mut flows: Vec<_> = (1..=300).map(|port| to(port, 2000 + port, 443, true)).collect();
+    flows.extend((1..=40).map(|port| to(1000 + port, 2000 + port, 80, true)));
+    // Not behind NAT, towards the same destination: other ports.
+    flows.extend((1..=50).map(|port| to(5000 + port, 0, 443, false)));
+    // The gateway's own, which uses the same ports.
+    let mut own = to(7000, 0, 443, false);
+    own.original.source = gateway;
+    own.reply.destination = gateway;
+    flows.push(own);
+    create(&mut table(), flows).expect("new entries");
+    let counted = document("nat_ports", &["--range", "2001-3000"]);
+    let destinations = counted["destinations"].as_array().expect("destinations");
+    let used: Vec<_> = destinations
+        .iter()
+        .map(|row| (row["nat"].as_str(), row["port"].as_u64(), row["used"].as_u64()))
+        .collect();
+    let nat = Some("203.0.113.1");
+    assert_eq!(used, [(nat, Some(443), Some(301)), (nat, Some(80), Some(40))]);
+    assert_eq!((&destinations[0]["of"], &destinations[0]["share"]), (&1000.into(), &0.301.into()));
+    let shown = text(&run("nat_ports", &["-n", "1"]).stdout);
+    assert!(shown.contains("203.0.113.1") && !shown.contains("  40  "), "{shown}");
+    assert_eq!(run("nat_ports", &["--range", "9-1"]).status.code(), Some(2));
+    table().flush().expect("a flush");
+    assert!(text(&run("nat_ports", &[]).stdout).contains("No flow with ports"));
     Ok(())
 }
 

@@ -19,6 +19,8 @@ fn fields(prefix: Prefix) -> impl Strategy<Value = Vec<Field>> {
         Field::Destination(prefix),
         Field::SourcePort,
         Field::DestinationPort,
+        Field::ReplySourcePort,
+        Field::ReplyDestinationPort,
         Field::ReplySource(prefix),
         Field::ReplyDestination(prefix),
         Field::Zone,

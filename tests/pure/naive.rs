@@ -45,6 +45,8 @@ fn value(flow: &Flow, field: Field, prefixes: (u8, u8)) -> Value {
         Field::ReplyDestination(_) => address(flow.reply.destination),
         Field::SourcePort => Value::Port(flow.original.endpoints.source_port()),
         Field::DestinationPort => Value::Port(flow.original.endpoints.destination_port()),
+        Field::ReplySourcePort => Value::Port(flow.reply.endpoints.source_port()),
+        Field::ReplyDestinationPort => Value::Port(flow.reply.endpoints.destination_port()),
         Field::Zone => {
             Value::Zone(flow.zone.or(flow.original.zone).or(flow.reply.zone).unwrap_or(0))
         }
