@@ -45,6 +45,10 @@ fn group(criterion: &mut Criterion) {
             });
         });
     }
+    // The floor: from one message to the next by their lengths, and nothing of what is in them.
+    group.bench_function("hop", |bencher| {
+        bencher.iter(|| assert_eq!(frames.datagrams().map(hop).sum::<u64>(), frames.len()));
+    });
     // Slower: the same question, asked of entries that were checked and indexed first.
     let keys = "state,protocol,source";
     let query = query(keys);
@@ -58,6 +62,17 @@ fn group(criterion: &mut Criterion) {
         });
     });
     group.finish();
+}
+
+/// Counts the messages of a datagram.
+fn hop(mut datagram: &[u8]) -> u64 {
+    let mut messages = 0;
+    while let Some(length) = datagram.first_chunk() {
+        let length = u32::from_ne_bytes(*length) as usize;
+        datagram = datagram.get((length + 3) & !3..).unwrap_or_default();
+        messages += 1;
+    }
+    messages
 }
 
 fn decode(criterion: &mut Criterion) {

@@ -38,6 +38,10 @@ pub enum Field {
     Mark,
     /// `status`: all the status bits together.
     Status,
+    /// `expires`: how long until the entry goes if nothing comes, by ranges.
+    Expires,
+    /// `age`: how long ago the flow began, by ranges, where `nf_conntrack_timestamp` was on then.
+    Age,
 }
 
 impl Field {
@@ -47,7 +51,7 @@ impl Field {
     pub const DESTINATION: Self = Self::Destination(Prefix::WHOLE);
 
     /// Every word of the text form with what it stands for, for help texts.
-    pub const WORDS: [(&'static str, &'static str); 14] = [
+    pub const WORDS: [(&'static str, &'static str); 16] = [
         ("source", "who opened the flow; source/24 by network (src)"),
         ("destination", "where it was addressed to; destination/24 by network (dst)"),
         ("sport", "source port"),
@@ -62,6 +66,8 @@ impl Field {
         ("reply-destination", "where answers go, behind source NAT; may have a prefix"),
         ("reply-sport", "port that answers"),
         ("reply-dport", "port that answers go to"),
+        ("expires", "how long until the entry goes if nothing comes, by ranges"),
+        ("age", "how long ago the flow began, by ranges; needs nf_conntrack_timestamp"),
     ];
 }
 
@@ -98,15 +104,21 @@ impl Prefix {
     #[inline]
     pub(crate) fn mask(self, address: IpAddr) -> IpAddr {
         match address {
-            IpAddr::V4(address) => {
-                let mask = u32::MAX.checked_shl(32 - u32::from(self.v4)).unwrap_or(0);
-                Ipv4Addr::from_bits(address.to_bits() & mask).into()
-            }
-            IpAddr::V6(address) => {
-                let mask = u128::MAX.checked_shl(128 - u32::from(self.v6)).unwrap_or(0);
-                Ipv6Addr::from_bits(address.to_bits() & mask).into()
-            }
+            IpAddr::V4(address) => Ipv4Addr::from_bits(address.to_bits() & self.v4_mask()).into(),
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & self.v6_mask()).into(),
         }
+    }
+
+    /// The bits of an IPv4 address that count.
+    #[inline]
+    pub(crate) fn v4_mask(self) -> u32 {
+        u32::MAX.checked_shl(32 - u32::from(self.v4)).unwrap_or(0)
+    }
+
+    /// The bits of an IPv6 address that count.
+    #[inline]
+    pub(crate) fn v6_mask(self) -> u128 {
+        u128::MAX.checked_shl(128 - u32::from(self.v6)).unwrap_or(0)
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -150,6 +162,8 @@ impl fmt::Display for Field {
             Self::Zone => f.pad("zone"),
             Self::Mark => f.pad("mark"),
             Self::Status => f.pad("status"),
+            Self::Expires => f.pad("expires"),
+            Self::Age => f.pad("age"),
         }
     }
 }
@@ -181,6 +195,8 @@ impl FromStr for Field {
             "zone" => Self::Zone,
             "mark" => Self::Mark,
             "status" => Self::Status,
+            "expires" | "timeout" => Self::Expires,
+            "age" => Self::Age,
             _ => return Err(fail(Problem::Unknown)),
         };
         if prefix.is_some() { Err(fail(Problem::NoAddress)) } else { Ok(field) }

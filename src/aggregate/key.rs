@@ -1,72 +1,33 @@
 //! A group's key as a few bytes: each field at a fixed width, in the order its values sort in.
+//!
+//! Keys come in two forms. Where every address of a key is of IPv4, it is narrow, and an address has
+//! four bytes; else it is wide, and an address has seventeen, the first of which is its family.
+//! Nearly every key is narrow, and half as long as it would be wide; what is kept for a key decides
+//! how many groups fit the processor's caches.
 
-use std::fmt;
+use std::cmp::Ordering;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::field::{Field, Prefix};
 use super::project::Projection;
+use super::span::Span;
+use super::value::Value;
 use crate::flow::{Family, Protocol, State, Status};
 
-/// The value of one [`Field`] of a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Value {
-    /// Of [`Field::Family`].
-    Family(Family),
-    /// Of [`Field::Protocol`].
-    Protocol(Protocol),
-    /// Of [`Field::State`].
-    State(State),
-    /// Of a field with addresses, where they count whole.
-    Address(IpAddr),
-    /// Of a field with addresses, where only a prefix counts.
-    Network(IpAddr, u8),
-    /// Of a field with ports; `None` for protocols without.
-    Port(Option<u16>),
-    /// Of [`Field::Zone`].
-    Zone(u16),
-    /// Of [`Field::Mark`]; `None` on kernels without marks.
-    Mark(Option<u32>),
-    /// Of [`Field::Status`].
-    Status(Status),
-}
-
-/// As the examples print it; `-` for what is not there.
-impl fmt::Display for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Family(family) => family.fmt(f),
-            Self::Protocol(protocol) => protocol.fmt(f),
-            Self::State(state) => state.fmt(f),
-            Self::Address(address) => address.fmt(f),
-            Self::Network(address, length) => write!(f, "{address}/{length}"),
-            Self::Port(Some(port)) => port.fmt(f),
-            Self::Zone(zone) => zone.fmt(f),
-            Self::Mark(Some(mark)) => mark.fmt(f),
-            Self::Status(status) => status.fmt(f),
-            Self::Port(None) | Self::Mark(None) => f.pad("-"),
-        }
-    }
-}
-
-/// Names and addresses as strings, ports, zones and marks as numbers, what is not there as null.
-#[cfg(feature = "serde")]
-impl serde::Serialize for Value {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Port(port) => port.serialize(serializer),
-            Self::Zone(zone) => zone.serialize(serializer),
-            Self::Mark(mark) => mark.serialize(serializer),
-            other => serializer.collect_str(other),
-        }
-    }
+/// How the addresses of a key are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// All of them are of IPv4.
+    Narrow,
+    /// At least one is of IPv6.
+    Wide,
 }
 
 impl Field {
     /// Bytes of the field in a key.
-    const fn width(self) -> usize {
+    pub(super) const fn width(self, form: Form) -> usize {
         match self {
-            Self::Family | Self::Protocol => 1,
+            Self::Family | Self::Protocol | Self::Expires | Self::Age => 1,
             Self::State | Self::Zone => 2,
             Self::SourcePort
             | Self::DestinationPort
@@ -77,31 +38,44 @@ impl Field {
             Self::Source(_)
             | Self::Destination(_)
             | Self::ReplySource(_)
-            | Self::ReplyDestination(_) => 17,
+            | Self::ReplyDestination(_) => match form {
+                Form::Narrow => 4,
+                Form::Wide => 17,
+            },
         }
     }
 }
 
 /// Bytes of a key of these fields.
-pub(crate) fn width(fields: &[Field]) -> usize {
-    fields.iter().map(|field| field.width()).sum()
+pub(crate) fn width(fields: &[Field], form: Form) -> usize {
+    fields.iter().map(|field| field.width(form)).sum()
 }
 
-/// Writes the key of an entry; `key` is as long as [`width`] says.
+/// Writes the key of an entry; `key` is as long as [`width`] says, or longer. `None` if it cannot be
+/// narrow but should.
 #[inline]
-pub(crate) fn encode(fields: &[Field], entry: &Projection, mut key: &mut [u8]) {
+pub(crate) fn encode(
+    fields: &[Field],
+    entry: &Projection,
+    form: Form,
+    mut key: &mut [u8],
+) -> Option<()> {
     let key = &mut key;
     for field in fields {
         match *field {
             Field::Family => put(key, [family_byte(entry.original.source)]),
             Field::Protocol => put(key, [entry.original.protocol.0]),
             Field::State => put(key, entry.state().code().to_be_bytes()),
-            Field::Source(prefix) => put(key, address(prefix, entry.original.source)),
-            Field::Destination(prefix) => put(key, address(prefix, entry.original.destination)),
+            Field::Source(prefix) => put_address(key, prefix, entry.original.source, form)?,
+            Field::Destination(prefix) => {
+                put_address(key, prefix, entry.original.destination, form)?;
+            }
             Field::SourcePort => put(key, port(entry.original.endpoints.source_port())),
             Field::DestinationPort => put(key, port(entry.original.endpoints.destination_port())),
-            Field::ReplySource(prefix) => put(key, address(prefix, entry.reply.source)),
-            Field::ReplyDestination(prefix) => put(key, address(prefix, entry.reply.destination)),
+            Field::ReplySource(prefix) => put_address(key, prefix, entry.reply.source, form)?,
+            Field::ReplyDestination(prefix) => {
+                put_address(key, prefix, entry.reply.destination, form)?;
+            }
             Field::ReplySourcePort => put(key, port(entry.reply.endpoints.source_port())),
             Field::ReplyDestinationPort => put(key, port(entry.reply.endpoints.destination_port())),
             Field::Zone => put(key, entry.zone().to_be_bytes()),
@@ -110,8 +84,11 @@ pub(crate) fn encode(fields: &[Field], entry: &Projection, mut key: &mut [u8]) {
                 put(key, [entry.mark.is_some().into(), a, b, c, d]);
             }
             Field::Status => put(key, entry.status.bits().to_be_bytes()),
+            Field::Expires => put(key, [span(entry.timeout.map(u64::from))]),
+            Field::Age => put(key, [span(entry.age())]),
         }
     }
+    Some(())
 }
 
 /// Writes to the front of `key`, and takes it off.
@@ -124,10 +101,10 @@ fn put<const N: usize>(key: &mut &mut [u8], bytes: [u8; N]) {
 }
 
 /// Reads a key that [`encode`] wrote for the same fields.
-pub(crate) fn decode(fields: &[Field], mut key: &[u8]) -> Vec<Value> {
+pub(crate) fn decode(fields: &[Field], form: Form, mut key: &[u8]) -> Vec<Value> {
     let mut values = Vec::with_capacity(fields.len());
     for &field in fields {
-        let (bytes, rest) = key.split_at_checked(field.width()).unwrap_or_default();
+        let (bytes, rest) = key.split_at_checked(field.width(form)).unwrap_or_default();
         key = rest;
         values.push(match (field, bytes) {
             (Field::Protocol, &[number]) => Value::Protocol(Protocol(number)),
@@ -146,13 +123,16 @@ pub(crate) fn decode(fields: &[Field], mut key: &[u8]) -> Vec<Value> {
             (Field::Mark, &[there, a, b, c, d]) => {
                 Value::Mark((there != 0).then_some(u32::from_be_bytes([a, b, c, d])))
             }
+            (Field::Expires | Field::Age, &[code]) => {
+                Value::Span(code.checked_sub(1).map(Span::from_code))
+            }
             (
                 Field::Source(prefix)
                 | Field::Destination(prefix)
                 | Field::ReplySource(prefix)
                 | Field::ReplyDestination(prefix),
-                &[family, ref address @ ..],
-            ) => address_value(prefix, family, address),
+                bytes,
+            ) => address_value(prefix, bytes),
             (_, &[V6, ..]) => Value::Family(Family::Ipv6),
             _ => Value::Family(Family::Ipv4),
         });
@@ -160,29 +140,49 @@ pub(crate) fn decode(fields: &[Field], mut key: &[u8]) -> Vec<Value> {
     values
 }
 
+/// How a narrow key and a wide one of the same fields are sorted.
+pub(crate) fn compare(fields: &[Field], mut narrow: &[u8], mut wide: &[u8]) -> Ordering {
+    for &field in fields {
+        let (short, rest) = narrow.split_at_checked(field.width(Form::Narrow)).unwrap_or_default();
+        let (long, others) = wide.split_at_checked(field.width(Form::Wide)).unwrap_or_default();
+        (narrow, wide) = (rest, others);
+        let order = match long {
+            [V6, ..] if short.len() < long.len() => Ordering::Less,
+            [_, long @ ..] if short.len() < long.len() => short.iter().cmp(long.iter().take(4)),
+            long => short.cmp(long),
+        };
+        if order.is_ne() {
+            return order;
+        }
+    }
+    Ordering::Equal
+}
+
 // The family comes first, so that IPv4 sorts before IPv6, and an IPv4 address is not taken for the
 // IPv6 address with the same first bytes.
-const V4: u8 = 4;
-const V6: u8 = 6;
+pub(super) const V4: u8 = 4;
+pub(super) const V6: u8 = 6;
 
 fn family_byte(address: IpAddr) -> u8 {
     if address.is_ipv4() { V4 } else { V6 }
 }
 
 #[inline]
-fn address(prefix: Prefix, address: IpAddr) -> [u8; 17] {
-    let mut bytes = [0; 17];
-    match prefix.mask(address) {
-        IpAddr::V4(address) => {
-            let [a, b, c, d] = address.octets();
-            [bytes[0], bytes[1], bytes[2], bytes[3], bytes[4]] = [V4, a, b, c, d];
+fn put_address(key: &mut &mut [u8], prefix: Prefix, address: IpAddr, form: Form) -> Option<()> {
+    match (prefix.mask(address), form) {
+        (IpAddr::V4(address), Form::Narrow) => put(key, address.octets()),
+        (IpAddr::V6(_), Form::Narrow) => return None,
+        (IpAddr::V4(address), Form::Wide) => {
+            put(key, [V4]);
+            put(key, address.octets());
+            put(key, [0; 12]);
         }
-        IpAddr::V6(address) => {
-            bytes[0] = V6;
-            bytes[1..].copy_from_slice(&address.octets());
+        (IpAddr::V6(address), Form::Wide) => {
+            put(key, [V6]);
+            put(key, address.octets());
         }
     }
-    bytes
+    Some(())
 }
 
 #[inline]
@@ -191,11 +191,21 @@ fn port(port: Option<u16>) -> [u8; 3] {
     [port.is_some().into(), a, b]
 }
 
-fn address_value(prefix: Prefix, family: u8, bytes: &[u8]) -> Value {
-    let address: IpAddr = if family == V4 {
-        Ipv4Addr::from(bytes.first_chunk().copied().unwrap_or_default()).into()
-    } else {
-        Ipv6Addr::from(bytes.first_chunk().copied().unwrap_or_default()).into()
+/// Zero is for what the kernel does not say.
+#[inline]
+pub(super) fn span(seconds: Option<u64>) -> u8 {
+    seconds.map_or(0, |seconds| Span::of(seconds).code() + 1)
+}
+
+fn address_value(prefix: Prefix, bytes: &[u8]) -> Value {
+    let address: IpAddr = match bytes {
+        &[V6, ref octets @ ..] if bytes.len() > 4 => {
+            Ipv6Addr::from(octets.first_chunk().copied().unwrap_or_default()).into()
+        }
+        [_, octets @ ..] if bytes.len() > 4 => {
+            Ipv4Addr::from(octets.first_chunk().copied().unwrap_or_default()).into()
+        }
+        octets => Ipv4Addr::from(octets.first_chunk().copied().unwrap_or_default()).into(),
     };
     match prefix.of(address) {
         Some(length) => Value::Network(address, length),

@@ -1,67 +1,37 @@
-//! An entry decoded only as far as a query needs.
+//! An entry decoded only as far as a query needs, attribute by attribute.
 
-use super::field::Field;
-use crate::flow::{Endpoints, FlowRef, ProtoInfo, Protocol, State, Status, Tuple};
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::needs::Needs;
+use crate::flow::{
+    Counters, Direction, Endpoints, FlowRef, ProtoInfo, Protocol, State, Status, Timestamps, Tuple,
+};
 use crate::wire::ctnetlink::*;
 use crate::wire::{Attributes, WireError};
-use std::net::{IpAddr, Ipv4Addr};
 
-/// Which attributes a query needs, one bit per kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Needs(u32);
-
-impl Needs {
-    /// What the fields need.
-    pub(crate) fn of<'f>(fields: impl IntoIterator<Item = &'f Field>) -> Self {
-        let bits = |kinds: &[u16]| kinds.iter().fold(0, |bits, kind| bits | 1 << kind);
-        Self(fields.into_iter().fold(0, |needs, field| {
-            needs
-                | match field {
-                    Field::Family
-                    | Field::Protocol
-                    | Field::Source(_)
-                    | Field::Destination(_)
-                    | Field::SourcePort
-                    | Field::DestinationPort => bits(&[CTA_TUPLE_ORIG]),
-                    Field::ReplySource(_)
-                    | Field::ReplyDestination(_)
-                    | Field::ReplySourcePort
-                    | Field::ReplyDestinationPort => bits(&[CTA_TUPLE_REPLY]),
-                    Field::State => bits(&[CTA_TUPLE_ORIG, CTA_STATUS, CTA_PROTOINFO]),
-                    // A zone of one direction stands in that direction's tuple.
-                    Field::Zone => bits(&[CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_ZONE]),
-                    Field::Mark => bits(&[CTA_MARK]),
-                    Field::Status => bits(&[CTA_STATUS]),
-                }
-        }))
-    }
-
-    /// These, and what decides the part of a table an entry is in.
-    #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
-    pub(crate) fn and_part(self) -> Self {
-        Self(self.0 | 1 << CTA_STATUS | 1 << CTA_MARK)
-    }
-
-    #[inline]
-    fn contains(self, kind: u16) -> bool {
-        1_u32.checked_shl(kind.into()).is_some_and(|bit| self.0 & bit != 0)
-    }
-}
-
-/// The parts of an entry that keys are made from. Those that were not needed hold no meaning.
+/// The parts of an entry that keys and sums are made from. Those that were not needed hold no
+/// meaning.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Projection {
     pub(crate) original: Tuple,
     pub(crate) reply: Tuple,
     pub(crate) status: Status,
     pub(crate) mark: Option<u32>,
+    /// Seconds.
+    pub(crate) timeout: Option<u32>,
+    /// Of the original direction, and of the reply direction.
+    pub(crate) counters: [Option<Counters>; 2],
     zone: Option<u16>,
     tracked: Option<State>,
+    start: Option<SystemTime>,
+    /// The moment that ages are reckoned to.
+    now: SystemTime,
 }
 
 impl Projection {
-    /// No self.
-    pub(crate) const NOTHING: Self = {
+    /// No entry yet.
+    pub(crate) const fn nothing(now: SystemTime) -> Self {
         let address = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         let tuple = Tuple {
             source: address,
@@ -70,9 +40,19 @@ impl Projection {
             endpoints: Endpoints::None,
             zone: None,
         };
-        let status = Status::empty();
-        Self { original: tuple, reply: tuple, status, mark: None, zone: None, tracked: None }
-    };
+        Self {
+            original: tuple,
+            reply: tuple,
+            status: Status::empty(),
+            mark: None,
+            timeout: None,
+            counters: [None; 2],
+            zone: None,
+            tracked: None,
+            start: None,
+            now,
+        }
+    }
 
     /// Reads what `needs` names out of an entry, and stops once it has all.
     ///
@@ -82,9 +62,10 @@ impl Projection {
         // Tuples are always there, or it is an error; the rest may be left from the last entry.
         self.status = Status::empty();
         (self.mark, self.zone, self.tracked) = (None, None, None);
-        let mut missing = needs.0;
+        (self.timeout, self.start, self.counters) = (None, None, [None; 2]);
+        let mut missing = needs;
         let mut walk = Attributes::new(attributes);
-        while missing != 0 {
+        while !missing.is_none() {
             let Some(attribute) = walk.step() else {
                 walk.remainder()?;
                 break;
@@ -92,31 +73,49 @@ impl Projection {
             if !needs.contains(attribute.kind) {
                 continue;
             }
+            let payload = attribute.payload;
             match attribute.kind {
-                CTA_TUPLE_ORIG => {
-                    self.original = Tuple::parse(attribute.payload, "CTA_TUPLE_ORIG")?;
-                }
-                CTA_TUPLE_REPLY => {
-                    self.reply = Tuple::parse(attribute.payload, "CTA_TUPLE_REPLY")?;
-                }
+                CTA_TUPLE_ORIG => self.original = Tuple::parse(payload, "CTA_TUPLE_ORIG")?,
+                CTA_TUPLE_REPLY => self.reply = Tuple::parse(payload, "CTA_TUPLE_REPLY")?,
                 CTA_STATUS => {
                     self.status = Status::from_bits_retain(attribute.be32("CTA_STATUS")?);
                 }
                 CTA_MARK => self.mark = Some(attribute.be32("CTA_MARK")?),
                 CTA_ZONE => self.zone = Some(attribute.be16("CTA_ZONE")?),
-                CTA_PROTOINFO => self.tracked = ProtoInfo::parse_state(attribute.payload)?,
+                CTA_TIMEOUT => self.timeout = Some(attribute.be32("CTA_TIMEOUT")?),
+                CTA_PROTOINFO => self.tracked = ProtoInfo::parse_state(payload)?,
+                CTA_TIMESTAMP => self.start = Some(Timestamps::parse(payload)?.start),
+                CTA_COUNTERS_ORIG => self.counters[0] = Some(Counters::parse(payload)?),
+                CTA_COUNTERS_REPLY => self.counters[1] = Some(Counters::parse(payload)?),
                 _ => continue,
             }
-            missing &= !(1 << attribute.kind);
+            missing = missing.without(attribute.kind);
         }
         for (kind, name) in
             [(CTA_TUPLE_ORIG, "CTA_TUPLE_ORIG"), (CTA_TUPLE_REPLY, "CTA_TUPLE_REPLY")]
         {
-            if missing & (1 << kind) != 0 {
+            if missing.contains(kind) {
                 return Err(WireError::missing("entry", name));
             }
         }
         Ok(())
+    }
+
+    /// Takes all of it from an entry that was checked.
+    pub(crate) fn take(&mut self, flow: &FlowRef<'_>) {
+        let seconds = |timeout: std::time::Duration| u32::try_from(timeout.as_secs());
+        *self = Self {
+            original: *flow.original(),
+            reply: *flow.reply(),
+            status: flow.status(),
+            mark: flow.mark(),
+            timeout: flow.timeout().map(|timeout| seconds(timeout).unwrap_or(u32::MAX)),
+            counters: [Direction::Original, Direction::Reply].map(|way| flow.counters(way)),
+            zone: flow.zone(),
+            tracked: flow.protoinfo().and_then(|info| info.state()),
+            start: flow.timestamps().map(|timestamps| timestamps.start),
+            now: self.now,
+        };
     }
 
     /// The state, whatever the protocol.
@@ -128,17 +127,17 @@ impl Projection {
     pub(crate) fn zone(&self) -> u16 {
         self.zone.or(self.original.zone).or(self.reply.zone).unwrap_or_default()
     }
-}
 
-impl From<&FlowRef<'_>> for Projection {
-    fn from(flow: &FlowRef<'_>) -> Self {
-        Self {
-            original: *flow.original(),
-            reply: *flow.reply(),
-            status: flow.status(),
-            mark: flow.mark(),
-            zone: flow.zone(),
-            tracked: flow.protoinfo().and_then(|info| info.state()),
-        }
+    /// How many seconds ago the entry was made; 0 for one that is made later than now.
+    pub(crate) fn age(&self) -> Option<u64> {
+        let nanoseconds =
+            |moment: SystemTime| moment.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let age = nanoseconds(self.now).saturating_sub(nanoseconds(self.start?));
+        Some(u64::try_from(age / 1_000_000_000).unwrap_or(u64::MAX))
+    }
+
+    /// The moment that ages are reckoned to.
+    pub(crate) const fn now(&self) -> SystemTime {
+        self.now
     }
 }

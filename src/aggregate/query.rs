@@ -1,6 +1,7 @@
 //! What is asked of the table.
 
 use super::field::{Field, Fields};
+use super::volume::Measure;
 use crate::filter::{Filter, Placement};
 
 /// A question: which entries to count, what to group them by, and how many groups to show.
@@ -18,11 +19,20 @@ pub struct Query {
     filter: Filter,
     placement: Option<Placement>,
     top: usize,
+    measure: Measure,
+    memory: Option<usize>,
 }
 
 impl Default for Query {
     fn default() -> Self {
-        Self { fields: Fields::default(), filter: Filter::new(), placement: None, top: 10 }
+        Self {
+            fields: Fields::default(),
+            filter: Filter::new(),
+            placement: None,
+            top: 10,
+            measure: Measure::Flows,
+            memory: None,
+        }
     }
 }
 
@@ -54,6 +64,32 @@ impl Query {
         self
     }
 
+    /// Ranks groups by this. By packets or bytes, the report has the [`Volume`] of every group, too.
+    ///
+    /// The kernel counts them only for flows that began while `nf_conntrack_acct` was on.
+    ///
+    /// [`Volume`]: super::Volume
+    #[must_use]
+    pub const fn measure(mut self, measure: Measure) -> Self {
+        self.measure = measure;
+        self
+    }
+
+    /// Keeps no more groups than fit into this many bytes.
+    ///
+    /// As long as all fit, the answer is exact. Beyond that the lightest groups are forgotten, and
+    /// every row says by how much it may be too low ([`Row::missed`](super::Row::missed)); a group
+    /// that weighs more than [`Report::missed`](super::Report::missed) is never forgotten. So
+    /// a flood from a million spoofed sources costs an agent no more memory than a quiet day.
+    ///
+    /// The default is no bound: 16 bytes or more for a group, and a half more while the table of
+    /// groups grows. With a bound it is 24 or more. At the least there are 256 groups.
+    #[must_use]
+    pub const fn memory(mut self, bytes: usize) -> Self {
+        self.memory = Some(bytes);
+        self
+    }
+
     /// Shows the `rows` largest groups. All the others are counted and summed up.
     #[must_use]
     pub const fn top(mut self, rows: usize) -> Self {
@@ -74,6 +110,16 @@ impl Query {
     /// Where the filter is to be applied; `None` leaves it to the table.
     pub const fn filter_placement(&self) -> Option<Placement> {
         self.placement
+    }
+
+    /// What it ranks groups by.
+    pub const fn measured(&self) -> Measure {
+        self.measure
+    }
+
+    /// How many bytes the groups may take; `None` for no bound.
+    pub const fn memory_limit(&self) -> Option<usize> {
+        self.memory
     }
 
     /// How many groups it shows.

@@ -3,15 +3,19 @@
 use std::fmt;
 
 use super::field::Field;
-use super::key::Value;
+use super::value::Value;
+use super::volume::{Measure, Volume};
 
 /// The largest groups, and what is left.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     pub(super) fields: Vec<Field>,
+    pub(super) measure: Measure,
     pub(super) flows: u64,
+    pub(super) volume: Option<Volume>,
     pub(super) undecided: u64,
     pub(super) distinct: u64,
+    pub(super) missed: Option<u64>,
     pub(super) other: u64,
     pub(super) rows: Vec<Row>,
 }
@@ -22,8 +26,25 @@ pub struct Report {
 pub struct Row {
     /// Its values, one for each field.
     pub key: Vec<Value>,
-    /// Its entries.
+    /// Its entries: at least so many, if `missed` is not 0.
     pub flows: u64,
+    /// How much more it may weigh, in what groups are ranked by: 0 unless groups were forgotten to
+    /// stay within a [bound on memory](super::Query::memory).
+    pub missed: u64,
+    /// What its entries have carried, if groups are ranked by packets or bytes.
+    pub volume: Option<Volume>,
+}
+
+impl Row {
+    /// What it is ranked by: entries, packets or bytes.
+    pub fn weight(&self, measure: Measure) -> u64 {
+        let total = self.volume.as_ref().map(Volume::total).unwrap_or_default();
+        match measure {
+            Measure::Flows => self.flows,
+            Measure::Packets => total.packets,
+            Measure::Bytes => total.bytes,
+        }
+    }
 }
 
 impl Report {
@@ -43,7 +64,24 @@ impl Report {
         self.undecided
     }
 
-    /// How many groups there are, shown or not.
+    /// What groups are ranked by.
+    pub fn measure(&self) -> Measure {
+        self.measure
+    }
+
+    /// What all entries counted have carried, if groups are ranked by packets or bytes; without
+    /// those of groups that were forgotten.
+    pub fn volume(&self) -> Option<Volume> {
+        self.volume
+    }
+
+    /// `None` if every group was kept, as always without a [bound on
+    /// memory](super::Query::memory). Else how much a group that is in no row may weigh at most.
+    pub fn missed(&self) -> Option<u64> {
+        self.missed
+    }
+
+    /// How many groups there are, shown or not; at least so many, if some were forgotten.
     pub fn distinct(&self) -> u64 {
         self.distinct
     }
@@ -53,7 +91,7 @@ impl Report {
         self.other
     }
 
-    /// The groups shown: most entries first, and those with as many in the order of their keys
+    /// The groups shown: heaviest first, and those that weigh as much in the order of their keys
     /// (numbers by value, IPv4 before IPv6), so that equal tables give equal reports.
     pub fn rows(&self) -> &[Row] {
         &self.rows

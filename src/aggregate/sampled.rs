@@ -2,8 +2,8 @@
 
 use super::estimate::{Draw, Interval};
 use super::field::Field;
-use super::key::Value;
 use super::report::Report;
+use super::value::Value;
 
 /// The largest groups of a sample, scaled to the whole table.
 ///

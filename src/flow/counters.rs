@@ -10,7 +10,7 @@ use crate::wire::{Attributes, WireError};
 /// began; elsewhere there are no counters, which is not the same as zero.
 #[doc(alias = "CTA_COUNTERS_ORIG")]
 #[doc(alias = "CTA_COUNTERS_REPLY")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
     /// Packets.
     #[doc(alias = "CTA_COUNTERS_PACKETS")]

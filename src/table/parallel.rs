@@ -119,7 +119,7 @@ impl Reader {
     /// Dumps one part and counts it.
     fn share(&mut self, query: &Query, part: &KernelFilter, kernel: Capabilities) -> Result<Share> {
         let plan = Plan::of_part(*part, kernel);
-        let (mut aggregator, mut malformed) = (Aggregator::new(query), 0);
+        let (mut aggregator, mut malformed) = (Aggregator::of_part(query), 0);
         let mut misplaced = false;
         let mut dump = self.dump_planned(Kind::Read(List::Table), &plan, None)?;
         'dump: while let Some(batch) = dump.next_batch()? {

@@ -95,6 +95,11 @@ impl<'a> Attributes<'a> {
         Some(Attribute { kind: kind & NLA_TYPE_MASK, nested: kind & NLA_F_NESTED != 0, payload })
     }
 
+    /// Bytes that are left to read.
+    pub(crate) fn left(&self) -> usize {
+        self.rest.len()
+    }
+
     /// Whether [`step`](Self::step) has reached the end, or what it has stopped at.
     pub(crate) fn remainder(&self) -> Result<(), WireError> {
         const WHAT: &str = "attribute";

@@ -1,11 +1,13 @@
 //! What needs no kernel: bytes, values, and the arithmetic on them.
 
+mod bounds;
 mod filter;
 mod golden;
 mod hostile;
 mod model;
 mod naive;
 mod round_trip;
+mod shapes;
 mod spec;
 mod special;
 mod strategy;

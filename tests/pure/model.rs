@@ -1,16 +1,16 @@
 //! Grouping against its naive twin, and the text forms.
 
 use ctnetlink::Query;
-use ctnetlink::aggregate::{Aggregator, Field, Fields, Prefix, Report, Value};
+use ctnetlink::aggregate::{Aggregator, Field, Fields, Measure, Prefix, Report, Row, Span, Value};
 use ctnetlink::flow::{Flow, FlowRef, Protocol, Status};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 
-use crate::naive;
+use crate::naive::{self, Sums};
 use crate::strategy::flow;
 
-fn fields(prefix: Prefix) -> impl Strategy<Value = Vec<Field>> {
+pub fn fields(prefix: Prefix) -> impl Strategy<Value = Vec<Field>> {
     let all = vec![
         Field::Family,
         Field::Protocol,
@@ -26,20 +26,42 @@ fn fields(prefix: Prefix) -> impl Strategy<Value = Vec<Field>> {
         Field::Zone,
         Field::Mark,
         Field::Status,
+        Field::Expires,
+        Field::Age,
     ];
     subsequence(all, 0..=4).prop_shuffle()
 }
 
-fn prefixes() -> impl Strategy<Value = (u8, u8)> {
+pub fn prefixes() -> impl Strategy<Value = (u8, u8)> {
     prop_oneof![Just((32, 128)), Just((24, 64)), Just((0, 0)), (0..=32_u8, 0..=128_u8)]
 }
 
-fn report(flows: &[Flow], query: &Query) -> Report {
-    let mut aggregator = Aggregator::new(query);
+pub fn measure() -> impl Strategy<Value = Measure> {
+    prop::sample::select(vec![Measure::Flows, Measure::Packets, Measure::Bytes])
+}
+
+/// What was counted of these flows.
+pub fn counted(flows: &[Flow], query: &Query) -> Aggregator {
+    let mut aggregator = Aggregator::new(query).at(naive::now());
     for flow in flows {
         aggregator.record_bytes(&flow.to_bytes()).expect("what we wrote");
     }
-    aggregator.finish()
+    aggregator
+}
+
+fn report(flows: &[Flow], query: &Query) -> Report {
+    counted(flows, query).finish()
+}
+
+/// A row as the naive twin has it.
+pub fn sums(row: &Row) -> Sums {
+    let volume = row.volume.unwrap_or_default();
+    Sums {
+        flows: row.flows,
+        original: volume.original,
+        reply: volume.reply,
+        uncounted: volume.uncounted,
+    }
 }
 
 proptest! {
@@ -49,30 +71,50 @@ proptest! {
         (fields, prefixes) in prefixes()
             .prop_flat_map(|(v4, v6)| (fields(Prefix::new(v4, v6)), Just((v4, v6)))),
         rows in prop_oneof![0..5_usize, Just(usize::MAX)],
+        measure in measure(),
     ) {
-        let report = report(&flows, &Query::new().by(fields.clone()).top(rows));
-        let expected = naive::group(&flows, &fields, prefixes);
+        let query = Query::new().by(fields.clone()).top(rows).measure(measure);
+        let report = report(&flows, &query);
+        let mut expected = naive::ranked(&flows, &fields, prefixes, measure);
+        if measure == Measure::Flows {
+            // Nothing else is summed then.
+            expected.iter_mut().for_each(|(_, sums)| {
+                *sums = Sums { flows: sums.flows, ..Sums::default() };
+            });
+        }
         prop_assert_eq!(report.flows(), flows.len() as u64);
+        prop_assert_eq!(report.missed(), None);
         prop_assert_eq!(report.distinct(), expected.len() as u64);
         prop_assert_eq!(report.rows().len(), rows.min(expected.len()));
         let shown: u64 = report.rows().iter().map(|row| row.flows).sum();
         prop_assert_eq!(shown + report.other(), report.flows());
-        let found: Vec<_> = report.rows().iter().map(|row| (row.key.clone(), row.flows)).collect();
+        prop_assert_eq!(report.volume().is_some(), measure != Measure::Flows);
+        let found: Vec<_> = report.rows().iter().map(|row| (row.key.clone(), sums(row))).collect();
         if fields.contains(&Field::State) {
             // Their order is the crate's own.
-            for (key, flows) in &found {
-                prop_assert!(expected.contains(&(key.clone(), *flows)));
+            for row in &found {
+                prop_assert!(expected.contains(row));
             }
-            prop_assert!(found.is_sorted_by_key(|(_, flows)| std::cmp::Reverse(*flows)));
+            prop_assert!(found.is_sorted_by_key(|(_, sums)| std::cmp::Reverse(sums.weight(measure))));
         } else {
             prop_assert_eq!(&found[..], &expected[..found.len()]);
+        }
+        if let Some(volume) = report.volume() {
+            let mut all = Sums::default();
+            flows.iter().for_each(|flow| all.add(flow));
+            prop_assert_eq!((volume.original, volume.reply), (all.original, all.reply));
+            prop_assert_eq!(volume.uncounted, all.uncounted);
         }
     }
 
     #[test]
-    fn an_entry_counts_alike_checked_or_not(flows in vec(flow(), 1..50), fields in fields(Prefix::WHOLE)) {
-        let query = Query::new().by(fields).top(usize::MAX);
-        let mut checked = Aggregator::new(&query);
+    fn an_entry_counts_alike_checked_or_not(
+        flows in vec(flow(), 1..50),
+        fields in fields(Prefix::WHOLE),
+        measure in measure(),
+    ) {
+        let query = Query::new().by(fields).top(usize::MAX).measure(measure);
+        let mut checked = Aggregator::new(&query).at(naive::now());
         for flow in &flows {
             checked.record(&FlowRef::parse(&flow.to_bytes()).expect("what we wrote"));
         }
@@ -103,7 +145,9 @@ fn ten_thousand_groups_keep_their_counts() {
     let fields = [Field::SOURCE, Field::SourcePort];
     let report = report(&flows, &Query::new().by(fields).top(usize::MAX));
     let found: Vec<_> = report.rows().iter().map(|row| (row.key.clone(), row.flows)).collect();
-    assert_eq!(found, naive::group(&flows, &fields, (32, 128)));
+    let expected = naive::ranked(&flows, &fields, (32, 128), Measure::Flows);
+    let expected: Vec<_> = expected.into_iter().map(|(key, sums)| (key, sums.flows)).collect();
+    assert_eq!(found, expected);
 }
 
 #[test]
@@ -124,6 +168,7 @@ fn equal_groups_are_in_the_order_of_their_values() {
 #[test]
 fn values_print_and_serialize() {
     let address = "2001:db8::".parse().expect("an address");
+    let span = Span::all().last();
     for (value, text, json) in [
         (Value::Port(Some(53)), "53", "53"),
         (Value::Port(None), "-", "null"),
@@ -135,6 +180,8 @@ fn values_print_and_serialize() {
         (Value::Network(address, 64), "2001:db8::/64", "\"2001:db8::/64\""),
         (Value::Address(address), "2001:db8::", "\"2001:db8::\""),
         (Value::Status(Status::empty()), "0", "\"0\""),
+        (Value::Span(span), ">=5d", "\">=5d\""),
+        (Value::Span(None), "-", "null"),
     ] {
         assert_eq!(value.to_string(), text);
         assert_eq!(serde_json::to_string(&value).expect("JSON"), json);

@@ -1,21 +1,70 @@
 //! The obvious way to group, to compare the fast one with.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ctnetlink::aggregate::{Field, Value};
-use ctnetlink::flow::{Family, Flow};
+use ctnetlink::aggregate::{Field, Measure, Span, Value};
+use ctnetlink::flow::{Counters, Family, Flow};
 
-/// The groups of `flows` with their sizes, largest first, and equal ones by their values.
-pub fn group(flows: &[Flow], fields: &[Field], prefixes: (u8, u8)) -> Vec<(Vec<Value>, u64)> {
-    let mut groups: HashMap<Vec<Value>, u64> = HashMap::new();
+/// What a group has: entries; packets and bytes of both directions; entries without counters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sums {
+    pub flows: u64,
+    pub original: Counters,
+    pub reply: Counters,
+    pub uncounted: u64,
+}
+
+impl Sums {
+    pub fn weight(&self, measure: Measure) -> u64 {
+        match measure {
+            Measure::Flows => self.flows,
+            Measure::Packets => self.original.packets.saturating_add(self.reply.packets),
+            Measure::Bytes => self.original.bytes.saturating_add(self.reply.bytes),
+        }
+    }
+
+    pub fn add(&mut self, flow: &Flow) {
+        let plus = |sum: &mut Counters, more: Option<Counters>| {
+            let more = more.unwrap_or_default();
+            sum.packets = sum.packets.saturating_add(more.packets);
+            sum.bytes = sum.bytes.saturating_add(more.bytes);
+        };
+        self.flows += 1;
+        plus(&mut self.original, flow.counters_original);
+        plus(&mut self.reply, flow.counters_reply);
+        let uncounted = flow.counters_original.is_none() && flow.counters_reply.is_none();
+        self.uncounted += u64::from(uncounted);
+    }
+}
+
+/// The moment ages are reckoned to, here and where the tests compare.
+pub fn now() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+}
+
+/// The groups of `flows`, in no order.
+pub fn groups(flows: &[Flow], fields: &[Field], prefixes: (u8, u8)) -> HashMap<Vec<Value>, Sums> {
+    let mut groups: HashMap<Vec<Value>, Sums> = HashMap::new();
     for flow in flows {
         let key = fields.iter().map(|field| value(flow, *field, prefixes)).collect();
-        *groups.entry(key).or_default() += 1;
+        groups.entry(key).or_default().add(flow);
     }
-    let mut groups: Vec<_> = groups.into_iter().collect();
-    groups.sort_by_key(|(key, flows)| {
-        (std::cmp::Reverse(*flows), key.iter().map(order).collect::<Vec<_>>())
+    groups
+}
+
+/// The groups of `flows`, heaviest first, and equal ones by their values.
+pub fn ranked(
+    flows: &[Flow],
+    fields: &[Field],
+    prefixes: (u8, u8),
+    measure: Measure,
+) -> Vec<(Vec<Value>, Sums)> {
+    let mut groups: Vec<_> = groups(flows, fields, prefixes).into_iter().collect();
+    groups.sort_by_key(|(key, sums)| {
+        (Reverse(sums.weight(measure)), key.iter().map(order).collect::<Vec<_>>())
     });
     groups
 }
@@ -52,8 +101,19 @@ fn value(flow: &Flow, field: Field, prefixes: (u8, u8)) -> Value {
         }
         Field::Mark => Value::Mark(flow.mark),
         Field::Status => Value::Status(flow.status),
+        Field::Expires => Value::Span(flow.timeout.map(|timeout| span(timeout.as_secs()))),
+        Field::Age => Value::Span(flow.timestamps.map(|moments| {
+            span(now().duration_since(moments.start).unwrap_or_default().as_secs())
+        })),
         other => panic!("a field without a twin: {other}"),
     }
+}
+
+/// The range that says it has these seconds.
+fn span(seconds: u64) -> Span {
+    let duration = Duration::from_secs(seconds);
+    let holds = |span: &Span| span.from() <= duration && span.to().is_none_or(|to| duration < to);
+    Span::all().find(holds).expect("a range for every number")
 }
 
 /// Numbers by value, IPv4 before IPv6, nothing before something.
@@ -71,6 +131,9 @@ fn order(value: &Value) -> (u8, u128) {
         Value::Zone(zone) => (0, zone.into()),
         Value::Mark(mark) => (mark.is_some().into(), mark.unwrap_or(0).into()),
         Value::Status(status) => (0, status.bits().into()),
+        Value::Span(span) => {
+            (span.is_some().into(), span.map_or(0, |span| span.from().as_secs().into()))
+        }
         _ => panic!("a value without an order"),
     }
 }

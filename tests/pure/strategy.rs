@@ -100,7 +100,9 @@ fn adjustment() -> impl Strategy<Value = Option<SequenceAdjustment>> {
 
 fn timestamps() -> impl Strategy<Value = Timestamps> {
     let moment = |nanoseconds| UNIX_EPOCH + Duration::from_nanos(nanoseconds);
-    any::<(u64, Option<u64>)>()
+    // Of the last days, too, so that ages differ.
+    let recent = (0..1_000_000_u64).prop_map(|age| 1_800_000_000_000_000_000 - age * 1_000_000_000);
+    (prop_oneof![any::<u64>(), recent], any::<Option<u64>>())
         .prop_map(move |(start, stop)| Timestamps { start: moment(start), stop: stop.map(moment) })
 }
 
@@ -155,7 +157,7 @@ pub fn flow() -> impl Strategy<Value = Flow> {
             let tuples = (tuple(protocol, v6), tuple(protocol, v6), of(tuple(protocol, v6)));
             let numbers = (
                 any::<u32>().prop_map(Status::from_bits_retain),
-                of(any::<u32>()),
+                of(prop_oneof![0..1_000_000_u32, any::<u32>()]),
                 of(0..4_u32),
                 of(any::<u16>()),
                 of(any::<u32>().prop_map(FlowId)),
