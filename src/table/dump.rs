@@ -37,8 +37,8 @@ pub struct Dump<'t> {
     part: KernelFilter,
     parts: std::vec::IntoIter<KernelFilter>,
     sent: Sent,
-    /// Where the entries are that the filter kept, of the datagram at hand.
-    kept: Vec<Range<usize>>,
+    /// Where in the datagram at hand the entries are, those that the filter keeps.
+    entries: Vec<Range<usize>>,
     /// Entries before the request under way.
     earlier: u64,
     end: DumpEnd,
@@ -152,7 +152,7 @@ impl Reader {
             part,
             parts,
             sent,
-            kept: Vec::new(),
+            entries: Vec::new(),
             earlier: 0,
             end: DumpEnd::default(),
             ended: None,
@@ -182,11 +182,7 @@ impl Dump<'_> {
                 return Err(error);
             }
         };
-        Ok(Some(Batch {
-            datagram: self.table.socket.datagram(length),
-            sent: &self.sent,
-            kept: self.filter.is_some().then_some(&self.kept),
-        }))
+        Ok(Some(Batch { datagram: self.table.socket.datagram(length), entries: &self.entries }))
     }
 
     /// Receives until a datagram holds entries that are wanted, and says how long that one is.
@@ -197,41 +193,33 @@ impl Dump<'_> {
                 continue;
             }
             let length = self.table.socket.receive(self.sent.operation)?;
-            let before = self.end.entries;
-            self.ended = self.end.note(self.table.socket.datagram(length), &self.sent)?;
+            let datagram = self.table.socket.datagram(length);
+            self.ended = self.end.note(datagram, &self.sent, &mut self.entries)?;
             self.table.abandoned = self.ended.is_none();
-            if self.judge(length, self.end.entries - before)? {
+            self.judge(length);
+            if !self.entries.is_empty() {
                 return Ok(Some(length));
             }
         }
         Ok(None)
     }
 
-    /// Notes which entries of a datagram the filter keeps, and says whether there are any.
-    fn judge(&mut self, length: usize, entries: u64) -> Result<bool> {
-        let Some(filter) = &self.filter else {
-            self.end.matched += entries;
-            return Ok(entries > 0);
-        };
-        self.kept.clear();
-        let datagram = self.table.socket.datagram(length);
-        let all = Batch { datagram, sent: &self.sent, kept: None };
-        for entry in all.entries() {
-            let entry = entry.map_err(|source| self.sent.malformed(source))?;
-            let verdict = match FlowRef::parse(entry) {
-                Ok(flow) => filter.judge(&flow, self.now),
-                // Handed on, so that whoever reads it learns of it.
-                Err(_) => Some(true),
-            };
-            self.end.undecided += u64::from(verdict.is_none());
-            if verdict == Some(true) {
-                self.end.matched += 1;
-                // An entry lies in the datagram, so its place is the distance of the two.
-                let start = entry.as_ptr().addr() - datagram.as_ptr().addr();
-                self.kept.push(start..start + entry.len());
-            }
+    /// Keeps the entries of a datagram that the filter is true of.
+    fn judge(&mut self, length: usize) {
+        if let Some(filter) = &self.filter {
+            let datagram = self.table.socket.datagram(length);
+            self.entries.retain(|entry| {
+                let entry = datagram.get(entry.clone()).unwrap_or_default();
+                let verdict = match FlowRef::parse(entry) {
+                    Ok(flow) => filter.judge(&flow, self.now),
+                    // Handed on, so that whoever reads it learns of it.
+                    Err(_) => Some(true),
+                };
+                self.end.undecided += u64::from(verdict.is_none());
+                verdict == Some(true)
+            });
         }
-        Ok(!self.kept.is_empty())
+        self.end.matched += self.entries.len() as u64;
     }
 
     /// What follows the end of a request: the next, or the same without what the kernel refused.

@@ -1,5 +1,7 @@
 //! How a dump went, in numbers.
 
+use std::ops::Range;
+
 use netlink_packet_core::{NLM_F_DUMP_FILTERED, NLM_F_DUMP_INTR};
 
 use super::sent::Sent;
@@ -53,12 +55,22 @@ impl DumpEnd {
         self.foreign += other.foreign;
     }
 
-    /// Notes what a datagram holds. Returns the outcome of the dump, if it is in there.
-    pub(super) fn note(&mut self, datagram: &[u8], sent: &Sent) -> Result<Option<Result<()>>> {
+    /// Notes what a datagram holds, and where in it the `entries` are. Returns the outcome of the
+    /// dump, if it is in there.
+    pub(super) fn note(
+        &mut self,
+        datagram: &[u8],
+        sent: &Sent,
+        entries: &mut Vec<Range<usize>>,
+    ) -> Result<Option<Result<()>>> {
         let mut outcome = None;
+        entries.clear();
         self.datagrams += 1;
         self.bytes += datagram.len() as u64;
-        for message in Messages::new(datagram) {
+        let mut messages = Messages::new(datagram);
+        loop {
+            let start = datagram.len() - messages.left();
+            let Some(message) = messages.next() else { break };
             let message = message.map_err(|source| sent.malformed(source))?;
             if !sent.is_reply(&message) {
                 self.foreign += 1;
@@ -66,6 +78,10 @@ impl DumpEnd {
             }
             self.interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
             if sent.is_entry(&message) {
+                let (_, attributes) =
+                    message.netfilter().map_err(|source| sent.malformed(source))?;
+                let end = start + Messages::HEADER + message.payload.len();
+                entries.push(end - attributes.len()..end);
                 self.entries += 1;
                 self.kernel_filtered |= message.flags & NLM_F_DUMP_FILTERED != 0;
             } else if message.is_done() || message.is_error() {
@@ -103,7 +119,7 @@ mod tests {
 
     fn note(messages: &[Vec<u8>]) -> (DumpEnd, Result<Option<Result<()>>>) {
         let mut end = DumpEnd::default();
-        let outcome = end.note(&messages.concat(), &SENT);
+        let outcome = end.note(&messages.concat(), &SENT, &mut Vec::new());
         (end, outcome)
     }
 
@@ -114,17 +130,17 @@ mod tests {
             message(ENTRY, 2, 6, 9, &[2, 0, 0, 0]), // of an earlier request
             message(ENTRY, 2, 7, 8, &[2, 0, 0, 0]), // to another socket
             message(0x0a00, 2, 7, 9, &[2, 0, 0, 0]), // of another subsystem
-            message(ENTRY, 2, 7, 9, &[10, 0, 0, 0]),
+            message(ENTRY, 2, 7, 9, &[10, 0, 0, 0, 1, 2, 3, 4]),
         ];
-        let (end, outcome) = note(&messages);
+        let datagram = messages.concat();
+        let (mut end, mut entries) = (DumpEnd::default(), vec![0..8; 3]);
+        let outcome = end.note(&datagram, &SENT, &mut entries);
         assert_eq!((end.entries, end.foreign, end.datagrams), (2, 3, 1));
-        assert_eq!(end.bytes, 100);
+        assert_eq!(end.bytes, 104);
         assert!(outcome.unwrap().is_none());
 
-        let datagram = messages.concat();
-        let sent = SENT;
-        let batch = Batch { datagram: &datagram, sent: &sent, kept: None };
-        assert_eq!(batch.entries().count(), 2);
+        let batch = Batch { datagram: &datagram, entries: &entries };
+        assert_eq!(batch.entries().collect::<Vec<_>>(), [&[][..], &[1, 2, 3, 4]]);
     }
 
     #[test]

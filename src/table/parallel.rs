@@ -124,7 +124,7 @@ impl Reader {
         let mut dump = self.dump_planned(Kind::Read(List::Table), &plan, None)?;
         'dump: while let Some(batch) = dump.next_batch()? {
             for entry in batch.entries() {
-                match entry.and_then(|entry| aggregator.record_in(entry, part)) {
+                match aggregator.record_in(entry, part) {
                     Ok(true) => {}
                     Ok(false) => {
                         misplaced = true;

@@ -119,8 +119,8 @@ impl Conntrack {
         let (mut entries, mut malformed) = (Entries::default(), 0);
         while let Some(batch) = dump.next_batch()? {
             for entry in batch.entries() {
-                match entry.and_then(|entry| FlowRef::parse(entry).map(|_| entry)) {
-                    Ok(entry) => entries.push(entry),
+                match FlowRef::parse(entry) {
+                    Ok(_) => entries.push(entry),
                     Err(_) => malformed += 1,
                 }
             }

@@ -72,8 +72,7 @@ impl Reader {
             }
             let Some(batch) = dump.next_batch()? else { break true };
             for entry in batch.entries() {
-                let recorded = entry.and_then(|entry| aggregator.record_bytes(entry));
-                malformed += u64::from(recorded.is_err());
+                malformed += u64::from(aggregator.record_bytes(entry).is_err());
                 seen += 1;
             }
         };

@@ -135,8 +135,7 @@ impl Reader {
         let mut dump = self.dump_planned(Kind::Read(List::Table), &plan, None)?;
         while let Some(batch) = dump.next_batch()? {
             for entry in batch.entries() {
-                let recorded = entry.and_then(|entry| aggregator.record_bytes(entry));
-                malformed += u64::from(recorded.is_err());
+                malformed += u64::from(aggregator.record_bytes(entry).is_err());
             }
             progress(Progress { entries: dump.end().entries, expected: before.entries.into() });
         }

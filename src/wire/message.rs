@@ -90,6 +90,12 @@ impl<'a> Messages<'a> {
         Self { rest: datagram }
     }
 
+    /// Bytes that are left to read.
+    #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+    pub(crate) fn left(&self) -> usize {
+        self.rest.len()
+    }
+
     /// Ends the iterator at a message that claims this length, or has none.
     #[cold]
     fn broken(&mut self, length: Option<usize>) -> Option<Result<Message<'a>, WireError>> {
