@@ -96,8 +96,8 @@ fn preview(table: &mut Conntrack, family: Option<Family>, out: &mut impl Write) 
     let filter = family.map_or(Filter::new(), Filter::family);
     let query = Query::new().by([Field::Family, Field::Protocol, Field::State]).of(filter).top(20);
     let scan = common::scan(table, &query)?;
-    common::header(&scan, out)?;
-    common::groups(&scan, out)?;
+    common::report::header(&scan, out)?;
+    common::report::groups(&scan.report, out)?;
     writeln!(
         out,
         "Nothing was removed. --yes-flush-everything removes these {} entries.",

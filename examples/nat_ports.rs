@@ -115,7 +115,7 @@ fn evaluate(nat: &Scan, uses: &Scan, options: &Options) -> Document {
 }
 
 fn show(document: &Document, scan: &Scan, out: &mut impl Write) -> common::Result {
-    common::header(scan, out)?;
+    common::report::header(scan, out)?;
     if document.destinations.is_empty() {
         writeln!(out, "No flow with ports is behind source NAT.")?;
         return Ok(());

@@ -47,8 +47,8 @@ fn run(options: &Options) -> common::Result {
     if options.common.json {
         common::json(&scan, &mut out)?;
     } else {
-        common::header(&scan, &mut out)?;
-        common::groups(&scan, &mut out)?;
+        common::report::header(&scan, &mut out)?;
+        common::report::groups(&scan.report, &mut out)?;
     }
     out.flush()?;
     Ok(())

@@ -13,10 +13,11 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use bytesize::ByteSize;
 use clap::Parser;
 use common::selection::Selection;
 use ctnetlink::Query;
-use ctnetlink::aggregate::{Field, Fields};
+use ctnetlink::aggregate::{Field, Fields, Measure};
 
 /// Who fills the connection-tracking table: its entries grouped and counted, the largest first.
 #[derive(Parser)]
@@ -36,8 +37,18 @@ struct Options {
     #[arg(long, value_name = "KEYS", default_value = "source", long_help = keys())]
     by: Fields,
 
+    /// What to rank groups by; packets and bytes are counted where nf_conntrack_acct is on
+    #[arg(long, value_name = "flows|packets|bytes", default_value_t = Measure::Flows)]
+    measure: Measure,
+
+    /// Keep no more groups than fit into SIZE (16MiB, say): beyond that, small ones are forgotten,
+    /// and it is shown how much every group may have more
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<ByteSize>,
+
     /// Look at N entries only, and estimate the rest: at a bounded cost, whatever the table's size
-    #[arg(long, value_name = "N", conflicts_with = "placement", value_parser = some)]
+    #[arg(long, value_name = "N", conflicts_with_all = ["placement", "measure"],
+          value_parser = some)]
     sample: Option<u64>,
 
     /// Read the table by up to N dumps at once, each on a processor of its own
@@ -66,7 +77,11 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> common::Result {
-    let query = options.only.of(Query::new().by(options.by.clone()).top(options.rows))?;
+    let mut query = Query::new().by(options.by.clone()).top(options.rows).measure(options.measure);
+    if let Some(size) = options.memory {
+        query = query.memory(usize::try_from(size.as_u64())?);
+    }
+    let query = options.only.of(query)?;
     options.common.prepare()?;
     let mut out = anstream::stdout().lock();
     if options.only.explain(&options.common, &mut out)? {
@@ -95,8 +110,9 @@ fn run(options: &Options) -> common::Result {
             if options.common.json {
                 common::json(&scan, &mut out)?;
             } else {
-                common::header(&scan, &mut out)?;
-                common::groups(&scan, &mut out)?;
+                common::report::header(&scan, &mut out)?;
+                common::report::notes(&scan.report, &mut out)?;
+                common::report::groups(&scan.report, &mut out)?;
             }
         }
         out.flush()?;

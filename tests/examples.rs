@@ -19,6 +19,7 @@ fn main() {
         ("top_sources_as_json", top_sources_as_json),
         ("top_sources_by_anything", top_sources_by_anything),
         ("top_sources_for_a_person", top_sources_for_a_person),
+        ("top_sources_in_bytes_and_within_memory", top_sources_in_bytes_and_within_memory),
         ("two_hundred_thousand", two_hundred_thousand),
         ("states_and_table_stats", states_and_table_stats),
         ("watch_goes_on", watch_goes_on),
@@ -119,10 +120,13 @@ fn top_sources_as_json() {
         "filter",
         "flows",
         "groups",
+        "measure",
+        "missed",
         "mode",
         "other",
         "table",
         "undecided",
+        "volume",
     ];
     assert_eq!(names, expected);
 }
@@ -137,6 +141,7 @@ fn top_sources_by_anything() {
         "family,status",
         "src/16/48,proto",
         "reply-source,reply-destination,sport",
+        "expires,age",
     ] {
         let arguments = ["--demo", "2000", "--by", keys, "--json", "-n", "5"];
         assert_consistent(&document("top_sources", &arguments), 2000);
@@ -145,6 +150,33 @@ fn top_sources_by_anything() {
     let icmp = document["groups"].as_array().expect("groups").iter();
     let mut icmp = icmp.filter(|group| group["key"]["protocol"] == "icmp");
     assert_eq!(icmp.next().expect("icmp")["key"]["dport"], Value::Null, "no port is not port 0");
+}
+
+fn top_sources_in_bytes_and_within_memory() {
+    let arguments = ["--demo", "2000", "--measure", "bytes", "-n", "2"];
+    let bytes = document("top_sources", &[&arguments[..], &["--json"]].concat());
+    assert_eq!((&bytes["measure"], &bytes["missed"]), (&"bytes".into(), &Value::Null));
+    assert_eq!(bytes["volume"]["uncounted"], 2000, "made without accounting");
+    assert_eq!(bytes["groups"][0]["volume"]["original"]["bytes"], 0);
+    let shown = printed("top_sources", &arguments);
+    assert!(shown.contains("2000 of 2000 entries carry no counters; sysctl "), "{shown}");
+
+    let arguments = ["--demo", "20000", "--by", "source,sport", "--memory", "64KiB", "-n", "2"];
+    let bounded = document("top_sources", &[&arguments[..], &["--json"]].concat());
+    assert!(bounded["missed"].as_u64().expect("a number") > 0, "not all fit");
+    assert_eq!(bounded["flows"], 20_000);
+    let shown = printed("top_sources", &arguments);
+    assert!(shown.contains("at most") && shown.contains("+ others"), "{shown}");
+    for (flag, value) in [("--memory", "much"), ("--measure", "weight")] {
+        let wrong = run("top_sources", &[flag, value]);
+        assert_eq!(wrong.status.code(), Some(2));
+        assert!(text(&wrong.stderr).contains(value), "{}", text(&wrong.stderr));
+    }
+    let filtered = |arguments: &[&str]| {
+        document("top_sources", &[arguments, &["--demo", "2000", "--json"]].concat())["flows"]
+            .clone()
+    };
+    assert_eq!(filtered(&["--filter", "proto=tcp"]), filtered(&["proto=tcp"]));
 }
 
 fn top_sources_for_a_person() {

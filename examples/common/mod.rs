@@ -1,5 +1,6 @@
 //! What the examples share: the demo, the table on the screen, progress, exit codes.
 
+pub mod report;
 pub mod sample;
 pub mod selection;
 pub mod session;
@@ -8,10 +9,8 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anstyle::Style;
-use comfy_table::{CellAlignment, Table, presets};
 use ctnetlink::testing::{Population, enter_private_namespace, fill};
-use ctnetlink::{Conntrack, Filter, Limits, Namespace, Progress, Query, Reader, Scan};
+use ctnetlink::{Conntrack, Limits, Namespace, Progress, Query, Reader, Scan};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// `-h`'s last words.
@@ -147,106 +146,4 @@ pub fn occupancy(limits: Limits) -> String {
         (Some(_), None) => format!("{entries} entries, no limit"),
         (None, _) => format!("{entries} entries, limit unknown"),
     }
-}
-
-/// One line on the scan as a whole, and more where it needs saying.
-pub fn header(scan: &Scan, out: &mut impl Write) -> io::Result<()> {
-    let bold = Style::new().bold();
-    writeln!(out, "{bold}table{bold:#}  {}", occupancy(scan.after))?;
-    writeln!(
-        out,
-        "{bold}scan{bold:#}   {} flows in {:.1} ms; a dump is not atomic: {} entries before, {} after",
-        scan.report.flows(),
-        scan.elapsed.as_secs_f64() * 1000.0,
-        scan.before.entries,
-        scan.after.entries,
-    )?;
-    if scan.dumps > 1 {
-        let moving =
-            if scan.moving { "; an entry that changed meanwhile may count twice" } else { "" };
-        writeln!(out, "{bold}parts{bold:#}  {} dumps at once{moving}", scan.dumps)?;
-    }
-    if !scan.is_complete() {
-        writeln!(
-            out,
-            "{bold}note{bold:#}   incomplete: {} entries unreadable{}",
-            scan.malformed,
-            if scan.end.interrupted { ", the table changed under the dump" } else { "" },
-        )?;
-    }
-    if scan.filter != Filter::new() {
-        writeln!(out, "{bold}filter{bold:#} {}", scan.filter)?;
-    }
-    if scan.report.undecided() > 0 {
-        writeln!(
-            out,
-            "{bold}note{bold:#}   {} entries lack what the filter is about, and are left out{}",
-            scan.report.undecided(),
-            accounting(&scan.filter),
-        )?;
-    }
-    if scan.after.entries == 0 {
-        writeln!(out, "The table is empty; perhaps no rule of this namespace uses conntrack.")?;
-    } else if scan.report.flows() == 0 {
-        writeln!(out, "No entry matches.")?;
-    }
-    Ok(())
-}
-
-/// What would make an undecided filter decide, for flows that begin after it.
-fn accounting(filter: &Filter) -> &'static str {
-    let text = filter.to_string();
-    if text.contains("bytes") || text.contains("packets") {
-        "; sysctl net.netfilter.nf_conntrack_acct=1 counts those of new flows"
-    } else if text.contains("age") {
-        "; sysctl net.netfilter.nf_conntrack_timestamp=1 notes when new flows begin"
-    } else {
-        ""
-    }
-}
-
-/// The groups: rank, key, flows, share and a bar.
-pub fn groups(scan: &Scan, out: &mut impl Write) -> io::Result<()> {
-    let report = &scan.report;
-    if report.flows() == 0 {
-        return Ok(());
-    }
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    let names = report.fields().iter().map(ToString::to_string);
-    let head = ["#".to_owned()].into_iter().chain(names);
-    table.set_header(head.chain(["flows", "share", ""].map(str::to_owned)));
-    let mut line = |rank: String, key: Vec<String>, flows: u64| {
-        let share = report.share(flows);
-        let tail = [flows.to_string(), format!("{:.1} %", share * 100.0), bar(share)];
-        table.add_row([rank].into_iter().chain(key).chain(tail));
-    };
-    for (rank, row) in (1..).zip(report.rows()) {
-        line(rank.to_string(), row.key.iter().map(ToString::to_string).collect(), row.flows);
-    }
-    let hidden = report.distinct() - report.rows().len() as u64;
-    if hidden > 0 {
-        let mut key = vec![String::new(); report.fields().len()];
-        if let Some(first) = key.first_mut() {
-            *first = format!("{hidden} others");
-        }
-        line(String::new(), key, report.other());
-    }
-    let keys = report.fields().len();
-    for (index, column) in table.column_iter_mut().enumerate() {
-        if index == 0 || (keys < index && index <= keys + 2) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    for row in table.lines() {
-        writeln!(out, "{}", row.trim_end())?;
-    }
-    Ok(())
-}
-
-/// A share as a bar of up to twenty cells, in eighths.
-fn bar(share: f64) -> String {
-    let eighths = (share * 160.0).round() as usize;
-    let rest = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"].get(eighths % 8).copied();
-    "█".repeat(eighths / 8) + rest.unwrap_or_default()
 }

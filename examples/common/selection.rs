@@ -14,6 +14,10 @@ pub struct Selection {
     #[arg(value_name = "FILTER", long_help = words())]
     words: Vec<String>,
 
+    /// The same as an option
+    #[arg(long, value_name = "FILTER")]
+    filter: Option<String>,
+
     /// Where the filter is applied: the kernel may hold up packets of a processor for a walk over
     /// the table, doing it here takes more time in sum [default: by the size of the table]
     #[arg(long, value_name = "WHERE", value_enum)]
@@ -48,7 +52,8 @@ pub fn filter(text: &str) -> Result<Filter> {
 
 impl Selection {
     pub fn filter(&self) -> Result<Filter> {
-        filter(&self.words.join(" "))
+        let words = self.words.iter().chain(&self.filter).map(String::as_str);
+        filter(&words.collect::<Vec<_>>().join(" "))
     }
 
     pub fn placement(&self) -> Option<Placement> {

@@ -97,6 +97,29 @@ impl Report {
         &self.rows
     }
 
+    /// The groups that are not shown, as one row without values.
+    pub fn others(&self) -> Row {
+        let shown = self.rows.iter().filter_map(|row| row.volume);
+        let shown = shown.fold(Volume::default(), Volume::plus);
+        Row {
+            key: Vec::new(),
+            flows: self.other,
+            missed: 0,
+            volume: self.volume.map(|all| all.minus(shown)),
+        }
+    }
+
+    /// What a row weighs as a part of all, from 0 to 1; 0 where nothing weighs anything.
+    pub fn share_of(&self, row: &Row) -> f64 {
+        let all = self.volume.unwrap_or_default().total();
+        let all = match self.measure {
+            Measure::Flows => self.flows,
+            Measure::Packets => all.packets,
+            Measure::Bytes => all.bytes,
+        };
+        if all == 0 { 0.0 } else { row.weight(self.measure) as f64 / all as f64 }
+    }
+
     /// A number of entries as a part of all, from 0 to 1; 0 where there are none.
     pub fn share(&self, flows: u64) -> f64 {
         if self.flows == 0 { 0.0 } else { flows as f64 / self.flows as f64 }

@@ -66,6 +66,7 @@ impl std::error::Error for ParseMeasureError {}
 /// The kernel counts only flows that began while `nf_conntrack_acct` was on; of the others nobody
 /// knows, which is not zero, so their number stands beside the sums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Volume {
     /// In the direction of whoever opened the flow.
@@ -91,14 +92,23 @@ impl Volume {
 
     /// These and those.
     pub(super) fn plus(self, other: Self) -> Self {
-        let plus = |a: Counters, b: Counters| Counters {
-            packets: a.packets.saturating_add(b.packets),
-            bytes: a.bytes.saturating_add(b.bytes),
+        self.with(other, u64::saturating_add)
+    }
+
+    /// These without those.
+    pub(super) fn minus(self, other: Self) -> Self {
+        self.with(other, u64::saturating_sub)
+    }
+
+    fn with(self, other: Self, operation: fn(u64, u64) -> u64) -> Self {
+        let counters = |a: Counters, b: Counters| Counters {
+            packets: operation(a.packets, b.packets),
+            bytes: operation(a.bytes, b.bytes),
         };
         Self {
-            original: plus(self.original, other.original),
-            reply: plus(self.reply, other.reply),
-            uncounted: self.uncounted.saturating_add(other.uncounted),
+            original: counters(self.original, other.original),
+            reply: counters(self.reply, other.reply),
+            uncounted: operation(self.uncounted, other.uncounted),
         }
     }
 

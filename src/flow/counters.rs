@@ -11,6 +11,7 @@ use crate::wire::{Attributes, WireError};
 #[doc(alias = "CTA_COUNTERS_ORIG")]
 #[doc(alias = "CTA_COUNTERS_REPLY")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Counters {
     /// Packets.
     #[doc(alias = "CTA_COUNTERS_PACKETS")]

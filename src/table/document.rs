@@ -3,7 +3,7 @@
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::{Limits, Sample, Scan};
-use crate::aggregate::{Field, Interval, Value};
+use crate::aggregate::{Field, Interval, Value, Volume};
 
 /// The shape of the document. A group's key has the text forms of the fields as names.
 #[derive(serde::Serialize)]
@@ -16,7 +16,10 @@ struct Document<'a> {
     complete: bool,
     elapsed_ms: f64,
     by: Vec<String>,
+    measure: String,
+    volume: Option<Volume>,
     distinct: u64,
+    missed: Option<u64>,
     groups: Vec<Group<'a>>,
     other: u64,
 }
@@ -32,6 +35,8 @@ struct Occupancy {
 struct Group<'a> {
     key: Key<'a>,
     flows: u64,
+    missed: u64,
+    volume: Option<Volume>,
     share: f64,
 }
 
@@ -63,14 +68,19 @@ impl Serialize for Scan {
             complete: self.is_complete(),
             elapsed_ms: self.elapsed.as_secs_f64() * 1000.0,
             by: fields.iter().map(ToString::to_string).collect(),
+            measure: report.measure().to_string(),
+            volume: report.volume(),
             distinct: report.distinct(),
+            missed: report.missed(),
             groups: report
                 .rows()
                 .iter()
                 .map(|row| Group {
                     key: Key { fields, values: &row.key },
                     flows: row.flows,
-                    share: report.share(row.flows),
+                    missed: row.missed,
+                    volume: row.volume,
+                    share: report.share_of(row),
                 })
                 .collect(),
             other: report.other(),

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::dump::Kind;
 use super::{DumpEnd, Limits, List, Reader};
-use crate::aggregate::{Aggregator, Query, Sampled};
+use crate::aggregate::{Aggregator, Measure, Query, Sampled};
 use crate::error::Result;
 use crate::filter::{Filter, Placement};
 use crate::kernel::Capabilities;
@@ -38,7 +38,8 @@ impl Reader {
     /// The kernel sorts its table by a hash with a secret key, so the beginning of a dump is a
     /// random sample of it: of all families, protocols, states and ages alike. Entries that share a
     /// bucket are seen together, but what they have in common is only the hash. A table of no more
-    /// entries than asked for is read to its end, and nothing is estimated.
+    /// entries than asked for is read to its end, and nothing is estimated. Groups are ranked by
+    /// flows, whatever the query measures.
     ///
     /// ```no_run
     /// use ctnetlink::{Query, Reader, aggregate::Field};
@@ -63,7 +64,8 @@ impl Reader {
         let before = self.limits()?;
         // The kernel's own filter would change what the sample is of.
         let plan = Filter::new().plan(&Capabilities::UNKNOWN, Placement::LeastLatency);
-        let mut aggregator = Aggregator::new(query);
+        // What a sample says of bytes depends on whether it has the few flows that carry most.
+        let mut aggregator = Aggregator::new(&query.clone().measure(Measure::Flows));
         let (mut seen, mut malformed) = (0, 0);
         let mut dump = self.dump_planned(Kind::Read(List::Table), &plan, None)?;
         let whole = loop {

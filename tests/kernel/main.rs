@@ -15,6 +15,10 @@ mod expectations;
 mod filter;
 mod get;
 mod grouping;
+mod measure;
+#[allow(dead_code)] // Groups, and not their order.
+#[path = "../pure/naive.rs"]
+mod naive;
 mod namespaces;
 mod parallel;
 mod peers;
@@ -57,6 +61,7 @@ fn main() {
         ("filter", filter::TESTS),
         ("get", get::TESTS),
         ("grouping", grouping::TESTS),
+        ("measure", measure::TESTS),
         ("namespaces", namespaces::TESTS),
         ("parallel", parallel::TESTS),
         ("peers", peers::TESTS),

@@ -1,15 +1,23 @@
 //! A scan by several dumps counts what one dump counts.
 
-use ctnetlink::aggregate::{Fields, Report};
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use ctnetlink::aggregate::{Field, Fields, Measure, Prefix, Report};
 use ctnetlink::flow::{Protocol, Status};
 use ctnetlink::kernel::{Capabilities, Version};
 use ctnetlink::testing::{Population, create, fill};
-use ctnetlink::{Namespace, Query, Reader};
+use ctnetlink::{DumpOptions, Namespace, Query, Reader};
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+use proptest::test_runner::{Config, TestRunner};
 
+use crate::naive;
 use crate::support::{Skip, Test, flow, ports, set, table, tuple};
 
 pub const TESTS: &[(&str, Test)] = &[
     ("the_same_as_one_dump", the_same_as_one_dump),
+    ("one_dump_and_many_count_as_the_obvious_way", one_dump_and_many_count_as_the_obvious_way),
     ("only_where_it_gains", only_where_it_gains),
     ("in_another_namespace", in_another_namespace),
 ];
@@ -44,6 +52,65 @@ fn the_same_as_one_dump() -> Result<(), Skip> {
             }
         }
     }
+    Ok(())
+}
+
+/// Serial, parallel and naive, for any query.
+fn one_dump_and_many_count_as_the_obvious_way() -> Result<(), Skip> {
+    set("nf_conntrack_acct", "1");
+    let mut table = table();
+    fill(&mut table, &Population::new(25_000).sources(3_000)).expect("room");
+    let flows: Vec<_> = table.dump(DumpOptions::new()).expect("a dump").flows().collect();
+    let flows: Vec<_> = flows.into_iter().map(|flow| flow.expect("an entry")).collect();
+    let prefix = Prefix::new(24, 64);
+    let all = vec![
+        Field::Family,
+        Field::Protocol,
+        Field::State,
+        Field::Source(prefix),
+        Field::Destination(prefix),
+        Field::SourcePort,
+        Field::DestinationPort,
+        Field::ReplySource(prefix),
+        Field::ReplyDestination(prefix),
+        Field::ReplySourcePort,
+        Field::ReplyDestinationPort,
+        Field::Zone,
+        Field::Mark,
+        Field::Status,
+    ];
+    let fields = subsequence(all, 0..=4).prop_shuffle();
+    let filters =
+        ["", "proto=tcp", "!assured", "src=10.0.0.0/20 dport=53,443", "nat or proto=icmp,gre"];
+    let measures = [Measure::Flows, Measure::Packets, Measure::Bytes];
+    let queries = (fields, select(filters.to_vec()), select(measures.to_vec()), 2..5_usize);
+    let mut runner =
+        TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(16) });
+    let table = RefCell::new(table);
+    let outcome = runner.run(&queries, |(fields, filter, measure, threads)| {
+        let filter: ctnetlink::Filter = filter.parse().expect("a filter");
+        let kept = |flow: &&ctnetlink::flow::Flow| {
+            let bytes = flow.to_bytes();
+            let flow = ctnetlink::flow::FlowRef::parse(&bytes).expect("what we wrote");
+            filter.judge(&flow, naive::now()) == Some(true)
+        };
+        let matching: Vec<_> = flows.iter().filter(kept).cloned().collect();
+        let expected = naive::groups(&matching, &fields, (24, 64));
+        let query = Query::new().by(fields).of(filter.clone()).measure(measure).top(usize::MAX);
+        let mut table = table.borrow_mut();
+        let one = table.scan(&query).expect("a scan").report;
+        let many = table.scan_parallel(&query, threads).expect("a scan");
+        prop_assert!(many.dumps > 1);
+        prop_assert_eq!(&many.report, &one);
+        prop_assert_eq!(one.flows(), matching.len() as u64);
+        let found: HashMap<_, _> =
+            one.rows().iter().map(|row| (row.key.clone(), row.flows)).collect();
+        let expected: HashMap<_, _> =
+            expected.into_iter().map(|(key, sums)| (key, sums.flows)).collect();
+        prop_assert_eq!(found, expected);
+        Ok(())
+    });
+    outcome.expect("the same answer");
     Ok(())
 }
 
