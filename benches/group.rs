@@ -9,17 +9,23 @@ use std::sync::LazyLock;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ctnetlink::Query;
 use ctnetlink::aggregate::{Aggregator, Fields};
-use ctnetlink::flow::FlowRef;
+use ctnetlink::flow::{Family, FlowRef};
 use ctnetlink::testing::{Frames, Population};
 use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
 use netlink_packet_netfilter::{NetfilterMessage, NetfilterMessageInner};
 
 /// Made once: where in memory they lie makes a difference of tens of nanoseconds an entry.
-static FRAMES: LazyLock<Frames> = LazyLock::new(|| {
+static FRAMES: LazyLock<Frames> = LazyLock::new(|| Frames::of(&Population::new(entries())));
+
+/// How many entries there are: a million, or `GROUP_ENTRIES`.
+fn entries() -> u64 {
     // `cargo test --benches` wants to see them run, not to wait for them.
-    let testing = std::env::args().any(|arg| arg == "--test");
-    Frames::of(&Population::new(if testing { 1_000 } else { 1_000_000 }))
-});
+    if std::env::args().any(|arg| arg == "--test") {
+        return 1_000;
+    }
+    let asked = std::env::var("GROUP_ENTRIES").ok().and_then(|text| text.parse().ok());
+    asked.unwrap_or(1_000_000)
+}
 
 fn query(keys: &str) -> Query {
     Query::new().by(keys.parse::<Fields>().expect("keys"))
@@ -61,6 +67,43 @@ fn group(criterion: &mut Criterion) {
             assert_eq!(aggregator.finish().flows(), frames.len());
         });
     });
+    group.finish();
+}
+
+/// The same question of other tables, each beside its floor.
+fn populations(criterion: &mut Criterion) {
+    let entries = entries();
+    let busy = || Population::new(entries);
+    let populations = [
+        ("busy, 5 k sources", busy()),
+        ("busy, IPv4", busy().only(Family::Ipv4)),
+        ("busy, IPv6", busy().only(Family::Ipv6)),
+        ("busy, 100 k sources", busy().sources(100_000)),
+        ("uniform, 5 k sources", busy().uniform()),
+        ("uniform, 100 k sources", busy().uniform().sources(100_000)),
+        ("uniform, 1 M sources", busy().uniform().sources(1_000_000)),
+        ("flood, a source each", Population::flood(entries)),
+    ];
+    let mut group = criterion.benchmark_group("population");
+    for (name, population) in populations {
+        let frames = Frames::of(&population);
+        group.throughput(Throughput::Elements(frames.len())).sample_size(10);
+        group.bench_function(BenchmarkId::new("hop", name), |bencher| {
+            bencher.iter(|| assert_eq!(frames.datagrams().map(hop).sum::<u64>(), frames.len()));
+        });
+        let query = query("state,protocol,source");
+        for (kind, query) in [("group", query.clone()), ("within 16 MiB", query.memory(16 << 20))] {
+            group.bench_function(BenchmarkId::new(kind, name), |bencher| {
+                bencher.iter(|| {
+                    let mut aggregator = Aggregator::new(&query);
+                    for entry in frames.entries() {
+                        aggregator.record_bytes(entry).expect("a whole entry");
+                    }
+                    assert_eq!(aggregator.finish().flows(), frames.len());
+                });
+            });
+        }
+    }
     group.finish();
 }
 
@@ -113,5 +156,5 @@ fn deserialize(mut datagram: &[u8]) -> u64 {
     decoded
 }
 
-criterion_group!(benches, group, decode);
+criterion_group!(benches, group, populations, decode);
 criterion_main!(benches);

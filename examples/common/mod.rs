@@ -28,6 +28,10 @@ pub struct Shared {
           value_parser = entries)]
     pub demo: Option<u64>,
 
+    /// What the made-up entries are of
+    #[arg(long, value_name = "KIND", value_enum, default_value_t, requires = "demo")]
+    pub demo_kind: Kind,
+
     /// The table of another network namespace: a name of `ip netns`, a process id or a path
     #[arg(long, value_name = "NAME", conflicts_with = "demo")]
     pub netns: Option<String>,
@@ -35,6 +39,16 @@ pub struct Shared {
     /// Print JSON: one document, on one line
     #[arg(long)]
     pub json: bool,
+}
+
+/// What a demo is of.
+#[derive(Clone, Copy, Default, clap::ValueEnum)]
+pub enum Kind {
+    /// A busy gateway: some sources with most of the flows and many with a few
+    #[default]
+    Busy,
+    /// A SYN flood: every flow from a made-up source of its own
+    Flood,
 }
 
 /// Something the caller has to write otherwise.
@@ -88,7 +102,11 @@ impl Shared {
         let Some(entries) = self.demo else { return Ok(()) };
         enter_private_namespace()?;
         let start = Instant::now();
-        fill(&mut Conntrack::open()?, &Population::new(entries))?;
+        let population = match self.demo_kind {
+            Kind::Busy => Population::new(entries),
+            Kind::Flood => Population::flood(entries),
+        };
+        fill(&mut Conntrack::open()?, &population)?;
         if io::stderr().is_terminal() {
             let elapsed = start.elapsed().as_secs_f64();
             eprintln!(

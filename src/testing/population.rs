@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use crate::flow::{
-    Endpoints, Flow, ProtoInfo, Protocol, SctpInfo, SctpState, Status, TcpInfo, TcpState, Tuple,
+    Endpoints, Family, Flow, ProtoInfo, Protocol, SctpInfo, SctpState, Status, TcpInfo, TcpState,
+    Tuple,
 };
 
 /// A number of synthetic flows, as a busy gateway might have them: a few sources with most of the
@@ -24,7 +25,13 @@ pub struct Population {
     flows: u64,
     sources: u32,
     seed: u64,
+    uniform: bool,
+    family: Option<Family>,
+    flood: bool,
 }
+
+/// Clients there can be.
+const SOURCES: u32 = 1 << 24;
 
 /// Ports, keys and ids run through this many values before the destination changes.
 const PORTS: u64 = 60_000;
@@ -35,20 +42,39 @@ const ESP: Protocol = Protocol(50);
 impl Population {
     /// `flows` flows of 5,000 sources.
     pub const fn new(flows: u64) -> Self {
-        Self { flows, sources: 5_000, seed: 0 }
+        Self { flows, sources: 5_000, seed: 0, uniform: false, family: None, flood: false }
     }
 
-    /// With this many sources, 65,536 at most. Where there are at least twice as many flows, every
-    /// source has one.
+    /// A flood: TCP to one service over IPv4, each flow from a made-up source of its own, and none
+    /// of them ever established. Up to 16,777,216 sources, then again.
+    pub const fn flood(flows: u64) -> Self {
+        let sources = if flows < SOURCES as u64 { flows as u32 } else { SOURCES };
+        Self { flood: true, family: Some(Family::Ipv4), ..Self::new(flows).sources(sources) }
+    }
+
+    /// With this many sources, 16,777,216 at most. Where there are at least twice as many flows,
+    /// every source has one.
     #[must_use]
     pub const fn sources(mut self, sources: u32) -> Self {
-        self.sources = if sources == 0 {
-            1
-        } else if sources > 0x1_0000 {
-            0x1_0000
-        } else {
-            sources
+        self.sources = match sources {
+            0 => 1,
+            1..=SOURCES => sources,
+            _ => SOURCES,
         };
+        self
+    }
+
+    /// With about as many flows of every source.
+    #[must_use]
+    pub const fn uniform(mut self) -> Self {
+        self.uniform = true;
+        self
+    }
+
+    /// Of this family only; else one source in five has an IPv6 address.
+    #[must_use]
+    pub const fn only(mut self, family: Family) -> Self {
+        self.family = Some(family);
         self
     }
 
@@ -78,8 +104,11 @@ impl Population {
     fn flow(&self, index: u64) -> Flow {
         let mut dice = Dice(self.seed.wrapping_mul(0x9e37_79b9) ^ index.wrapping_mul(0x5851_f42d));
         let source = self.source(index, &mut dice);
-        let v6 = source % 5 == 4;
-        let service = Service::roll(&mut dice, v6);
+        let v6 = self.family.map_or(source % 5 == 4, |family| family == Family::Ipv6);
+        let service = match self.flood {
+            true => Service { protocol: Protocol::TCP, port: 443, host: 0 },
+            false => Service::roll(&mut dice, v6),
+        };
         // What makes the flow unique: `id` differs from one flow to the next, and the server's
         // address every time the ids have run out. ESP has no id, so all of it is in the address.
         let id = u16::try_from(FIRST_PORT + index % PORTS).unwrap_or(0);
@@ -100,7 +129,7 @@ impl Population {
         };
         let mut reply = original.inverse();
         match dice.roll(20) {
-            _ if server.is_some() => {}
+            _ if server.is_some() || self.flood => {}
             // The gateway has one address for all; ids stay as they are, so they stay unique.
             0..=3 => reply.destination = address(v6, Net::Gateway, 1),
             4 => reply.source = address(v6, Net::Backend, host),
@@ -108,6 +137,16 @@ impl Population {
         }
         let mut flow = Flow::new(original, reply);
         service.dress(&mut flow, &mut dice);
+        if self.flood {
+            // One in five was not even answered.
+            let (state, status) = match dice.roll(5) {
+                0 => (TcpState::SYN_SENT, Status::CONFIRMED),
+                _ => (TcpState::SYN_RECV, Status::CONFIRMED.union(Status::SEEN_REPLY)),
+            };
+            flow.protoinfo = Some(ProtoInfo::Tcp(TcpInfo::new(state)));
+            flow.status = status;
+            return flow;
+        }
         flow.mark = Some(if dice.roll(10) == 0 { 1 + dice.roll(4) as u32 } else { 0 });
         flow.zone = (dice.roll(50) == 0).then_some(7);
         flow
@@ -117,8 +156,15 @@ impl Population {
     /// of 5,000 about one flow in seventeen, and most sources a handful.
     fn source(&self, index: u64, dice: &mut Dice) -> u32 {
         let sources = u64::from(self.sources);
+        if self.flood {
+            // Scattered, as spoofed addresses are, and still each another one.
+            let source = index.wrapping_mul(0x9e_3779) % u64::from(SOURCES);
+            return u32::try_from(source).unwrap_or(0);
+        }
         let source = if index < sources && self.flows >= 2 * sources {
             index
+        } else if self.uniform {
+            dice.roll(sources)
         } else {
             let fair = dice.roll(1 << 20);
             (((fair * fair) >> 20) * fair * sources) >> 40
@@ -214,7 +260,7 @@ fn address(v6: bool, net: Net, host: u64) -> IpAddr {
     if v6 {
         let high: u128 = match net {
             // Four clients to a /64, so that grouping by it shows something.
-            Net::Client => 0x2001_0db8_0001_0000 | u128::from(host >> 2),
+            Net::Client => 0x2001_0db8_0001_0000 + u128::from(host >> 2),
             Net::Server => 0x2001_0db8_00aa_0000,
             Net::Peer => 0x2001_0db8_00bb_0000,
             Net::Backend => 0x2001_0db8_00cc_0000,
@@ -251,7 +297,7 @@ impl Dice {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::HashSet;
+    use std::collections::{HashMap, HashSet};
 
     #[test]
     fn no_two_flows_share_a_tuple() {
@@ -272,6 +318,32 @@ mod tests {
         assert_eq!(sources(50_000), sources(250_000));
         let states: HashSet<_> = Population::new(50_000).flows().map(|flow| flow.state()).collect();
         assert!(states.len() >= 14, "{states:?}");
+    }
+
+    #[test]
+    fn a_flood_has_a_source_for_every_flow() {
+        let sources: HashSet<_> =
+            Population::flood(200_000).flows().map(|flow| flow.original.source).collect();
+        assert_eq!(sources.len(), 200_000);
+        assert!(Population::flood(1_000).flows().all(|flow| {
+            flow.protocol() == Protocol::TCP && !flow.status.contains(Status::ASSURED)
+        }));
+    }
+
+    #[test]
+    fn a_uniform_population_and_one_of_a_family() {
+        let mut flows: HashMap<_, u64> = HashMap::new();
+        for flow in Population::new(100_000).sources(100).uniform().only(Family::Ipv6).flows() {
+            assert!(flow.original.source.is_ipv6() && flow.reply.destination.is_ipv6());
+            *flows.entry(flow.original.source).or_default() += 1;
+        }
+        assert_eq!(flows.len(), 100);
+        assert!(flows.values().all(|flows| (800..1200).contains(flows)), "{flows:?}");
+        let all = Population::new(9_000).only(Family::Ipv4).flows();
+        assert!(all.map(|flow| flow.original.source).all(|source| source.is_ipv4()));
+        let many = Population::new(500_000).sources(1_000_000).flows();
+        let many: HashSet<_> = many.map(|flow| flow.original.source).collect();
+        assert!(many.len() > 200_000, "{}", many.len());
     }
 
     #[test]
