@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use bytesize::ByteSize;
 use clap::Parser;
 use common::selection::Selection;
-use ctnetlink::Query;
 use ctnetlink::aggregate::{Field, Fields, Measure};
+use ctnetlink::{Budget, DutyCycle, Query, Reader, Scan};
 
 /// Who fills the connection-tracking table: its entries grouped and counted, the largest first.
 #[derive(Parser)]
@@ -55,9 +55,18 @@ struct Options {
     #[arg(long, value_name = "N", default_value_t = 1, conflicts_with_all = ["sample", "placement"])]
     threads: usize,
 
+    /// Take SECS seconds at most, and estimate what was not seen by then
+    #[arg(long, value_name = "SECS", conflicts_with_all = ["sample", "threads", "placement"],
+          value_parser = common::time)]
+    within: Option<Duration>,
+
     /// Look again every SECS seconds
     #[arg(long, value_name = "SECS", value_parser = common::seconds)]
     watch: Option<Duration>,
+
+    /// Pause for longer where it needs to, to use PERCENT of one processor at most
+    #[arg(long, value_name = "PERCENT", requires = "watch", value_parser = duty)]
+    duty: Option<DutyCycle>,
 }
 
 fn some(text: &str) -> Result<u64, String> {
@@ -65,6 +74,11 @@ fn some(text: &str) -> Result<u64, String> {
         Ok(0) | Err(_) => Err("a number of entries, 10000 for example".to_owned()),
         Ok(number) => Ok(number),
     }
+}
+
+fn duty(text: &str) -> Result<DutyCycle, String> {
+    let percent = text.trim_end_matches('%').parse().ok();
+    percent.and_then(DutyCycle::percent).ok_or("more than 0 and 100 at most".to_owned())
 }
 
 fn keys() -> String {
@@ -96,27 +110,41 @@ fn run(options: &Options) -> common::Result {
         if clear && !options.common.json {
             write!(out, "{}", common::CLEAR)?;
         }
-        if let Some(entries) = options.sample {
+        let json = options.common.json;
+        let work = if let Some(entries) = options.sample {
             let mut sample = table.sample(&query, entries)?;
             sample.elapsed += opened;
-            common::sample::show(&sample, options.common.json, &mut out)?;
+            common::sample::show(&sample, json, &mut out)?;
+            sample.elapsed
         } else {
-            let mut scan = if options.threads > 1 {
-                table.scan_parallel(&query, options.threads)?
-            } else {
-                common::scan(&mut table, &query)?
-            };
+            let mut scan = look(&mut table, &query, options)?;
             scan.elapsed += opened;
-            if options.common.json {
+            let work = scan.work();
+            if scan.stopped.is_some() {
+                common::sample::show(&scan.estimate(), json, &mut out)?;
+            } else if json {
                 common::json(&scan, &mut out)?;
             } else {
                 common::report::header(&scan, &mut out)?;
                 common::report::notes(&scan.report, &mut out)?;
                 common::report::groups(&scan.report, &mut out)?;
             }
-        }
+            work
+        };
         out.flush()?;
         let Some(pause) = options.watch else { return Ok(()) };
-        std::thread::sleep(pause);
+        let least = options.duty.map(|duty| duty.pause_after(work)).unwrap_or_default();
+        std::thread::sleep(pause.max(least));
     }
+}
+
+/// Looks at the table in the way that is asked for.
+fn look(table: &mut Reader, query: &Query, options: &Options) -> common::Result<Scan> {
+    if let Some(time) = options.within {
+        return Ok(table.scan_within(query, &Budget::new().time(time))?);
+    }
+    if options.threads > 1 {
+        return Ok(table.scan_parallel(query, options.threads)?);
+    }
+    common::scan(table, query)
 }

@@ -29,6 +29,7 @@ fn main() {
         ("no_privilege", no_privilege),
         ("an_empty_table", an_empty_table),
         ("a_sample_says_how_sure_it_is", a_sample_says_how_sure_it_is),
+        ("within_its_time_and_its_part", within_its_time_and_its_part),
         ("threads_count_the_same", threads_count_the_same),
         ("memory_is_flat", memory_is_flat),
         ("another_network", another_network),
@@ -115,6 +116,7 @@ fn top_sources_as_json() {
     let expected = [
         "by",
         "complete",
+        "coverage",
         "distinct",
         "elapsed_ms",
         "filter",
@@ -124,6 +126,7 @@ fn top_sources_as_json() {
         "missed",
         "mode",
         "other",
+        "stopped",
         "table",
         "undecided",
         "volume",
@@ -362,6 +365,36 @@ fn a_sample_says_how_sure_it_is() {
     let whole = document("top_sources", &["--demo", "300", "--sample", "2000", "--json"]);
     assert_eq!(whole["complete"], true, "a table smaller than the sample");
     assert_eq!(run("top_sources", &["--demo", "9", "--sample", "0"]).status.code(), Some(2));
+}
+
+fn within_its_time_and_its_part() {
+    let arguments = ["--demo", "100000", "--within", "0.02", "--json"];
+    let part = document("top_sources", &arguments);
+    assert_eq!((&part["mode"], &part["complete"]), (&"sample".into(), &false.into()));
+    let seen = part["seen"].as_u64().expect("a number");
+    assert!(seen > 0 && seen < 100_000, "{seen}");
+    let whole = document("top_sources", &["--demo", "1000", "--within", "60", "--json"]);
+    assert_eq!((&whole["mode"], &whole["coverage"]), (&"full".into(), &1.0.into()));
+    assert_consistent(&whole, 1000);
+
+    // Half of a processor: the pause is as long as the look, however short a pause is asked for.
+    let duty = ["50000", "--duty", "50%", "--json"];
+    let (mut child, output) = watching("top_sources", &duty, "0.1");
+    let mut lines = output.lines();
+    let mut next = || {
+        let line = lines.next().expect("goes on").expect("a line");
+        let document: Value = serde_json::from_str(&line).expect("a document");
+        (std::time::Instant::now(), document["elapsed_ms"].as_f64().expect("a time"))
+    };
+    let (first, work) = next();
+    let (second, more) = next();
+    child.kill().expect("stopped");
+    child.wait().expect("its end");
+    let between = (second - first).as_secs_f64() * 1e3;
+    assert!(between >= 0.9 * (work + more), "{between} ms for {work} and {more} ms of work");
+    for wrong in [&["--duty", "5"][..], &["--watch", "1", "--duty", "0"], &["--within", "-1"]] {
+        assert_eq!(run("top_sources", wrong).status.code(), Some(2), "{wrong:?}");
+    }
 }
 
 fn threads_count_the_same() {

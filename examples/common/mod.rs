@@ -75,11 +75,16 @@ fn entries(text: &str) -> Result<u64, String> {
 
 /// The pause of `--watch`.
 pub fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
-    match Duration::try_from_secs_f64(seconds) {
-        Ok(duration) if duration >= Duration::from_millis(100) => Ok(duration),
+    match time(text)? {
+        time if time >= Duration::from_millis(100) => Ok(time),
         _ => Err("a look every 0.1 seconds is the most that makes sense".to_owned()),
     }
+}
+
+/// A time in seconds.
+pub fn time(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
 /// Turns the outcome into an exit code, and an error into one message.

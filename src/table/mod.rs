@@ -4,6 +4,7 @@
 //! put requests together by hand (that is `socket`).
 
 mod batch;
+mod budget;
 mod count;
 mod create;
 #[cfg(feature = "testing")]
@@ -32,6 +33,7 @@ mod update;
 mod zero;
 
 pub use batch::Batch;
+pub use budget::{Budget, DutyCycle, Limit};
 pub use count::Limits;
 pub use delete::Deleted;
 pub use dump::{Dump, Flows};

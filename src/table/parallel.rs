@@ -100,6 +100,7 @@ impl Reader {
             elapsed,
             dumps: parts.len(),
             moving: parts.iter().any(KernelFilter::is_moving),
+            stopped: None,
         })
     }
 

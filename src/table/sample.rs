@@ -1,13 +1,11 @@
 //! A part of the table, for an estimate of all of it at a bounded cost.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::dump::Kind;
-use super::{DumpEnd, Limits, List, Reader};
-use crate::aggregate::{Aggregator, Measure, Query, Sampled};
+use super::{Budget, DumpEnd, Limits, Reader};
+use crate::aggregate::{Measure, Query, Sampled};
 use crate::error::Result;
-use crate::filter::{Filter, Placement};
-use crate::kernel::Capabilities;
+use crate::filter::Filter;
 
 /// What a sample of the table says.
 ///
@@ -60,31 +58,8 @@ impl Reader {
     /// About 1.5 µs per entry looked at, however large the table is, and never a long walk over it:
     /// a filter is applied here.
     pub fn sample(&mut self, query: &Query, entries: u64) -> Result<Sample> {
-        let start = Instant::now();
-        let before = self.limits()?;
-        // The kernel's own filter would change what the sample is of.
-        let plan = Filter::new().plan(&Capabilities::UNKNOWN, Placement::LeastLatency);
         // What a sample says of bytes depends on whether it has the few flows that carry most.
-        let mut aggregator = Aggregator::new(&query.clone().measure(Measure::Flows));
-        let (mut seen, mut malformed) = (0, 0);
-        let mut dump = self.dump_planned(Kind::Read(List::Table), &plan, None)?;
-        let whole = loop {
-            if seen >= entries {
-                break false;
-            }
-            let Some(batch) = dump.next_batch()? else { break true };
-            for entry in batch.entries() {
-                malformed += u64::from(aggregator.record_bytes(entry).is_err());
-                seen += 1;
-            }
-        };
-        let end = dump.end();
-        let elapsed = start.elapsed();
-        let after = self.limits()?;
-        // The count has entries that no dump shows; a dump to its end knows better.
-        let of = if whole { seen } else { u64::from(before.entries).max(seen + 1) };
-        let report = aggregator.finish().of_sample(seen, of);
-        let filter = query.filter().clone();
-        Ok(Sample { report, filter, before, after, end, malformed, elapsed })
+        let query = query.clone().measure(Measure::Flows);
+        Ok(self.scan_within(&query, &Budget::new().entries(entries))?.estimate())
     }
 }

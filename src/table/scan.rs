@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::dump::Kind;
-use super::{DumpEnd, Limits, List, Reader};
+use super::{Budget, DumpEnd, Limit, Limits, List, Reader, Sample};
 use crate::aggregate::{Aggregator, Query, Report};
 use crate::error::Result;
-use crate::filter::Filter;
+use crate::filter::{Filter, Placement};
+use crate::kernel::Capabilities;
 
 /// What a scan of the table found.
 ///
@@ -34,13 +35,51 @@ pub struct Scan {
     /// Whether an entry may have changed from one part into another meanwhile, and so have been
     /// counted twice, or not at all.
     pub moving: bool,
+    /// What of its budget was used up before it had seen all of the table.
+    pub stopped: Option<Limit>,
 }
 
 impl Scan {
-    /// Whether every entry the kernel sent was read and judged by the filter, and the kernel did
-    /// not say that it left some out. (What could be read but not decided: [`Report::undecided`].)
+    /// Whether it has seen all of the table, every entry the kernel sent was read and judged by the
+    /// filter, and the kernel did not say that it left some out. (What could be read but not
+    /// decided: [`Report::undecided`].)
     pub fn is_complete(&self) -> bool {
-        !self.end.interrupted && self.malformed == 0
+        self.stopped.is_none() && !self.end.interrupted && self.malformed == 0
+    }
+
+    /// How much of the table it has seen, from 0 to 1.
+    pub fn coverage(&self) -> f64 {
+        let seen = self.end.entries;
+        let of = u64::from(self.before.entries).max(seen + 1);
+        if self.stopped.is_none() { 1.0 } else { seen as f64 / of as f64 }
+    }
+
+    /// How long processors have worked for it, in the kernel and here, at the most.
+    pub fn work(&self) -> Duration {
+        let dumps = u32::try_from(self.dumps).unwrap_or(u32::MAX);
+        self.elapsed.saturating_mul(dumps)
+    }
+
+    /// What a scan that its budget has stopped says about the whole table: it has seen a random
+    /// sample, as [`Reader::sample`] does. One that was not stopped is exact.
+    ///
+    /// Only flows are estimated, and the rows are those the query has ranked.
+    pub fn estimate(self) -> Sample {
+        let seen = self.end.entries;
+        // The count has entries that no dump shows; a dump to its end knows better.
+        let of = match self.stopped {
+            None => seen,
+            Some(_) => u64::from(self.before.entries).max(seen + 1),
+        };
+        Sample {
+            report: self.report.of_sample(seen, of),
+            filter: self.filter,
+            before: self.before,
+            after: self.after,
+            end: self.end,
+            malformed: self.malformed,
+            elapsed: self.elapsed,
+        }
     }
 }
 
@@ -86,7 +125,8 @@ impl Reader {
     ///
     /// As [`scan`](Self::scan).
     pub fn scan_with(&mut self, query: &Query, progress: impl FnMut(Progress)) -> Result<Scan> {
-        let mut scans = self.scan_many(std::slice::from_ref(query), progress)?;
+        let queries = std::slice::from_ref(query);
+        let mut scans = self.scan_many(queries, &Budget::new(), progress)?;
         // One for each query.
         Ok(scans.swap_remove(0))
     }
@@ -113,12 +153,40 @@ impl Reader {
     /// One dump, and 20 to 50 ns per entry for each query after the first. The kernel applies a
     /// filter only if all queries have the same.
     pub fn scan_all(&mut self, queries: &[Query]) -> Result<Vec<Scan>> {
-        self.scan_many(queries, |_| {})
+        self.scan_many(queries, &Budget::new(), |_| {})
+    }
+
+    /// As [`scan`](Self::scan), and ends when the budget is used up, with what was counted by then:
+    /// [`Scan::stopped`] says that, [`Scan::coverage`] how much of the table that was, and
+    /// [`Scan::estimate`] what it means for the whole.
+    ///
+    /// # Errors
+    ///
+    /// As [`scan`](Self::scan).
+    ///
+    /// # Cost
+    ///
+    /// What the budget allows, and the rest of the datagram at hand. With a budget filters are
+    /// applied here, since the entries a kernel passes over cannot be counted.
+    pub fn scan_within(&mut self, query: &Query, budget: &Budget) -> Result<Scan> {
+        let mut scans = self.scan_all_within(std::slice::from_ref(query), budget)?;
+        // One for each query.
+        Ok(scans.swap_remove(0))
+    }
+
+    /// As [`scan_all`](Self::scan_all), within a budget as [`scan_within`](Self::scan_within).
+    ///
+    /// # Errors
+    ///
+    /// As [`scan`](Self::scan).
+    pub fn scan_all_within(&mut self, queries: &[Query], budget: &Budget) -> Result<Vec<Scan>> {
+        self.scan_many(queries, budget, |_| {})
     }
 
     fn scan_many(
         &mut self,
         queries: &[Query],
+        budget: &Budget,
         mut progress: impl FnMut(Progress),
     ) -> Result<Vec<Scan>> {
         let start = Instant::now();
@@ -126,6 +194,10 @@ impl Reader {
         let mut aggregator = Aggregator::of(queries);
         let mut malformed = 0;
         let plan = match queries {
+            // The kernel's own filter would change what a part of the table is a sample of.
+            _ if !budget.is_unbounded() => {
+                Filter::new().plan(&Capabilities::UNKNOWN, Placement::LeastLatency)
+            }
             [first, others @ ..] if others.iter().all(|other| other.filter() == first.filter()) => {
                 self.plan(first.filter(), first.filter_placement())?
             }
@@ -133,11 +205,17 @@ impl Reader {
         };
         // The aggregator judges what comes.
         let mut dump = self.dump_planned(Kind::Read(List::Table), &plan, None)?;
-        while let Some(batch) = dump.next_batch()? {
+        let mut stopped = None;
+        while stopped.is_none() {
+            let Some(batch) = dump.next_batch()? else { break };
             for entry in batch.entries() {
                 malformed += u64::from(aggregator.record_bytes(entry).is_err());
             }
-            progress(Progress { entries: dump.end().entries, expected: before.entries.into() });
+            let end = dump.end();
+            progress(Progress { entries: end.entries, expected: before.entries.into() });
+            if !budget.is_unbounded() {
+                stopped = budget.spent(&end, start.elapsed(), aggregator.memory());
+            }
         }
         let end = dump.end();
         let elapsed = start.elapsed();
@@ -152,6 +230,7 @@ impl Reader {
             elapsed,
             dumps: 1,
             moving: false,
+            stopped,
         };
         Ok(aggregator.finish_all().into_iter().zip(queries).map(scan).collect())
     }

@@ -7,6 +7,7 @@
 //! `CTNETLINK_REQUIRE_TOOLS=1` makes that a failure.
 
 mod attributes;
+mod budget;
 mod create;
 mod delete;
 mod dump;
@@ -53,6 +54,7 @@ fn main() {
         .map(|error| error.to_string());
     let areas: Vec<(&str, &[(&str, Test)])> = vec![
         ("attributes", attributes::TESTS),
+        ("budget", budget::TESTS),
         ("create", create::TESTS),
         ("delete", delete::TESTS),
         ("dump", dump::TESTS),
