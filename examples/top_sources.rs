@@ -60,6 +60,13 @@ struct Options {
           value_parser = common::time)]
     within: Option<Duration>,
 
+    /// Look twice, SECS seconds apart, and show what has begun meanwhile: new flows per second, or
+    /// with --measure what they and the others have carried since [default SECS: 1]
+    #[arg(long, value_name = "SECS", num_args = 0..=1, require_equals = true,
+          default_missing_value = "1", value_parser = common::seconds,
+          conflicts_with_all = ["sample", "threads", "within", "placement"])]
+    rate: Option<Duration>,
+
     /// Look again every SECS seconds
     #[arg(long, value_name = "SECS", value_parser = common::seconds)]
     watch: Option<Duration>,
@@ -101,15 +108,15 @@ fn run(options: &Options) -> common::Result {
     if options.only.explain(&options.common, &mut out)? {
         return Ok(());
     }
+    if let Some(pause) = options.rate {
+        return rates(&query, pause, options, &mut out);
+    }
     loop {
         // A look begins with opening the socket, and so does its time.
         let start = Instant::now();
         let mut table = options.common.open()?;
         let opened = start.elapsed();
-        let clear = options.watch.is_some() && std::io::stdout().is_terminal();
-        if clear && !options.common.json {
-            write!(out, "{}", common::CLEAR)?;
-        }
+        clear(options, &mut out)?;
         let json = options.common.json;
         let work = if let Some(entries) = options.sample {
             let mut sample = table.sample(&query, entries)?;
@@ -135,6 +142,40 @@ fn run(options: &Options) -> common::Result {
         let Some(pause) = options.watch else { return Ok(()) };
         let least = options.duty.map(|duty| duty.pause_after(work)).unwrap_or_default();
         std::thread::sleep(pause.max(least));
+    }
+}
+
+/// Before a look that replaces another one.
+fn clear(options: &Options, out: &mut impl Write) -> std::io::Result<()> {
+    let screen = options.watch.is_some() && std::io::stdout().is_terminal();
+    if screen && !options.common.json { write!(out, "{}", common::CLEAR) } else { Ok(()) }
+}
+
+/// Shows what is new at every look but the first.
+fn rates(
+    query: &Query,
+    pause: Duration,
+    options: &Options,
+    out: &mut impl Write,
+) -> common::Result<()> {
+    let mut table = options.common.open()?;
+    let mut look = table.look(query)?;
+    let mut pause = pause;
+    loop {
+        std::thread::sleep(pause);
+        let rates = table.rates(query, &mut look)?;
+        clear(options, out)?;
+        if options.common.json {
+            common::json(&rates, out)?;
+        } else {
+            common::report::rates_header(&rates, out)?;
+            common::report::notes(&rates.report, out)?;
+            common::report::rates(&rates, out)?;
+        }
+        out.flush()?;
+        let Some(watch) = options.watch else { return Ok(()) };
+        let least = options.duty.map(|duty| duty.pause_after(rates.elapsed)).unwrap_or_default();
+        pause = watch.max(least);
     }
 }
 

@@ -50,6 +50,7 @@
 //! | many answers from one look | [`Reader::scan_all`] |
 //! | the same in less time, on more processors | [`Reader::scan_parallel`] |
 //! | who fills it, about, at a bounded cost | [`Reader::sample`] |
+//! | who opens flows right now, and how fast | [`Reader::rates`] |
 //! | an agent's look, which must not cost more than so much | [`Reader::scan_within`], [`DutyCycle`] |
 //! | one entry you know | [`Reader::get`] |
 //! | to look at every entry as it streams past | [`Reader::dump`], [`Dump::next_batch`] |
@@ -127,7 +128,8 @@ pub use socket::Namespace;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 pub use table::{
     Batch, Budget, Conntrack, DeletePlan, DeleteReport, Deleted, Dump, DumpEnd, DumpOptions,
-    DutyCycle, Flows, Limit, Limits, List, Progress, Reader, Sample, Scan, Summary, Updated,
+    DutyCycle, Flows, Limit, Limits, List, Look, Progress, Rates, Reader, Sample, Scan, Summary,
+    Updated,
 };
 
 /// The README's code is a test, too.

@@ -30,6 +30,7 @@ fn main() {
         ("an_empty_table", an_empty_table),
         ("a_sample_says_how_sure_it_is", a_sample_says_how_sure_it_is),
         ("within_its_time_and_its_part", within_its_time_and_its_part),
+        ("rates_of_a_table_that_holds_still", rates_of_a_table_that_holds_still),
         ("threads_count_the_same", threads_count_the_same),
         ("memory_is_flat", memory_is_flat),
         ("another_network", another_network),
@@ -393,6 +394,23 @@ fn within_its_time_and_its_part() {
     let between = (second - first).as_secs_f64() * 1e3;
     assert!(between >= 0.9 * (work + more), "{between} ms for {work} and {more} ms of work");
     for wrong in [&["--duty", "5"][..], &["--watch", "1", "--duty", "0"], &["--within", "-1"]] {
+        assert_eq!(run("top_sources", wrong).status.code(), Some(2), "{wrong:?}");
+    }
+}
+
+fn rates_of_a_table_that_holds_still() {
+    let rates = document("top_sources", &["--demo", "2000", "--rate=0.1", "--json"]);
+    assert_eq!((&rates["mode"], &rates["complete"]), (&"rate".into(), &true.into()));
+    assert_eq!((&rates["flows"], &rates["began"]), (&0.into(), &0.into()));
+    assert_eq!(rates["table"]["entries"], 2000);
+    assert!(rates["interval_ms"].as_f64().expect("a time") >= 100.0);
+    let shown = printed("top_sources", &["--demo", "2000", "--rate=0.1"]);
+    assert!(shown.contains("0 flows began (0.0/s)") && shown.contains("No flow"), "{shown}");
+    let (mut child, output) = watching("top_sources", &["500", "--rate=0.1", "--json"], "0.1");
+    assert_eq!(output.lines().take(2).map_while(Result::ok).count(), 2);
+    child.kill().expect("stopped");
+    child.wait().expect("its end");
+    for wrong in [&["--rate=0"][..], &["--rate", "--sample", "9"], &["--rate=x"]] {
         assert_eq!(run("top_sources", wrong).status.code(), Some(2), "{wrong:?}");
     }
 }

@@ -6,7 +6,7 @@ use anstyle::Style;
 use bytesize::ByteSize;
 use comfy_table::{CellAlignment, Table, presets};
 use ctnetlink::aggregate::{Measure, Report, Row, Volume};
-use ctnetlink::{Filter, Scan};
+use ctnetlink::{Filter, Rates, Scan};
 
 use super::occupancy;
 
@@ -96,23 +96,66 @@ fn weight(measure: Measure, number: u64) -> String {
     }
 }
 
+/// One line on two looks, and one on what has come and gone between them.
+pub fn rates_header(rates: &Rates, out: &mut impl Write) -> io::Result<()> {
+    let bold = Style::new().bold();
+    let seconds = rates.interval.as_secs_f64();
+    writeln!(out, "{bold}table{bold:#}  {}", occupancy(rates.table))?;
+    writeln!(
+        out,
+        "{bold}looks{bold:#}  two, {seconds:.1} s apart: {} flows began ({:.1}/s), {} ended ({:.1}/s)",
+        rates.began,
+        rates.per_second(rates.began),
+        rates.ended,
+        rates.per_second(rates.ended),
+    )?;
+    if !rates.filter.is_everything() {
+        writeln!(out, "{bold}filter{bold:#} {}", rates.filter)?;
+    }
+    if !rates.is_complete() {
+        writeln!(out, "{bold}note{bold:#}   incomplete: {} entries unreadable", rates.malformed)?;
+    }
+    match (rates.report.flows(), rates.report.measure()) {
+        (0, Measure::Flows) => writeln!(out, "No flow of those began meanwhile."),
+        (0, measure) => writeln!(out, "None of them has carried {measure} meanwhile."),
+        _ => Ok(()),
+    }
+}
+
 /// The groups: rank, key, flows, what they carried if that was asked for, share and a bar.
 pub fn groups(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    table(report, None, out)
+}
+
+/// The groups of what is new, with what each weighs a second.
+pub fn rates(rates: &Rates, out: &mut impl Write) -> io::Result<()> {
+    table(&rates.report, Some(rates), out)
+}
+
+fn table(report: &Report, rates: Option<&Rates>, out: &mut impl Write) -> io::Result<()> {
     if report.flows() == 0 {
         return Ok(());
     }
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     let measured: &[&str] = if report.volume().is_some() { &["packets", "bytes"] } else { &[] };
+    let per_second: &[&str] = if rates.is_some() { &["per second"] } else { &[] };
     let at_most: &[&str] = if report.missed().is_some() { &["at most"] } else { &[] };
     let head = ["#"].into_iter().map(str::to_owned);
     let head = head.chain(report.fields().iter().map(ToString::to_string));
-    let columns = [&["flows"], measured, at_most, &["share", ""]].concat();
+    let columns = [&["flows"], measured, per_second, at_most, &["share", ""]].concat();
     table.set_header(head.chain(columns.iter().map(|&column| column.to_owned())));
     let mut line = |rank: String, key: Vec<String>, row: &Row| {
         let mut cells = vec![row.flows.to_string()];
         if let Some(total) = row.volume.as_ref().map(Volume::total) {
             cells.extend([total.packets.to_string(), weight(Measure::Bytes, total.bytes)]);
+        }
+        if let Some(rates) = rates {
+            let each = rates.per_second(row.weight(report.measure()));
+            cells.push(match report.measure() {
+                Measure::Bytes => weight(Measure::Bytes, each as u64),
+                Measure::Flows | Measure::Packets => format!("{each:.1}"),
+            });
         }
         if !at_most.is_empty() && !row.key.is_empty() {
             let most = row.weight(report.measure()).saturating_add(row.missed);

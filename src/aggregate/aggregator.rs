@@ -2,6 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::baseline::{Baseline, Sight};
 use super::needs::Needs;
 use super::project::Projection;
 use super::query::Query;
@@ -11,9 +12,9 @@ use super::tally::Tally;
 use super::volume::Measure;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 use crate::filter::KernelFilter;
-use crate::flow::FlowRef;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 use crate::flow::Status;
+use crate::flow::{Counters, FlowRef};
 use crate::wire::WireError;
 
 /// Counts entries by the groups of a [`Query`], or of several at once.
@@ -144,6 +145,52 @@ impl Aggregator {
         }
         self.learn(attributes);
         Ok(inside)
+    }
+
+    /// Counts an entry of a second look, if it was not there at the first. Queries by packets or bytes
+    /// count what has carried any since, and only as much as it has carried since. Says whether it
+    /// was there.
+    ///
+    /// # Errors
+    ///
+    /// As [`record_bytes`](Self::record_bytes).
+    pub fn record_since(
+        &mut self,
+        attributes: &[u8],
+        baseline: &Baseline,
+    ) -> Result<bool, WireError> {
+        let sight = baseline.sight(attributes)?;
+        let before = baseline.find(&sight);
+        self.record_sight(attributes, &sight, before)?;
+        Ok(before.is_some())
+    }
+
+    pub(crate) fn record_sight(
+        &mut self,
+        attributes: &[u8],
+        sight: &Sight,
+        before: Option<[Option<Counters>; 2]>,
+    ) -> Result<(), WireError> {
+        let since = before.map(|before| sight.since(before));
+        let idle = |counters: &Option<Counters>| counters.is_none_or(|since| since.packets == 0);
+        if since.is_some_and(|since| since.iter().all(idle)) {
+            return Ok(());
+        }
+        let flow = if self.filtered { Some(FlowRef::parse(attributes)?) } else { None };
+        match &flow {
+            Some(flow) => self.entry.take(flow),
+            None => self.entry.read(attributes, self.needs)?,
+        }
+        if let Some(since) = since {
+            self.entry.counters = since;
+        }
+        for tally in &mut self.tallies {
+            match &flow {
+                Some(flow) => tally.judge(flow, &self.entry, self.entry.now()),
+                None => tally.count(&self.entry),
+            }
+        }
+        Ok(())
     }
 
     #[inline]

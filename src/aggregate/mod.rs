@@ -7,6 +7,7 @@
 //! This folder must not touch sockets, nor the clock, but for ages that a filter is about.
 
 mod aggregator;
+mod baseline;
 mod estimate;
 mod field;
 mod groups;
@@ -25,6 +26,7 @@ mod value;
 mod volume;
 
 pub use aggregator::Aggregator;
+pub use baseline::Baseline;
 pub use estimate::Interval;
 pub use field::{Field, Fields, ParseFieldError, Prefix};
 pub use query::Query;

@@ -109,14 +109,19 @@ impl Report {
         }
     }
 
-    /// What a row weighs as a part of all, from 0 to 1; 0 where nothing weighs anything.
-    pub fn share_of(&self, row: &Row) -> f64 {
+    /// What all entries counted weigh: their number, packets or bytes.
+    pub fn weight(&self) -> u64 {
         let all = self.volume.unwrap_or_default().total();
-        let all = match self.measure {
+        match self.measure {
             Measure::Flows => self.flows,
             Measure::Packets => all.packets,
             Measure::Bytes => all.bytes,
-        };
+        }
+    }
+
+    /// What a row weighs as a part of all, from 0 to 1; 0 where nothing weighs anything.
+    pub fn share_of(&self, row: &Row) -> f64 {
+        let all = self.weight();
         if all == 0 { 0.0 } else { row.weight(self.measure) as f64 / all as f64 }
     }
 

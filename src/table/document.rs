@@ -2,8 +2,8 @@
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::{Limits, Sample, Scan};
-use crate::aggregate::{Field, Interval, Value, Volume};
+use super::{Limits, Rates, Sample, Scan};
+use crate::aggregate::{Field, Interval, Report, Row, Value, Volume};
 
 /// The shape of the document. A group's key has the text forms of the fields as names.
 #[derive(serde::Serialize)]
@@ -42,6 +42,18 @@ struct Group<'a> {
     share: f64,
 }
 
+impl<'a> Group<'a> {
+    fn of(report: &'a Report, row: &'a Row) -> Self {
+        Self {
+            key: Key { fields: report.fields(), values: &row.key },
+            flows: row.flows,
+            missed: row.missed,
+            volume: row.volume,
+            share: report.share_of(row),
+        }
+    }
+}
+
 struct Key<'a> {
     fields: &'a [Field],
     values: &'a [Value],
@@ -76,17 +88,7 @@ impl Serialize for Scan {
             volume: report.volume(),
             distinct: report.distinct(),
             missed: report.missed(),
-            groups: report
-                .rows()
-                .iter()
-                .map(|row| Group {
-                    key: Key { fields, values: &row.key },
-                    flows: row.flows,
-                    missed: row.missed,
-                    volume: row.volume,
-                    share: report.share_of(row),
-                })
-                .collect(),
+            groups: report.rows().iter().map(|row| Group::of(report, row)).collect(),
             other: report.other(),
         }
         .serialize(serializer)
@@ -151,6 +153,77 @@ impl Serialize for Sample {
                     apart: row.apart,
                 })
                 .collect(),
+        }
+        .serialize(serializer)
+    }
+}
+
+/// The document of two looks.
+#[derive(serde::Serialize)]
+struct RatesDocument<'a> {
+    table: Level,
+    filter: Option<String>,
+    flows: u64,
+    per_second: f64,
+    began: u64,
+    ended: u64,
+    undecided: u64,
+    mode: &'static str,
+    complete: bool,
+    interval_ms: f64,
+    elapsed_ms: f64,
+    by: Vec<String>,
+    measure: String,
+    volume: Option<Volume>,
+    distinct: u64,
+    missed: Option<u64>,
+    groups: Vec<RatesGroup<'a>>,
+    other: u64,
+}
+
+#[derive(serde::Serialize)]
+struct Level {
+    entries: u32,
+    max: Option<u32>,
+}
+
+#[derive(serde::Serialize)]
+struct RatesGroup<'a> {
+    #[serde(flatten)]
+    group: Group<'a>,
+    per_second: f64,
+}
+
+impl Serialize for Rates {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let report = &self.report;
+        let fields = report.fields();
+        RatesDocument {
+            table: Level { entries: self.table.entries, max: self.table.max },
+            filter: Some(self.filter.to_string()).filter(|text| !text.is_empty()),
+            flows: report.flows(),
+            per_second: self.per_second(report.weight()),
+            began: self.began,
+            ended: self.ended,
+            undecided: report.undecided(),
+            mode: "rate",
+            complete: self.is_complete(),
+            interval_ms: self.interval.as_secs_f64() * 1000.0,
+            elapsed_ms: self.elapsed.as_secs_f64() * 1000.0,
+            by: fields.iter().map(ToString::to_string).collect(),
+            measure: report.measure().to_string(),
+            volume: report.volume(),
+            distinct: report.distinct(),
+            missed: report.missed(),
+            groups: report
+                .rows()
+                .iter()
+                .map(|row| RatesGroup {
+                    group: Group::of(report, row),
+                    per_second: self.per_second(row.weight(report.measure())),
+                })
+                .collect(),
+            other: report.other(),
         }
         .serialize(serializer)
     }

@@ -27,6 +27,7 @@ mod plan;
 mod privilege;
 mod programs;
 mod protocol;
+mod rates;
 mod sample;
 #[path = "../pure/spec.rs"]
 mod spec;
@@ -71,6 +72,7 @@ fn main() {
         ("privilege", privilege::TESTS),
         ("programs", programs::TESTS),
         ("protocol", protocol::TESTS),
+        ("rates", rates::TESTS),
         ("sample", sample::TESTS),
         ("stats", stats::TESTS),
         ("text", text::TESTS),

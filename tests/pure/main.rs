@@ -8,6 +8,7 @@ mod model;
 mod naive;
 mod round_trip;
 mod shapes;
+mod since;
 mod spec;
 mod special;
 mod strategy;
