@@ -12,10 +12,11 @@ mod common;
 use std::io::Write;
 use std::process::ExitCode;
 
+use anstyle::Style;
 use clap::Parser;
 use common::selection::Selection;
-use ctnetlink::Query;
-use ctnetlink::aggregate::Field;
+use ctnetlink::aggregate::{Field, Headroom};
+use ctnetlink::{Query, Reader, Scan};
 
 /// How many flows are in which state, for every protocol.
 ///
@@ -43,13 +44,51 @@ fn run(options: &Options) -> common::Result {
     if options.only.explain(&options.common, &mut out)? {
         return Ok(());
     }
-    let scan = common::scan(&mut options.common.open()?, &query)?;
+    let mut table = options.common.open()?;
+    let (scan, headroom) = if query.filter().is_everything() {
+        let mut scans = table.scan_all(&[query, Headroom::query()])?;
+        let headroom = scans.pop().and_then(|scan| Headroom::of(&scan.report));
+        (scans.remove(0), headroom)
+    } else {
+        // What could make room is about the whole table.
+        (common::scan(&mut table, &query)?, None)
+    };
+    let chance =
+        headroom.zip(Reader::buckets()).map(|(headroom, buckets)| headroom.chance(buckets));
     if options.common.json {
-        common::json(&scan, &mut out)?;
+        common::json(&Document { scan: &scan, headroom, chance_of_room: chance }, &mut out)?;
     } else {
         common::report::header(&scan, &mut out)?;
+        if let Some(headroom) = headroom.filter(|_| scan.report.flows() > 0) {
+            explain(&headroom, chance, &mut out)?;
+        }
         common::report::groups(&scan.report, &mut out)?;
     }
     out.flush()?;
     Ok(())
+}
+
+/// What `--json` prints.
+#[derive(serde::Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    scan: &'a Scan,
+    headroom: Option<Headroom>,
+    /// How likely a new flow is to find room if the table is full.
+    chance_of_room: Option<f64>,
+}
+
+/// What becomes of the entries if the table is full.
+fn explain(headroom: &Headroom, chance: Option<f64>, out: &mut impl Write) -> std::io::Result<()> {
+    let bold = Style::new().bold();
+    let Headroom { unassured, closing, held, .. } = headroom;
+    writeln!(
+        out,
+        "{bold}if full{bold:#} {unassured} are not assured and make room at once{}; {closing} are closing \
+         and go above 95 %; {held} stay",
+        chance.map_or(String::new(), |chance| format!(
+            " (a new flow finds one in {:.0} of 100 cases)",
+            (chance * 100.0).floor()
+        )),
+    )
 }

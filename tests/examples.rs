@@ -209,7 +209,17 @@ fn states_and_table_stats() {
     assert_consistent(&states, 2000);
     assert_eq!(states["by"], serde_json::json!(["protocol", "state"]));
     assert_eq!(states["other"], 0);
-    assert!(printed("states", &["--demo", "2000"]).contains("ESTABLISHED"));
+    let shown = printed("states", &["--demo", "2000"]);
+    assert!(
+        shown.contains("ESTABLISHED") && shown.contains("not assured and make room"),
+        "{shown}"
+    );
+    let room = ["unassured", "closing", "held"].map(|part| &states["headroom"][part]);
+    assert_eq!(room.iter().map(|part| part.as_u64().expect("a number")).sum::<u64>(), 2000);
+    let chance = states["chance_of_room"].as_f64().expect("a chance");
+    assert!(chance > 0.0 && chance < 0.1, "few entries in many buckets: {chance}");
+    let some = document("states", &["proto=tcp", "--demo", "2000", "--json"]);
+    assert_eq!(some["headroom"], Value::Null, "it is about the whole table");
 
     let stats = document("table_stats", &["--demo", "2000", "--json"]);
     assert_eq!(stats["entries"], 2000);

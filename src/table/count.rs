@@ -34,6 +34,14 @@ impl Limits {
 }
 
 impl Reader {
+    /// How many buckets the host's table has, which all namespaces share; `None` where that cannot
+    /// be read. No request: it is a setting, and the same in every namespace.
+    #[doc(alias = "nf_conntrack_buckets")]
+    pub fn buckets() -> Option<u32> {
+        let text = std::fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_buckets").ok()?;
+        text.trim().parse().ok()
+    }
+
     /// How many entries the table has and may have.
     ///
     /// # Errors

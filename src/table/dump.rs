@@ -123,7 +123,7 @@ impl Reader {
         }
         let placement = match placement {
             Some(placement) => placement,
-            None => Placement::for_table(self.count()?, buckets()),
+            None => Placement::for_table(self.count()?, Self::buckets()),
         };
         Ok(filter.plan(&self.capabilities()?, placement))
     }
@@ -159,12 +159,6 @@ impl Reader {
             done: first.is_none(),
         })
     }
-}
-
-/// How many buckets the host's table has.
-fn buckets() -> Option<u32> {
-    let text = std::fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_buckets").ok()?;
-    text.trim().parse().ok()
 }
 
 impl Dump<'_> {
