@@ -41,6 +41,14 @@ struct Options {
     #[arg(long, value_name = "flows|packets|bytes", default_value_t = Measure::Flows)]
     measure: Measure,
 
+    /// Show how many different KEYS each group has: who scans has many dport or destination
+    #[arg(long, value_name = "KEYS", conflicts_with = "sample")]
+    unique: Option<Fields>,
+
+    /// Show the groups in the order of their keys
+    #[arg(long, conflicts_with = "sample")]
+    sorted: bool,
+
     /// Keep no more groups than fit into SIZE (16MiB, say): beyond that, small ones are forgotten,
     /// and it is shown how much every group may have more
     #[arg(long, value_name = "SIZE")]
@@ -101,6 +109,12 @@ fn run(options: &Options) -> common::Result {
     let mut query = Query::new().by(options.by.clone()).top(options.rows).measure(options.measure);
     if let Some(size) = options.memory {
         query = query.memory(usize::try_from(size.as_u64())?);
+    }
+    if let Some(fields) = &options.unique {
+        query = query.unique(fields.clone());
+    }
+    if options.sorted {
+        query = query.in_key_order();
     }
     let query = options.only.of(query)?;
     options.common.prepare()?;

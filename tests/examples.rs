@@ -130,6 +130,8 @@ fn top_sources_as_json() {
         "stopped",
         "table",
         "undecided",
+        "unique_at_least",
+        "unique_of",
         "volume",
     ];
     assert_eq!(names, expected);
@@ -176,6 +178,17 @@ fn top_sources_in_bytes_and_within_memory() {
         assert_eq!(wrong.status.code(), Some(2));
         assert!(text(&wrong.stderr).contains(value), "{}", text(&wrong.stderr));
     }
+    let unique = ["--demo", "2000", "--unique", "destination,dport", "-n", "1"];
+    let sources = document("top_sources", &[&unique[..], &["--json"]].concat());
+    let first = sources["groups"][0]["unique"].as_u64().expect("a number");
+    assert!(first > 10 && first <= sources["groups"][0]["flows"].as_u64().expect("a number"));
+    assert!(printed("top_sources", &unique).contains("unique destination,dport"));
+    let histogram = ["--demo", "2000", "--by", "expires", "--sorted", "--json"];
+    let histogram = document("top_sources", &histogram);
+    let spans = histogram["groups"].as_array().expect("groups").iter();
+    let spans: Vec<_> =
+        spans.map(|group| group["key"]["expires"].as_str().expect("text")).collect();
+    assert_eq!(spans, ["30m-1h", "1h-6h", "6h-1d", "1d-5d"]);
     let filtered = |arguments: &[&str]| {
         document("top_sources", &[arguments, &["--demo", "2000", "--json"]].concat())["flows"]
             .clone()

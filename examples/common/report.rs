@@ -140,10 +140,14 @@ fn table(report: &Report, rates: Option<&Rates>, out: &mut impl Write) -> io::Re
     table.load_style(presets::NOTHING);
     let measured: &[&str] = if report.volume().is_some() { &["packets", "bytes"] } else { &[] };
     let per_second: &[&str] = if rates.is_some() { &["per second"] } else { &[] };
+    let uniques: Vec<_> = report.uniques().iter().map(ToString::to_string).collect();
+    let at_least = if report.uniques_are_at_least() { ", at least" } else { "" };
+    let unique = format!("unique {}{at_least}", uniques.join(","));
+    let unique: &[&str] = if uniques.is_empty() { &[] } else { &[&unique] };
     let at_most: &[&str] = if report.missed().is_some() { &["at most"] } else { &[] };
     let head = ["#"].into_iter().map(str::to_owned);
     let head = head.chain(report.fields().iter().map(ToString::to_string));
-    let columns = [&["flows"], measured, per_second, at_most, &["share", ""]].concat();
+    let columns = [&["flows"], measured, per_second, unique, at_most, &["share", ""]].concat();
     table.set_header(head.chain(columns.iter().map(|&column| column.to_owned())));
     let mut line = |rank: String, key: Vec<String>, row: &Row| {
         let mut cells = vec![row.flows.to_string()];
@@ -157,6 +161,7 @@ fn table(report: &Report, rates: Option<&Rates>, out: &mut impl Write) -> io::Re
                 Measure::Flows | Measure::Packets => format!("{each:.1}"),
             });
         }
+        cells.extend(row.unique.map(|unique| unique.to_string()));
         if !at_most.is_empty() && !row.key.is_empty() {
             let most = row.weight(report.measure()).saturating_add(row.missed);
             cells.push(weight(report.measure(), most));

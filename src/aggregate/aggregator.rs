@@ -45,7 +45,8 @@ impl Aggregator {
     /// An empty one for several queries.
     pub fn of(queries: &[Query]) -> Self {
         let tallies: Vec<_> = queries.iter().map(Tally::new).collect();
-        let needs = Needs::of(queries.iter().flat_map(Query::fields));
+        let fields = queries.iter().flat_map(|query| [query.fields(), query.uniques()]);
+        let needs = Needs::of(fields.flatten());
         let measured = queries.iter().any(|query| query.measured() != Measure::Flows);
         Self {
             needs: if measured { needs.and_counters() } else { needs },
@@ -202,8 +203,8 @@ impl Aggregator {
 
     #[inline]
     fn cook(tallies: &mut [Tally], known: &Known, attributes: &[u8]) {
-        for (tally, recipe) in tallies.iter_mut().zip(&known.recipes) {
-            let counted = tally.cook(recipe, attributes);
+        for (tally, recipes) in tallies.iter_mut().zip(&known.recipes) {
+            let counted = tally.cook(recipes, attributes);
             debug_assert!(counted.is_some(), "the shape has said that it is long enough");
         }
     }

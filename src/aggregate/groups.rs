@@ -148,12 +148,13 @@ impl Groups {
     }
 
     /// Counts one entry, now or soon, of the group whose key `write` writes, unless it writes none.
+    /// `limit` is how many bytes the table may have.
     #[inline]
     pub(super) fn count(
         &mut self,
         write: impl FnOnce(&mut [u8]) -> Option<()>,
         sums: impl FnOnce() -> Option<[u64; SUMS]>,
-        limit: usize,
+        limit: impl FnOnce() -> usize,
     ) -> Option<()> {
         let Batch { width, keys, sums: waiting_sums, waiting, .. } = &mut self.batch;
         write(keys.get_mut(*waiting * *width..(*waiting + 1) * *width)?)?;
@@ -162,7 +163,7 @@ impl Groups {
         }
         *waiting += 1;
         if *waiting == BATCH {
-            self.settle(limit);
+            self.settle(limit());
         }
         Some(())
     }

@@ -140,6 +140,22 @@ pub(crate) fn decode(fields: &[Field], form: Form, mut key: &[u8]) -> Vec<Value>
     values
 }
 
+/// A narrow key as a wide one.
+pub(crate) fn widen(fields: &[Field], mut narrow: &[u8]) -> Vec<u8> {
+    let mut wide = Vec::with_capacity(width(fields, Form::Wide));
+    for &field in fields {
+        let (short, rest) = narrow.split_at_checked(field.width(Form::Narrow)).unwrap_or_default();
+        narrow = rest;
+        let padding = field.width(Form::Wide) - field.width(Form::Narrow);
+        if padding > 0 {
+            wide.push(V4);
+        }
+        wide.extend(short);
+        wide.resize(wide.len() + padding.saturating_sub(1), 0);
+    }
+    wide
+}
+
 /// How a narrow key and a wide one of the same fields are sorted.
 pub(crate) fn compare(fields: &[Field], mut narrow: &[u8], mut wide: &[u8]) -> Ordering {
     for &field in fields {

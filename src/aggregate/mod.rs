@@ -13,6 +13,7 @@ mod field;
 mod groups;
 mod headroom;
 mod key;
+mod keyed;
 mod needs;
 mod project;
 mod query;

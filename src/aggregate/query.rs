@@ -21,6 +21,8 @@ pub struct Query {
     top: usize,
     measure: Measure,
     memory: Option<usize>,
+    unique: Fields,
+    key_order: bool,
 }
 
 impl Default for Query {
@@ -32,6 +34,8 @@ impl Default for Query {
             top: 10,
             measure: Measure::Flows,
             memory: None,
+            unique: Fields::default(),
+            key_order: false,
         }
     }
 }
@@ -72,6 +76,24 @@ impl Query {
     #[must_use]
     pub const fn measure(mut self, measure: Measure) -> Self {
         self.measure = measure;
+        self
+    }
+
+    /// Counts how many different values of these fields together each group has: sources by how many
+    /// destinations and ports they talk to, say, which tells one who scans from one who works.
+    ///
+    /// Costs memory for each of these combinations, as for a group.
+    #[must_use]
+    pub fn unique(mut self, fields: impl IntoIterator<Item = Field>) -> Self {
+        self.unique = fields.into_iter().collect();
+        self
+    }
+
+    /// Shows the groups in the order of their keys, so that ranges of time make a histogram. It is
+    /// still the heaviest that are shown.
+    #[must_use]
+    pub const fn in_key_order(mut self) -> Self {
+        self.key_order = true;
         self
     }
 
@@ -120,6 +142,22 @@ impl Query {
     /// How many bytes the groups may take; `None` for no bound.
     pub const fn memory_limit(&self) -> Option<usize> {
         self.memory
+    }
+
+    /// What it counts different values of, in each group.
+    pub fn uniques(&self) -> &[Field] {
+        self.unique.as_slice()
+    }
+
+    /// The fields of the groups, and of what is unique in them; `None` if nothing has to be.
+    pub(super) fn parted(&self) -> Option<Vec<Field>> {
+        let fields = [self.fields.as_slice(), self.unique.as_slice()].concat();
+        (fields.len() > self.fields.as_slice().len()).then_some(fields)
+    }
+
+    /// Whether it shows groups in the order of their keys.
+    pub const fn is_in_key_order(&self) -> bool {
+        self.key_order
     }
 
     /// How many groups it shows.

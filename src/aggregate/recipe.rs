@@ -5,6 +5,7 @@
 
 use super::field::Field;
 use super::key::{self, Form, V4, V6};
+use super::query::Query;
 use super::shape::{Places, TuplePlaces};
 use super::volume::{SUMS, Volume};
 use crate::flow::{Counters, Protocol, State, Status};
@@ -17,6 +18,27 @@ pub(super) struct Recipe {
     constant: Vec<u8>,
     steps: Vec<Step>,
     counters: [Option<[usize; 2]>; 2],
+}
+
+/// The recipes of one query.
+#[derive(Debug, Clone)]
+pub(super) struct Recipes {
+    /// For its groups.
+    pub(super) groups: Recipe,
+    /// For these parted further, if it counts what is unique.
+    pub(super) parted: Option<Recipe>,
+}
+
+impl Recipes {
+    /// As [`Recipe::new`].
+    pub(super) fn new(query: &Query, places: &Places, now: u64) -> Option<Self> {
+        let recipe = |fields: &[Field]| Recipe::new(fields, places, now);
+        let parted = match query.parted() {
+            Some(fields) => Some(recipe(&fields)?),
+            None => None,
+        };
+        Some(Self { groups: recipe(query.fields())?, parted })
+    }
 }
 
 /// One part of a key: where it is written, and what is read for it.

@@ -10,6 +10,8 @@ use super::volume::{Measure, Volume};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     pub(super) fields: Vec<Field>,
+    pub(super) unique: Vec<Field>,
+    pub(super) unique_missed: bool,
     pub(super) measure: Measure,
     pub(super) flows: u64,
     pub(super) volume: Option<Volume>,
@@ -33,6 +35,9 @@ pub struct Row {
     pub missed: u64,
     /// What its entries have carried, if groups are ranked by packets or bytes.
     pub volume: Option<Volume>,
+    /// How many different values it has of the fields that are [to be
+    /// counted](super::Query::unique).
+    pub unique: Option<u64>,
 }
 
 impl Row {
@@ -51,6 +56,16 @@ impl Report {
     /// What was grouped by.
     pub fn fields(&self) -> &[Field] {
         &self.fields
+    }
+
+    /// What is counted different values of in each group.
+    pub fn uniques(&self) -> &[Field] {
+        &self.unique
+    }
+
+    /// Whether rows may have more different values than they say, for want of memory.
+    pub fn uniques_are_at_least(&self) -> bool {
+        self.unique_missed
     }
 
     /// All entries counted, in the groups shown and in the others.
@@ -92,7 +107,8 @@ impl Report {
     }
 
     /// The groups shown: heaviest first, and those that weigh as much in the order of their keys
-    /// (numbers by value, IPv4 before IPv6), so that equal tables give equal reports.
+    /// (numbers by value, IPv4 before IPv6), so that equal tables give equal reports. Or all of them
+    /// [in that order](super::Query::in_key_order).
     pub fn rows(&self) -> &[Row] {
         &self.rows
     }
@@ -106,6 +122,7 @@ impl Report {
             flows: self.other,
             missed: 0,
             volume: self.volume.map(|all| all.minus(shown)),
+            unique: None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::needs::Needs;
 use super::query::Query;
-use super::recipe::Recipe;
+use super::recipe::Recipes;
 use super::shape::{Places, Shape};
 
 /// A table has about two dozen of them: protocols times families, with and without this or that.
@@ -32,7 +32,7 @@ pub(super) struct Known {
     #[cfg_attr(any(not(target_os = "linux"), ctnetlink_pure), allow(dead_code))]
     pub(super) places: Places,
     /// One for each query.
-    pub(super) recipes: Vec<Recipe>,
+    pub(super) recipes: Vec<Recipes>,
 }
 
 impl Known {
@@ -43,7 +43,7 @@ impl Known {
         now: u64,
     ) -> Option<Self> {
         let (shape, places) = Shape::of(entry, needs)?;
-        let recipes = queries.map(|query| Recipe::new(query.fields(), &places, now));
+        let recipes = queries.map(|query| Recipes::new(query, &places, now));
         Some(Self { recipes: recipes.collect::<Option<_>>()?, shape, entries: 1, places })
     }
 

@@ -1,24 +1,26 @@
 //! What one query has counted so far.
 
-use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::time::SystemTime;
 
-use super::groups::{Columns, Group, Groups, bytes};
+use super::groups::{Columns, Group, bytes};
 use super::key::{self, Form};
+use super::keyed::Keyed;
 use super::project::Projection;
 use super::query::Query;
-use super::recipe::Recipe;
+use super::recipe::Recipes;
 use super::report::{Report, Row};
 use super::volume::{Measure, Volume};
 use crate::filter::Filter;
 use crate::flow::FlowRef;
 
-/// The groups of one query: those with narrow keys, and those with wide ones.
+/// The groups of one query.
 #[derive(Debug, Clone)]
 pub(super) struct Tally {
     query: Query,
-    narrow: Groups,
-    wide: Groups,
+    groups: Keyed,
+    /// The groups parted further, by what is to be unique in them.
+    parted: Option<Keyed>,
     flows: u64,
     undecided: u64,
     filtered: bool,
@@ -26,13 +28,13 @@ pub(super) struct Tally {
 
 impl Tally {
     pub(super) fn new(query: &Query) -> Self {
-        let columns =
-            Columns { measure: query.measured(), bounded: query.memory_limit().is_some() };
-        let groups = |form| Groups::new(key::width(query.fields(), form), columns);
+        let bounded = query.memory_limit().is_some();
+        let parted =
+            |fields: Vec<_>| Keyed::new(&fields, Columns { measure: Measure::Flows, bounded });
         Self {
             query: query.clone(),
-            narrow: groups(Form::Narrow),
-            wide: groups(Form::Wide),
+            groups: Keyed::new(query.fields(), Columns { measure: query.measured(), bounded }),
+            parted: query.parted().map(parted),
             flows: 0,
             undecided: 0,
             filtered: *query.filter() != Filter::new(),
@@ -53,7 +55,7 @@ impl Tally {
 
     /// Bytes of the groups.
     pub(super) fn bytes(&self) -> usize {
-        self.narrow.bytes() + self.wide.bytes()
+        self.groups.bytes() + self.parted.as_ref().map_or(0, Keyed::bytes)
     }
 
     /// Counts an entry, if the filter is true of it. `now` is what ages are reckoned to.
@@ -71,28 +73,22 @@ impl Tally {
     /// Counts an entry that was decoded.
     #[inline]
     pub(super) fn count(&mut self, entry: &Projection) {
-        let Self { query, narrow, wide, .. } = self;
-        let query = &*query;
-        let limit = query.memory_limit().unwrap_or(usize::MAX);
-        let write = |form| move |key: &mut [u8]| key::encode(query.fields(), entry, form, key);
-        let sums = || Some(Volume::sums(entry.counters));
-        let left = limit.saturating_sub(wide.bytes());
-        if narrow.count(write(Form::Narrow), sums, left).is_none() {
-            wide.count(write(Form::Wide), sums, limit.saturating_sub(narrow.bytes()));
+        let Self { query, groups, parted, .. } = self;
+        groups.count(entry, || left(query, parted.as_ref()));
+        if let Some(parted) = parted {
+            parted.count(entry, || left(query, Some(groups)));
         }
         self.flows += 1;
     }
 
     /// Counts an entry of a known shape; `None`, and not counted, where it is too short.
     #[inline]
-    pub(super) fn cook(&mut self, recipe: &Recipe, entry: &[u8]) -> Option<()> {
-        let limit = self.query.memory_limit().unwrap_or(usize::MAX);
-        let (groups, other) = match recipe.form() {
-            Form::Narrow => (&mut self.narrow, &self.wide),
-            Form::Wide => (&mut self.wide, &self.narrow),
-        };
-        let left = limit.saturating_sub(other.bytes());
-        groups.count(|key| recipe.write(entry, key), || recipe.sums(entry), left)?;
+    pub(super) fn cook(&mut self, recipes: &Recipes, entry: &[u8]) -> Option<()> {
+        let Self { query, groups, parted, .. } = self;
+        groups.cook(&recipes.groups, entry, || left(query, parted.as_ref()))?;
+        if let Some((parted, recipe)) = parted.as_mut().zip(recipes.parted.as_ref()) {
+            parted.cook(recipe, entry, || left(query, Some(groups)))?;
+        }
         self.flows += 1;
         Some(())
     }
@@ -101,6 +97,7 @@ impl Tally {
     pub(super) fn is_like(&self, other: &Self) -> bool {
         let (own, its) = (&self.query, &other.query);
         own.fields() == its.fields()
+            && own.parted() == its.parted()
             && own.filter() == its.filter()
             && own.measured() == its.measured()
             && own.memory_limit().is_some() == its.memory_limit().is_some()
@@ -108,86 +105,78 @@ impl Tally {
 
     /// Adds what another one [like](Self::is_like) it has counted.
     pub(super) fn merge(&mut self, other: Self) {
-        let limit = self.query.memory_limit().unwrap_or(usize::MAX);
         self.flows += other.flows;
         self.undecided += other.undecided;
-        self.narrow.merge(other.narrow, limit.saturating_sub(self.wide.bytes()));
-        self.wide.merge(other.wide, limit.saturating_sub(self.narrow.bytes()));
+        self.groups.merge(other.groups, left(&self.query, self.parted.as_ref()));
+        if let Some((own, its)) = self.parted.as_mut().zip(other.parted) {
+            own.merge(its, left(&self.query, Some(&self.groups)));
+        }
     }
 
     /// The answer.
     pub(super) fn finish(mut self) -> Report {
-        let limit = self.query.memory_limit().unwrap_or(usize::MAX);
-        self.narrow.settle(limit.saturating_sub(self.wide.bytes()));
-        self.wide.settle(limit.saturating_sub(self.narrow.bytes()));
+        self.groups.settle(left(&self.query, self.parted.as_ref()));
+        if let Some(parted) = &mut self.parted {
+            parted.settle(left(&self.query, Some(&self.groups)));
+        }
         let fields = self.query.fields();
-        let row = |(form, group): (Form, Group<'_>)| Row {
+        let mut top = self.groups.top(self.query.rows());
+        if self.query.is_in_key_order() {
+            top.sort_unstable_by(|a, b| self.groups.order(*a, *b));
+        }
+        let unique = self.unique(&top);
+        let row = |(index, (form, group)): (usize, (Form, Group<'_>))| Row {
             key: key::decode(fields, form, bytes(group.key(), &mut Vec::new())),
             flows: group.flows(),
             missed: group.missed(),
             volume: group.sums().map(Volume::of),
+            unique: unique.as_ref().and_then(|unique| unique.get(index).copied()),
         };
-        let rows: Vec<_> = self.top(self.query.rows()).into_iter().map(row).collect();
+        let rows: Vec<_> = top.into_iter().enumerate().map(row).collect();
         let shown: u64 = rows.iter().map(|row| row.flows).sum();
-        let total = || {
-            let kept = self.narrow.groups().chain(self.wide.groups()).filter_map(Group::sums);
-            let sums = kept.chain([self.narrow.forgotten(), self.wide.forgotten()]);
-            sums.map(Volume::of).fold(Volume::default(), Volume::plus)
-        };
         let measure = self.query.measured();
         Report {
             fields: fields.to_vec(),
+            unique: self.query.uniques().to_vec(),
+            unique_missed: self.parted.as_ref().is_some_and(|parted| parted.missed().is_some()),
             measure,
             flows: self.flows,
-            volume: (measure != Measure::Flows).then(total),
+            volume: (measure != Measure::Flows).then(|| self.groups.volume()),
             undecided: self.undecided,
-            distinct: (self.narrow.len() + self.wide.len()) as u64,
-            missed: self.narrow.missed().max(self.wide.missed()),
+            distinct: self.groups.len() as u64,
+            missed: self.groups.missed(),
             other: self.flows - shown,
             rows,
         }
     }
 
-    /// The groups that weigh most, heaviest first; those that weigh as much, in the order of their
-    /// keys.
-    fn top(&self, limit: usize) -> Vec<(Form, Group<'_>)> {
+    /// How many parts each of these groups has.
+    fn unique(&self, groups: &[(Form, Group<'_>)]) -> Option<Vec<u64>> {
+        let parted = self.parted.as_ref()?;
         let fields = self.query.fields();
-        let order = |a: &(Form, Group<'_>), b: &(Form, Group<'_>)| {
-            b.1.weight().cmp(&a.1.weight()).then_with(|| order(fields, *a, *b))
-        };
-        let all = || {
-            let narrow = self.narrow.groups().map(|group| (Form::Narrow, group));
-            narrow.chain(self.wide.groups().map(|group| (Form::Wide, group)))
-        };
-        // Twice the number asked for, so that what does not make it is thrown out now and then.
-        let room = limit.saturating_mul(2).clamp(64, (self.narrow.len() + self.wide.len()).max(64));
-        let mut top: Vec<(Form, Group<'_>)> = Vec::with_capacity(room);
-        let mut least = 0;
-        for group in all().filter(|_| limit > 0) {
-            if group.1.weight() < least {
-                continue;
+        let width = |form| key::width(fields, form);
+        let mut scratch = Vec::new();
+        let mut places: HashMap<Vec<u8>, usize> = HashMap::new();
+        for (index, (form, group)) in groups.iter().enumerate() {
+            let key = bytes(group.key(), &mut scratch).get(..width(*form))?;
+            places.insert(key.to_vec(), index);
+            // What parts a narrow group may be wide, and then all of the key is.
+            if *form == Form::Narrow && width(Form::Wide) > width(Form::Narrow) {
+                places.insert(key::widen(fields, key), index);
             }
-            if top.len() == room && limit < room {
-                let (_, last, _) = top.select_nth_unstable_by(limit, order);
-                least = last.1.weight();
-                top.truncate(limit);
-            }
-            top.push(group);
         }
-        top.sort_unstable_by(order);
-        top.truncate(limit);
-        top
+        let mut parts = vec![0; groups.len()];
+        for (form, part) in parted.groups() {
+            let key = bytes(part.key(), &mut scratch).get(..width(form))?;
+            let part = places.get(key).and_then(|&index| parts.get_mut(index));
+            part.into_iter().for_each(|parts| *parts += 1);
+        }
+        Some(parts)
     }
 }
 
-/// The order of two keys.
-fn order(fields: &[super::Field], a: (Form, Group<'_>), b: (Form, Group<'_>)) -> Ordering {
-    match (a.0, b.0) {
-        (Form::Narrow, Form::Wide) => {
-            let (mut narrow, mut wide) = (Vec::new(), Vec::new());
-            key::compare(fields, bytes(a.1.key(), &mut narrow), bytes(b.1.key(), &mut wide))
-        }
-        (Form::Wide, Form::Narrow) => order(fields, b, a).reverse(),
-        _ => a.1.key().cmp(b.1.key()),
-    }
+/// What of a query's memory others leave.
+fn left(query: &Query, others: Option<&Keyed>) -> usize {
+    let others = || others.map_or(0, Keyed::bytes);
+    query.memory_limit().map_or(usize::MAX, |limit| limit.saturating_sub(others()))
 }

@@ -10,20 +10,48 @@ use crate::aggregate::{Field, Interval, Report, Row, Value, Volume};
 struct Document<'a> {
     table: Occupancy,
     filter: Option<String>,
-    flows: u64,
-    undecided: u64,
     mode: &'static str,
     complete: bool,
     stopped: Option<String>,
     coverage: f64,
     elapsed_ms: f64,
+    #[serde(flatten)]
+    answer: Answer<Group<'a>>,
+}
+
+/// What a report says.
+#[derive(serde::Serialize)]
+struct Answer<G> {
+    flows: u64,
+    undecided: u64,
     by: Vec<String>,
     measure: String,
     volume: Option<Volume>,
+    unique_of: Vec<String>,
+    unique_at_least: bool,
     distinct: u64,
     missed: Option<u64>,
-    groups: Vec<Group<'a>>,
+    groups: Vec<G>,
     other: u64,
+}
+
+impl<G> Answer<G> {
+    fn of<'r>(report: &'r Report, group: impl Fn(&'r Row) -> G) -> Self {
+        let names = |fields: &[Field]| fields.iter().map(ToString::to_string).collect();
+        Self {
+            flows: report.flows(),
+            undecided: report.undecided(),
+            by: names(report.fields()),
+            measure: report.measure().to_string(),
+            volume: report.volume(),
+            unique_of: names(report.uniques()),
+            unique_at_least: report.uniques_are_at_least(),
+            distinct: report.distinct(),
+            missed: report.missed(),
+            groups: report.rows().iter().map(group).collect(),
+            other: report.other(),
+        }
+    }
 }
 
 #[derive(serde::Serialize)]
@@ -39,6 +67,7 @@ struct Group<'a> {
     flows: u64,
     missed: u64,
     volume: Option<Volume>,
+    unique: Option<u64>,
     share: f64,
 }
 
@@ -49,6 +78,7 @@ impl<'a> Group<'a> {
             flows: row.flows,
             missed: row.missed,
             volume: row.volume,
+            unique: row.unique,
             share: report.share_of(row),
         }
     }
@@ -71,25 +101,15 @@ impl Serialize for Key<'_> {
 
 impl Serialize for Scan {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let report = &self.report;
-        let fields = report.fields();
         Document {
             table: Occupancy::of(self.before, self.after),
             filter: Some(self.filter.to_string()).filter(|text| !text.is_empty()),
-            flows: report.flows(),
-            undecided: report.undecided(),
             mode: if self.dumps > 1 { "parallel" } else { "full" },
             complete: self.is_complete(),
             stopped: self.stopped.as_ref().map(ToString::to_string),
             coverage: self.coverage(),
             elapsed_ms: self.elapsed.as_secs_f64() * 1000.0,
-            by: fields.iter().map(ToString::to_string).collect(),
-            measure: report.measure().to_string(),
-            volume: report.volume(),
-            distinct: report.distinct(),
-            missed: report.missed(),
-            groups: report.rows().iter().map(|row| Group::of(report, row)).collect(),
-            other: report.other(),
+            answer: Answer::of(&self.report, |row| Group::of(&self.report, row)),
         }
         .serialize(serializer)
     }
@@ -163,22 +183,15 @@ impl Serialize for Sample {
 struct RatesDocument<'a> {
     table: Level,
     filter: Option<String>,
-    flows: u64,
-    per_second: f64,
-    began: u64,
-    ended: u64,
-    undecided: u64,
     mode: &'static str,
     complete: bool,
     interval_ms: f64,
     elapsed_ms: f64,
-    by: Vec<String>,
-    measure: String,
-    volume: Option<Volume>,
-    distinct: u64,
-    missed: Option<u64>,
-    groups: Vec<RatesGroup<'a>>,
-    other: u64,
+    began: u64,
+    ended: u64,
+    per_second: f64,
+    #[serde(flatten)]
+    answer: Answer<RatesGroup<'a>>,
 }
 
 #[derive(serde::Serialize)]
@@ -197,33 +210,21 @@ struct RatesGroup<'a> {
 impl Serialize for Rates {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let report = &self.report;
-        let fields = report.fields();
+        let group = |row| RatesGroup {
+            group: Group::of(report, row),
+            per_second: self.per_second(row.weight(report.measure())),
+        };
         RatesDocument {
             table: Level { entries: self.table.entries, max: self.table.max },
             filter: Some(self.filter.to_string()).filter(|text| !text.is_empty()),
-            flows: report.flows(),
-            per_second: self.per_second(report.weight()),
-            began: self.began,
-            ended: self.ended,
-            undecided: report.undecided(),
             mode: "rate",
             complete: self.is_complete(),
             interval_ms: self.interval.as_secs_f64() * 1000.0,
             elapsed_ms: self.elapsed.as_secs_f64() * 1000.0,
-            by: fields.iter().map(ToString::to_string).collect(),
-            measure: report.measure().to_string(),
-            volume: report.volume(),
-            distinct: report.distinct(),
-            missed: report.missed(),
-            groups: report
-                .rows()
-                .iter()
-                .map(|row| RatesGroup {
-                    group: Group::of(report, row),
-                    per_second: self.per_second(row.weight(report.measure())),
-                })
-                .collect(),
-            other: report.other(),
+            began: self.began,
+            ended: self.ended,
+            per_second: self.per_second(report.weight()),
+            answer: Answer::of(report, group),
         }
         .serialize(serializer)
     }

@@ -1,5 +1,7 @@
 //! Grouping against its naive twin, and the text forms.
 
+use std::collections::HashSet;
+
 use ctnetlink::Query;
 use ctnetlink::aggregate::{Aggregator, Field, Fields, Measure, Prefix, Report, Row, Span, Value};
 use ctnetlink::flow::{Flow, FlowRef, Protocol, Status};
@@ -108,6 +110,45 @@ proptest! {
     }
 
     #[test]
+    fn what_is_unique_is_counted_and_keys_can_be_in_order(
+        flows in vec(flow(), 0..200),
+        fields in fields(Prefix::WHOLE),
+        parts in fields(Prefix::new(24, 64)),
+        rows in prop_oneof![1..5_usize, Just(usize::MAX)],
+    ) {
+        let query = Query::new().by(fields.clone()).unique(parts.clone()).top(rows);
+        let report = report(&flows, &query);
+        let parts_of = |flow: &Flow| {
+            let key = naive::groups(std::slice::from_ref(flow), &fields, (32, 128));
+            let part = naive::groups(std::slice::from_ref(flow), &parts, (24, 64));
+            (key.into_keys().next().expect("a key"), part.into_keys().next().expect("a part"))
+        };
+        let all: HashSet<_> = flows.iter().map(parts_of).collect();
+        for row in report.rows() {
+            let unique = all.iter().filter(|(key, _)| *key == row.key).count() as u64;
+            prop_assert_eq!(row.unique, (!parts.is_empty()).then_some(unique));
+        }
+        prop_assert!(!report.uniques_are_at_least());
+        prop_assert_eq!(report.uniques(), &parts[..]);
+
+        // In two halves it is the same.
+        let (left, right) = flows.split_at(flows.len() / 2);
+        let mut whole = counted(left, &query);
+        whole.merge(counted(right, &query)).expect("the same query");
+        prop_assert_eq!(&whole.finish(), &report);
+
+        // Sorted by key, the same rows.
+        let sorted = counted(&flows, &query.clone().in_key_order()).finish();
+        let mut again = sorted.rows().to_vec();
+        again.sort_by_key(|row| report.rows().iter().position(|other| other == row));
+        prop_assert_eq!(&again[..], report.rows());
+        if !fields.contains(&Field::State) {
+            let ordered = |row: &Row| row.key.iter().map(naive::order).collect::<Vec<_>>();
+            prop_assert!(sorted.rows().is_sorted_by_key(ordered));
+        }
+    }
+
+    #[test]
     fn an_entry_counts_alike_checked_or_not(
         flows in vec(flow(), 1..50),
         fields in fields(Prefix::WHOLE),
@@ -163,6 +204,28 @@ fn equal_groups_are_in_the_order_of_their_values() {
     let report = report(&flows, &Query::new().by([Field::SOURCE]));
     let keys: Vec<_> = report.rows().iter().map(ToString::to_string).collect();
     assert_eq!(keys, ["9.255.0.0", "10.0.0.9", "10.0.0.10", "255.0.0.1", "::9", "::ffff:1"]);
+}
+
+#[test]
+fn what_is_unique_may_be_of_another_family_than_the_group() {
+    // No kernel translates between families, but nothing keeps bytes from saying so.
+    let flows: Vec<_> = ["2001:db8::1", "2001:db8::2", "10.0.0.9"]
+        .map(|answers| {
+            let end = |text: &str| (text.parse().expect("an address"), 1);
+            let original =
+                ctnetlink::flow::Tuple::with_ports(Protocol::UDP, end("10.0.0.1"), end("10.0.0.2"));
+            let mut reply = original.inverse();
+            reply.source = answers.parse().expect("an address");
+            if reply.source.is_ipv6() {
+                reply.destination = "2001:db8::9".parse().expect("an address");
+            }
+            Flow::new(original, reply)
+        })
+        .into();
+    let query = Query::new().by([Field::SOURCE]).unique([Field::ReplySource(Prefix::WHOLE)]);
+    let report = report(&flows, &query);
+    let [row] = report.rows() else { panic!("one group") };
+    assert_eq!((row.flows, row.unique), (3, Some(3)));
 }
 
 #[test]

@@ -117,7 +117,7 @@ fn span(seconds: u64) -> Span {
 }
 
 /// Numbers by value, IPv4 before IPv6, nothing before something.
-fn order(value: &Value) -> (u8, u128) {
+pub fn order(value: &Value) -> (u8, u128) {
     match *value {
         Value::Family(family) => (0, u128::from(family == Family::Ipv6)),
         Value::Protocol(protocol) => (0, protocol.0.into()),
