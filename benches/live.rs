@@ -7,7 +7,8 @@
 //! different days.
 //!
 //! `cargo bench --bench live` runs it. Settings are environment variables, since criterion reads
-//! the arguments: `LIVE_ENTRIES`, `LIVE_ROUNDS`, and `LIVE_ACCOUNTING=1` for entries with counters.
+//! the arguments: `LIVE_ENTRIES`, `LIVE_ROUNDS`, `LIVE_ACCOUNTING=1` for entries with counters, and
+//! `LIVE_TABLE`: `busy`, a `flood`, one of which half are assured (`even`), or all entries `alike`.
 
 use std::ops::ControlFlow;
 use std::process::{Command, Stdio};
@@ -15,7 +16,8 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput};
 use ctnetlink::aggregate::Fields;
-use ctnetlink::testing::{Population, enter_private_namespace, fill};
+use ctnetlink::flow::{Family, Status};
+use ctnetlink::testing::{Population, create, enter_private_namespace, fill};
 use ctnetlink::{Conntrack, DumpOptions, Query};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
 
@@ -59,7 +61,27 @@ fn main() {
         std::fs::write("/proc/sys/net/netfilter/nf_conntrack_acct", "1").expect("accounting on");
     }
     let mut table = Conntrack::open().expect("a table");
-    fill(&mut table, &Population::new(entries)).expect("room in the table");
+    let busy = Population::new(entries);
+    match std::env::var("LIVE_TABLE").as_deref() {
+        Err(_) | Ok("busy") => fill(&mut table, &busy).expect("room in the table"),
+        Ok("flood") => fill(&mut table, &Population::flood(entries)).expect("room in the table"),
+        Ok(kind) => {
+            // What a parallel scan likes best, and what it likes least.
+            let assured = |index: usize| match kind {
+                "even" => index % 2 == 0,
+                "alike" => true,
+                _ => panic!("LIVE_TABLE is busy, flood, even or alike"),
+            };
+            let flows = busy.only(Family::Ipv4).flows().enumerate().map(|(index, mut flow)| {
+                flow.status.set(Status::ASSURED, assured(index));
+                flow.status |= Status::SEEN_REPLY;
+                (flow.mark, flow.zone) = (None, None);
+                flow.reply = flow.original.inverse();
+                flow
+            });
+            create(&mut table, flows).expect("room in the table");
+        }
+    }
 
     compare(entries, rounds);
     if !testing {

@@ -112,7 +112,7 @@ impl Reader {
     ///
     /// # Cost
     ///
-    /// One dump. What this crate adds is 50 to 100 ns per entry, on the calling thread; memory
+    /// One dump. What this crate adds is 50 to 80 ns per entry, on the calling thread; memory
     /// grows with the number of groups, not of entries.
     pub fn scan(&mut self, query: &Query) -> Result<Scan> {
         self.scan_with(query, |_| {})
