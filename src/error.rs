@@ -87,6 +87,18 @@ pub enum ErrorKind {
         remedy: &'static str,
     },
 
+    /// A setting cannot be read, or not be set. Nothing was changed.
+    #[error("{name}: {source}; {remedy}")]
+    #[non_exhaustive]
+    Setting {
+        /// Its name.
+        name: String,
+        /// What the system says.
+        source: io::Error,
+        /// What would make it work.
+        remedy: &'static str,
+    },
+
     /// A system call failed.
     #[error("{operation}: {source}")]
     #[non_exhaustive]

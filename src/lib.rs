@@ -36,6 +36,7 @@
 //! - [`aggregate`]: what to group by, and the groups.
 //! - [`export`]: entries as the lines `conntrack` prints, and as flat records.
 //! - [`stats`]: the kernel's counters, and what each is a sign of.
+//! - [`tune`]: settings, timeouts, sizes, and how they last.
 //! - [`Conntrack`]: the table of a network namespace; [`Reader`]: the half of it that cannot write.
 //! - `testing`: a table of your own to try things on, without root (feature `testing`).
 //!
@@ -111,6 +112,7 @@ pub mod filter;
 pub mod flow;
 pub mod kernel;
 pub mod stats;
+pub mod tune;
 pub mod wire;
 
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What a module may use of the crate. `table` and `testing` may use whatever is below them.
-const MAY_USE: [(&str, &[&str]); 11] = [
+const MAY_USE: [(&str, &[&str]); 12] = [
     ("wire", &[]),
     ("flow", &["wire"]),
     ("kernel", &[]),
@@ -15,6 +15,7 @@ const MAY_USE: [(&str, &[&str]); 11] = [
     ("stats", &["wire"]),
     ("socket", &["error", "flow", "wire"]),
     ("table", &["aggregate", "error", "filter", "flow", "kernel", "socket", "stats", "wire"]),
+    ("tune", &["error", "flow", "kernel", "socket"]),
     ("testing", &["aggregate", "error", "flow", "socket", "table", "wire"]),
 ];
 

@@ -31,6 +31,7 @@ mod reference;
 mod state;
 mod status;
 mod time;
+mod timeouts;
 mod tuple;
 
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
@@ -59,4 +60,5 @@ pub use reference::{FlowId, FlowRef};
 pub use state::State;
 pub use status::Status;
 pub use time::Timestamps;
+pub use timeouts::{TimeoutPolicy, Timeouts};
 pub use tuple::{Direction, Endpoints, Tuple};

@@ -83,7 +83,7 @@ impl Namespace {
 
     /// Does something in this namespace, on a thread of its own: a namespace is the thread's, and
     /// the caller's must stay where it is.
-    pub(super) fn enter<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    pub(crate) fn enter<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         let namespace = self.0.as_fd();
         let enter = move || {
             move_into_link_name_space(namespace, Some(LinkNameSpaceType::Network))

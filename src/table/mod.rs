@@ -30,6 +30,7 @@ mod refusal;
 mod sample;
 mod scan;
 mod sent;
+mod timeouts;
 mod update;
 mod zero;
 

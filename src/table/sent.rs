@@ -3,7 +3,10 @@
 use rustix::io::Errno;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::wire::ctnetlink::{IPCTNL_MSG_CT_NEW, NFNL_SUBSYS_CTNETLINK, NFNL_SUBSYS_CTNETLINK_EXP};
+use crate::wire::ctnetlink::{
+    IPCTNL_MSG_CT_NEW, NFNL_SUBSYS_CTNETLINK, NFNL_SUBSYS_CTNETLINK_EXP,
+    NFNL_SUBSYS_CTNETLINK_TIMEOUT,
+};
 use crate::wire::{KernelStatus, Message, Messages, WireError};
 
 /// Whether a request has no attributes, so that nothing in it can be invalid.
@@ -11,11 +14,12 @@ fn request_is_bare(request: &[u8]) -> bool {
     request.len() == Messages::HEADER + 4
 }
 
-/// Whether a reply is of conntrack, or of its expectations. Their counters come as conntrack's own
-/// (as `IPCTNL_MSG_CT_GET_CTRZERO`, in all kernels up to 6.18 at least), so the two are not told
-/// apart here; the sequence number does that.
+/// Whether a reply is of conntrack, of its expectations or of its timeouts. The counters of
+/// expectations come as conntrack's own (as `IPCTNL_MSG_CT_GET_CTRZERO`, in all kernels up to 6.18
+/// at least), so the subsystems are not told apart here; the sequence number does that.
 pub(super) fn is_of_conntrack(message: &Message<'_>) -> bool {
-    [NFNL_SUBSYS_CTNETLINK, NFNL_SUBSYS_CTNETLINK_EXP].contains(&message.subsystem())
+    [NFNL_SUBSYS_CTNETLINK, NFNL_SUBSYS_CTNETLINK_EXP, NFNL_SUBSYS_CTNETLINK_TIMEOUT]
+        .contains(&message.subsystem())
 }
 
 /// A request under way: what its replies are recognised by, and what its errors are told with.

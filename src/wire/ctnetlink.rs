@@ -8,6 +8,7 @@
 // Subsystems and messages (high and low byte of `nlmsg_type`).
 pub const NFNL_SUBSYS_CTNETLINK: u8 = 1;
 pub const NFNL_SUBSYS_CTNETLINK_EXP: u8 = 2;
+pub const NFNL_SUBSYS_CTNETLINK_TIMEOUT: u8 = 8;
 pub const IPCTNL_MSG_CT_NEW: u8 = 0;
 pub const IPCTNL_MSG_CT_GET: u8 = 1;
 pub const IPCTNL_MSG_CT_DELETE: u8 = 2;
@@ -20,6 +21,18 @@ pub const IPCTNL_MSG_EXP_NEW: u8 = 0;
 pub const IPCTNL_MSG_EXP_GET: u8 = 1;
 pub const IPCTNL_MSG_EXP_DELETE: u8 = 2;
 pub const IPCTNL_MSG_EXP_GET_STATS_CPU: u8 = 3;
+pub const IPCTNL_MSG_TIMEOUT_NEW: u8 = 0;
+pub const IPCTNL_MSG_TIMEOUT_GET: u8 = 1;
+pub const IPCTNL_MSG_TIMEOUT_DELETE: u8 = 2;
+pub const IPCTNL_MSG_TIMEOUT_DEFAULT_SET: u8 = 3;
+pub const IPCTNL_MSG_TIMEOUT_DEFAULT_GET: u8 = 4;
+
+// `enum ctattr_timeout`, from `nfnetlink_cttimeout.h`.
+pub const CTA_TIMEOUT_NAME: u16 = 1;
+pub const CTA_TIMEOUT_L3PROTO: u16 = 2;
+pub const CTA_TIMEOUT_L4PROTO: u16 = 3;
+pub const CTA_TIMEOUT_DATA: u16 = 4;
+pub const CTA_TIMEOUT_USE: u16 = 5;
 
 // Families (`nfgen_family`).
 pub const AF_UNSPEC: u8 = 0;

@@ -35,6 +35,7 @@ mod stats;
 mod support;
 mod text;
 mod traffic;
+mod tune;
 mod update;
 mod zero;
 
@@ -77,6 +78,7 @@ fn main() {
         ("stats", stats::TESTS),
         ("text", text::TESTS),
         ("traffic", traffic::TESTS),
+        ("tune", tune::TESTS),
         ("update", update::TESTS),
         ("zero", zero::TESTS),
     ];

@@ -1,0 +1,18 @@
+//! The table's settings: what they are and mean, how large they should be, and how they last.
+//!
+//! `Settings` reads and sets what the kernel shows as files; [`Timeouts`](crate::flow::Timeouts) are
+//! the same storage by netlink, with more names. [`sizing`] is arithmetic on numbers. Nothing in here
+//! changes anything unless it is told to.
+//!
+//! This folder must not dump entries, nor talk to a kernel but through the files it is given.
+
+#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+mod setting;
+#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+mod settings;
+pub mod sizing;
+
+#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+pub use setting::{Scope, Setting, Unit};
+#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+pub use settings::{Changed, Restore, Settings};
