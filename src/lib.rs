@@ -109,6 +109,7 @@ pub mod aggregate;
 mod error;
 pub mod export;
 pub mod filter;
+pub mod finding;
 pub mod flow;
 pub mod kernel;
 pub mod stats;

@@ -4,8 +4,11 @@
 //! the same storage by netlink, with more names. [`sizing`] is arithmetic on numbers. Nothing in here
 //! changes anything unless it is told to.
 //!
+//! [`persist`] looks at the files that set everything at boot, and writes them.
+//!
 //! This folder must not dump entries, nor talk to a kernel but through the files it is given.
 
+pub mod persist;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 mod setting;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]

@@ -6,6 +6,7 @@ mod golden;
 mod hostile;
 mod model;
 mod naive;
+mod persist;
 mod round_trip;
 mod shapes;
 mod since;

@@ -1,0 +1,75 @@
+//! What was found to be wrong, as data.
+
+use std::fmt;
+
+/// How bad a finding is. The order is that of urgency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
+pub enum Severity {
+    /// Worth knowing, nothing to do.
+    Info,
+    /// Something is going to break, or breaks now and then.
+    Warning,
+    /// Traffic is lost now, or will be at the next boot.
+    Critical,
+}
+
+/// Something that is wrong, why it matters and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Finding {
+    /// A name that stays the same, `SYSCTL_BEFORE_MODULE` for example.
+    pub id: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What was seen.
+    pub seen: String,
+    /// Why it matters.
+    pub why: &'static str,
+    /// What to do.
+    pub remedy: String,
+    /// Commands that do it, or that show more; nobody has run them.
+    pub commands: Vec<String>,
+    /// Where this is known from.
+    pub source: &'static str,
+}
+
+impl Finding {
+    pub(crate) fn new(
+        id: &'static str,
+        severity: Severity,
+        seen: impl Into<String>,
+        why: &'static str,
+        remedy: impl Into<String>,
+    ) -> Self {
+        let (seen, remedy) = (seen.into(), remedy.into());
+        Self { id, severity, seen, why, remedy, commands: Vec::new(), source: "" }
+    }
+
+    pub(crate) fn command(mut self, command: impl Into<String>) -> Self {
+        self.commands.push(command.into());
+        self
+    }
+
+    pub(crate) fn source(mut self, source: &'static str) -> Self {
+        self.source = source;
+        self
+    }
+}
+
+/// The worst of them; `None` if there are none.
+pub fn worst(findings: &[Finding]) -> Option<Severity> {
+    findings.iter().map(|finding| finding.severity).max()
+}
+
+/// `info`, `warning` or `critical`.
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        })
+    }
+}

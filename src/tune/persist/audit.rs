@@ -1,0 +1,377 @@
+//! Which file sets what, whether it comes in time, and whether it is so now.
+
+use std::path::Path;
+
+use super::conf;
+use super::files::Root;
+use super::module::{self, Loader, Module};
+use crate::finding::{Finding, Severity};
+use crate::kernel::Version;
+use crate::tune::sizing::{self, Sizes};
+
+/// What the files below a root say about the table's settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Audit {
+    /// Every setting of the table that a file sets, and `net.ipv4.ip_forward` and its like.
+    pub settings: Vec<Assigned>,
+    /// How the kernel has the module.
+    pub module: Module,
+    /// What loads it at boot.
+    pub loaders: Vec<Loader>,
+    /// What is wrong, the worst first.
+    pub findings: Vec<Finding>,
+}
+
+/// A setting that a file sets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Assigned {
+    /// Its name with dots, `net.netfilter.nf_conntrack_max`.
+    pub key: String,
+    /// The value that wins.
+    pub value: String,
+    /// The file and line that set it.
+    pub from: (String, usize),
+    /// Files and lines that set it before, in vain.
+    pub overridden: Vec<(String, usize)>,
+    /// What it is now; `None` if that cannot be read.
+    pub live: Option<i64>,
+}
+
+/// Reads what the files below `root` say: `/` is this machine, another directory a copy of one.
+///
+/// ```no_run
+/// let audit = ctnetlink::tune::persist::audit("/");
+/// for finding in &audit.findings {
+///     println!("{}: {}. {}", finding.severity, finding.seen, finding.remedy);
+/// }
+/// ```
+///
+/// Files are merged as systemd does it: by name over `/etc`, `/run`, `/usr/local/lib` and
+/// `/usr/lib`, the last assignment counts (sysctl.d(5)).
+pub fn audit(root: impl AsRef<Path>) -> Audit {
+    let root = Root::new(root.as_ref());
+    let mut findings = Vec::new();
+    let mut settings = assignments(&root, &mut findings);
+    for setting in &mut settings {
+        let path = format!("/proc/sys/{}", setting.key.replace('.', "/"));
+        setting.live = root.read(&path).ok().and_then(|text| text.trim().parse().ok());
+    }
+    let (module, loaders) = (Module::of(&root), module::loaders(&root));
+    for setting in &settings {
+        number(setting, &mut findings);
+        drift(setting, &mut findings);
+    }
+    boot_order(&settings, module, &loaders, &mut findings);
+    unread(&root, &settings, &mut findings);
+    ratio(&root, &settings, module, &mut findings);
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    Audit { settings, module, loaders, findings }
+}
+
+impl Audit {
+    /// The setting of this name, if a file sets it: `nf_conntrack_max`, or with all its dots.
+    pub fn setting(&self, name: &str) -> Option<&Assigned> {
+        let is_it = |key: &str| key == name || key.rsplit('.').next() == Some(name);
+        self.settings.iter().find(|setting| is_it(&setting.key))
+    }
+}
+
+/// Whether a key is of interest here.
+fn is_ours(key: &str) -> bool {
+    key.starts_with("net/netfilter/nf_conntrack_")
+        || ["net/nf_conntrack_max", "net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"]
+            .contains(&key)
+        || key == "net/ipv4/conf/all/forwarding"
+}
+
+/// What all files together set.
+fn assignments(root: &Root, findings: &mut Vec<Finding>) -> Vec<Assigned> {
+    let mut settings: Vec<Assigned> = Vec::new();
+    let (mut patterns, mut excluded) = (Vec::new(), Vec::new());
+    for file in root.configuration("sysctl.d").into_iter().filter(|file| !file.masked) {
+        let text = match root.read(&file.path) {
+            Ok(text) => text,
+            Err(error) => {
+                findings.push(unreadable(&file.path, &error));
+                continue;
+            }
+        };
+        let (lines, unknown) = conf::parse(&text);
+        if let Some(line) = unknown.first() {
+            findings.push(
+                Finding::new(
+                    "MALFORMED_LINE",
+                    Severity::Warning,
+                    format!("{}, line {line}: neither a comment nor key = value", file.path),
+                    "what does not read as a setting is not set",
+                    "write it as key = value, or take it out",
+                )
+                .source("sysctl.d(5)"),
+            );
+        }
+        for line in lines {
+            if line.value.is_none() {
+                excluded.push(line.key);
+                continue;
+            }
+            if line.key.contains(['*', '?']) {
+                patterns.push((file.path.clone(), line));
+                continue;
+            }
+            let Some(value) = line.value.filter(|_| is_ours(&line.key)) else { continue };
+            // The old name of the same number.
+            let key = match line.key.as_str() {
+                "net/nf_conntrack_max" => "net.netfilter.nf_conntrack_max".to_owned(),
+                key => key.replace('/', "."),
+            };
+            let from = (file.path.clone(), line.line);
+            match settings.iter_mut().find(|setting| setting.key == key) {
+                Some(setting) => {
+                    setting.overridden.push(std::mem::replace(&mut setting.from, from));
+                    setting.value = value;
+                }
+                None => {
+                    settings.push(Assigned { key, value, from, overridden: Vec::new(), live: None })
+                }
+            }
+        }
+    }
+    // Patterns set what no line sets by name.
+    for name in root.names("/proc/sys/net/netfilter") {
+        let path = format!("net/netfilter/{name}");
+        let key = path.replace('/', ".");
+        let mut of_it = patterns.iter().filter(|(_, line)| conf::matches(&line.key, &path));
+        if let Some((file, line)) = of_it.next_back().filter(|_| is_ours(&path))
+            && !settings.iter().any(|setting| setting.key == key)
+            && !excluded.iter().any(|excluded| conf::matches(excluded, &path))
+            && let Some(value) = &line.value
+        {
+            let (value, from) = (value.clone(), (file.clone(), line.line));
+            settings.push(Assigned { key, value, from, overridden: Vec::new(), live: None });
+        }
+    }
+    settings
+}
+
+fn unreadable(file: &str, error: &std::io::Error) -> Finding {
+    Finding::new(
+        "UNREADABLE",
+        Severity::Warning,
+        format!("{file} cannot be read: {error}"),
+        "what it sets is not known, and may not be set at boot either",
+        "look at the file; run this as root if it is not yours to read",
+    )
+}
+
+fn number(setting: &Assigned, findings: &mut Vec<Finding>) {
+    if setting.value.parse::<i64>().is_err() {
+        let (file, line) = &setting.from;
+        findings.push(Finding::new(
+            "NOT_A_NUMBER",
+            Severity::Critical,
+            format!("{file}, line {line}: {} = {:?} is no number", setting.key, setting.value),
+            "the kernel refuses it, and the setting keeps its default",
+            "write a number",
+        ));
+    }
+}
+
+/// Whether what a file says is so.
+fn drift(setting: &Assigned, findings: &mut Vec<Finding>) {
+    let Assigned { key, live: Some(live), from: (file, _), .. } = setting else { return };
+    let Ok(wanted) = setting.value.parse::<i64>() else { return };
+    let sized = ["nf_conntrack_max", "nf_conntrack_buckets"];
+    let is_size = sized.iter().any(|name| key.ends_with(name));
+    if *live == wanted {
+        return;
+    }
+    findings.push(if is_size && *live > wanted {
+        Finding::new(
+            "RAISED",
+            Severity::Info,
+            format!("{key} is {live}, more than the {wanted} of {file}"),
+            "somebody raises it after boot: kube-proxy does, and never lowers it",
+            "nothing, or write into the file what you want it to be",
+        )
+        .source("kubernetes, cmd/kube-proxy/app/conntrack.go")
+    } else {
+        Finding::new(
+            "DRIFT",
+            Severity::Warning,
+            format!("{key} is {live}, and {file} says {wanted}"),
+            "the file was not applied, or somebody has set it since",
+            "apply the files again, and see whether it lasts until the next boot",
+        )
+        .command(format!("sysctl -w {key}={wanted}"))
+    });
+}
+
+/// Whether the module is there when its settings are made.
+fn boot_order(
+    settings: &[Assigned],
+    module: Module,
+    loaders: &[Loader],
+    findings: &mut Vec<Finding>,
+) {
+    for loader in loaders.iter().filter(|loader| !loader.runs) {
+        findings.push(
+            Finding::new(
+                "LOADER_NEVER_RUNS",
+                Severity::Warning,
+                format!("{} is to load nf_conntrack, but never runs", loader.file),
+                "a script has to be executable, and /etc/modules is read only through a link in \
+                 modules-load.d",
+                "use /etc/modules-load.d instead",
+            )
+            .command("echo nf_conntrack > /etc/modules-load.d/nf_conntrack.conf"),
+        );
+    }
+    let of_the_module = |setting: &&Assigned| setting.key.contains("nf_conntrack_");
+    let Some(setting) = settings.iter().find(of_the_module) else { return };
+    if module == Module::BuiltIn || loaders.iter().any(|loader| loader.in_time) {
+        return;
+    }
+    if let Some(loader) = loaders.iter().find(|loader| loader.runs) {
+        findings.push(
+            Finding::new(
+                "UNORDERED_LOADER",
+                Severity::Warning,
+                format!("{} loads nf_conntrack, in no order with the settings", loader.file),
+                "if the settings are made first, there is nothing to set yet, and they are lost",
+                "load it by /etc/modules-load.d, which systemd-sysctl.service waits for",
+            )
+            .command("echo nf_conntrack > /etc/modules-load.d/nf_conntrack.conf")
+            .source("sysctl.d(5); systemd-sysctl.service: After=systemd-modules-load.service"),
+        );
+        return;
+    }
+    let (file, line) = &setting.from;
+    findings.push(
+        Finding::new(
+            "SYSCTL_BEFORE_MODULE",
+            Severity::Critical,
+            format!(
+                "{file}, line {line}, sets {}, but nothing loads nf_conntrack before that",
+                setting.key
+            ),
+            "at boot there is nothing to set yet; the module comes later, with the first firewall \
+             rule or with docker, and has its defaults",
+            "load the module early",
+        )
+        .command("echo nf_conntrack > /etc/modules-load.d/nf_conntrack.conf")
+        .command("systemctl restart systemd-modules-load systemd-sysctl")
+        .source("sysctl.d(5); systemd issue 43362"),
+    );
+}
+
+/// `/etc/sysctl.conf` is read at boot only through a link.
+fn unread(root: &Root, settings: &[Assigned], findings: &mut Vec<Finding>) {
+    const FILE: &str = "/etc/sysctl.conf";
+    let own = root.resolve(FILE).ok();
+    let files = root.configuration("sysctl.d");
+    if files.iter().any(|file| !file.masked && root.resolve(&file.path).ok() == own) {
+        return;
+    }
+    let (lines, _) = conf::parse(&root.read(FILE).unwrap_or_default());
+    for line in lines.iter().filter(|line| is_ours(&line.key)) {
+        let key = line.key.replace('/', ".");
+        if !settings.iter().any(|setting| setting.key == key) {
+            findings.push(
+                Finding::new(
+                    "NOT_READ_AT_BOOT",
+                    Severity::Critical,
+                    format!(
+                        "{FILE}, line {}, sets {key}; systemd does not read that file",
+                        line.line
+                    ),
+                    "it works with sysctl -p, and is gone after a boot",
+                    "move it to /etc/sysctl.d",
+                )
+                .source("sysctl.d(5); Debian 13 has no link /etc/sysctl.d/99-sysctl.conf any more"),
+            );
+        }
+    }
+}
+
+/// Whether there are buckets for as many entries as are allowed.
+fn ratio(root: &Root, settings: &[Assigned], module: Module, findings: &mut Vec<Finding>) {
+    let live = |name: &str| -> Option<u64> {
+        root.read(&format!("/proc/sys/net/netfilter/{name}")).ok()?.trim().parse().ok()
+    };
+    let set = |name: &str| -> Option<u64> {
+        let setting = settings.iter().find(|setting| setting.key.ends_with(name))?;
+        setting.value.parse().ok()
+    };
+    let given = module::hashsize(root);
+    let buckets = set("nf_conntrack_buckets").or(given.as_ref().map(|(_, size)| *size));
+    if let (Some((file, hashsize)), None) = (&given, set("nf_conntrack_max")) {
+        findings.push(
+            Finding::new(
+                "HASHSIZE_SETS_MAX",
+                Severity::Info,
+                format!(
+                    "{file} says hashsize={hashsize}, which makes nf_conntrack_max {} at boot",
+                    sizing::with_hashsize(*hashsize).max
+                ),
+                "a hashsize that is given makes the limit eight times as many entries",
+                "set nf_conntrack_max in sysctl.d, too, if that is not what you want",
+            )
+            .source("nf_conntrack_init_start: max_factor = 8"),
+        );
+    }
+    let Some(max) = set("nf_conntrack_max").or_else(|| live("nf_conntrack_max")) else { return };
+    let Some(buckets) = buckets.or_else(|| live("nf_conntrack_buckets")) else { return };
+    // Without a release nothing newer can be presumed than what everybody has by now.
+    let release = root.read("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let kernel = release.trim().parse().unwrap_or(Version::new(5, 15));
+    findings.extend(ratio_of(kernel, Sizes { max, buckets }, module));
+}
+
+/// What is wrong with these sizes together, if anything is.
+pub(crate) fn ratio_of(kernel: Version, sizes: Sizes, module: Module) -> Option<Finding> {
+    let Sizes { max, buckets } = sizes;
+    let (load, capacity) = (sizing::load(max, buckets), sizing::capacity(kernel, sizes));
+    if max == 0 || load <= 8.0 {
+        return None;
+    }
+    let modern = kernel >= Version::new(5, 15);
+    let severity = if capacity < max { Severity::Critical } else { Severity::Warning };
+    let limited = if capacity < max {
+        format!("; entries are refused from about {capacity} on")
+    } else {
+        String::new()
+    };
+    let (least, good) = (max.div_ceil(12), sizing::rounded(max));
+    let finding = Finding::new(
+        "MAX_WITHOUT_BUCKETS",
+        severity,
+        format!(
+            "nf_conntrack_max is {max} with {buckets} buckets: chains of {load:.0} when it is full{limited}"
+        ),
+        if modern {
+            "every packet searches a chain, and since Linux 5.15 an entry is refused when its chain \
+             is too long (chaintoolong), long before the limit"
+        } else {
+            "every packet searches a chain: a long one makes all of them slow"
+        },
+        format!(
+            "{good} buckets make chains of 2; {} are the least that hold {max} entries. A change at \
+             run time makes packets wait: do it off-peak",
+            sizing::rounded(least)
+        ),
+    )
+    .command(format!("sysctl -w net.netfilter.nf_conntrack_buckets={good}"))
+    .source("commits d532bcd0b269, d7e7747ac5c2 and c77737b736ce; measured on Linux 6.18");
+    Some(match module {
+        Module::BuiltIn => {
+            finding.command(format!("# kernel command line: nf_conntrack.hashsize={good}"))
+        }
+        _ => finding.command(format!(
+            "echo options nf_conntrack hashsize={good} > /etc/modprobe.d/nf_conntrack.conf"
+        )),
+    })
+}

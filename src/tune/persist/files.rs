@@ -1,0 +1,124 @@
+//! Files below a root, found and read the way systemd does it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Component, Path, PathBuf};
+
+/// A configuration file is read up to here; one that is longer is none.
+const LONGEST: u64 = 1 << 20;
+
+/// Links that are followed one after another.
+const LINKS: usize = 32;
+
+/// A root directory that files are looked for below.
+#[derive(Debug, Clone)]
+pub(super) struct Root(PathBuf);
+
+impl Root {
+    pub(super) fn new(root: &Path) -> Self {
+        Self(root.to_owned())
+    }
+
+    /// Where a path of the machine is here, with its links followed: absolute ones begin at the
+    /// root, and none leads out of it. The last part need not be there.
+    pub(super) fn resolve(&self, path: &str) -> io::Result<PathBuf> {
+        let mut left: Vec<PathBuf> = vec![PathBuf::from(path)];
+        let mut place = PathBuf::new();
+        let mut links = 0;
+        while let Some(next) = left.pop() {
+            let mut parts = next.components();
+            let Some(part) = parts.next() else { continue };
+            left.push(parts.as_path().to_owned());
+            match part {
+                Component::RootDir | Component::Prefix(_) => place = PathBuf::new(),
+                Component::CurDir => {}
+                Component::ParentDir => _ = place.pop(),
+                Component::Normal(name) => {
+                    let here = place.join(name);
+                    match fs::read_link(self.0.join(&here)) {
+                        Ok(target) => {
+                            links += 1;
+                            if links > LINKS {
+                                return Err(io::Error::other("its links go round in a circle"));
+                            }
+                            left.push(target);
+                        }
+                        Err(_) => place = here,
+                    }
+                }
+            }
+        }
+        Ok(self.0.join(place))
+    }
+
+    /// The text of a file; bytes that are no text are replaced.
+    pub(super) fn read(&self, path: &str) -> io::Result<String> {
+        let file = self.resolve(path)?;
+        if !fs::metadata(&file)?.is_file() {
+            return Err(io::Error::other("it is no file"));
+        }
+        let mut bytes = Vec::new();
+        fs::File::open(file)?.take(LONGEST + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > LONGEST {
+            return Err(io::Error::other("it is longer than any configuration"));
+        }
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Whether something is there.
+    pub(super) fn has(&self, path: &str) -> bool {
+        self.resolve(path).is_ok_and(|path| path.exists())
+    }
+
+    /// The names in a directory, sorted; none if there is none.
+    pub(super) fn names(&self, directory: &str) -> Vec<String> {
+        let files = self.resolve(directory).and_then(fs::read_dir);
+        let names = files.into_iter().flatten();
+        let mut names: Vec<_> =
+            names.filter_map(|file| file.ok()?.file_name().into_string().ok()).collect();
+        names.sort();
+        names
+    }
+
+    /// The `*.conf` files of `/etc/NAME`, `/run/NAME`, `/usr/local/lib/NAME` and `/usr/lib/NAME` in
+    /// the order they are read, by their names. Of one name only the first of these directories
+    /// counts; one that leads to `/dev/null` hides the others and says nothing.
+    pub(super) fn configuration(&self, name: &str) -> Vec<Configuration> {
+        let mut found: BTreeMap<String, Configuration> = BTreeMap::new();
+        for above in ["/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib"] {
+            let directory = format!("{above}/{name}");
+            for file in self.names(&directory).into_iter().filter(|file| file.ends_with(".conf")) {
+                let path = format!("{directory}/{file}");
+                let same = |first: &Configuration| {
+                    // `/lib` is a link to `/usr/lib` nearly everywhere.
+                    self.resolve(&first.path).ok() == self.resolve(&path).ok()
+                };
+                match found.get_mut(&file) {
+                    Some(first) if same(first) => {}
+                    Some(first) => first.hides.push(path),
+                    None => {
+                        let masked = self.resolve(&path).ok() == self.resolve("/dev/null").ok();
+                        found.insert(file, Configuration { path, masked, hides: Vec::new() });
+                    }
+                }
+            }
+        }
+        found.into_values().collect()
+    }
+
+    /// The place itself.
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+/// A configuration file.
+#[derive(Debug, Clone)]
+pub(super) struct Configuration {
+    pub(super) path: String,
+    /// It leads to `/dev/null`.
+    pub(super) masked: bool,
+    /// Files of its name that do not count for it.
+    pub(super) hides: Vec<String>,
+}

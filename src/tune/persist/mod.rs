@@ -1,0 +1,19 @@
+//! Whether settings outlive a boot: which file sets what, and whether it comes in time.
+//!
+//! [`audit`] reads the files below a root, `/` or a copy, the way systemd does at boot; [`Plan`] says
+//! which files would make settings last; [`Plan::apply`] writes them.
+//!
+//! Everything below the root is read and nothing else, links included. What cannot be read is a
+//! finding, and no error.
+
+mod apply;
+mod audit;
+mod conf;
+mod files;
+mod module;
+mod plan;
+
+pub use apply::Written;
+pub use audit::{Assigned, Audit, audit};
+pub use module::{Loader, Module};
+pub use plan::{Plan, Planned, Want};

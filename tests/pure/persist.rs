@@ -1,0 +1,362 @@
+//! Settings and boots, on made-up machines. The numbers are those of the table in the guide.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+
+use ctnetlink::finding::Severity;
+use ctnetlink::tune::persist::{Audit, Module, Plan, Want, audit};
+
+const MAX: &str = "net.netfilter.nf_conntrack_max";
+
+/// A machine that consists of these files.
+struct Machine(tempfile::TempDir);
+
+impl Machine {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a directory"))
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn file(&self, path: &str, text: &str) -> &Self {
+        let path = self.path().join(path);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        fs::write(path, text).expect("a file");
+        self
+    }
+
+    fn link(&self, path: &str, target: &str) -> &Self {
+        let path = self.path().join(path);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        symlink(target, path).expect("a link");
+        self
+    }
+
+    fn executable(&self, path: &str) -> &Self {
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(self.path().join(path), mode).expect("a mode");
+        self
+    }
+
+    /// With the module loaded, and these sizes.
+    fn running(&self, max: u64, buckets: u64) -> &Self {
+        self.file("sys/module/nf_conntrack/initstate", "live\n")
+            .file("proc/sys/net/netfilter/nf_conntrack_max", &format!("{max}\n"))
+            .file("proc/sys/net/netfilter/nf_conntrack_buckets", &format!("{buckets}\n"))
+            .file("proc/sys/kernel/osrelease", "6.1.0-13-amd64\n")
+    }
+
+    fn audit(&self) -> Audit {
+        audit(self.path())
+    }
+
+    fn ids(&self) -> Vec<&'static str> {
+        self.audit().findings.iter().map(|finding| finding.id).collect()
+    }
+
+    /// All files with their contents.
+    fn snapshot(&self) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).expect("a directory") {
+                let path = entry.expect("an entry").path();
+                let name = path.strip_prefix(self.path()).expect("below").display().to_string();
+                match fs::symlink_metadata(&path).expect("a file") {
+                    data if data.is_dir() => folders.push(path),
+                    data if data.is_file() => {
+                        found.push((name, fs::read_to_string(path).expect("text")));
+                    }
+                    _ => found.push((name, "a link".to_owned())),
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+}
+
+#[test]
+fn check_0_1_files_are_merged_as_systemd_does() {
+    let machine = Machine::new();
+    machine
+        .file("etc/sysctl.d/10-a.conf", "net.netfilter.nf_conntrack_max=1048576\n")
+        .file("usr/lib/sysctl.d/50-b.conf", "# b\n-net/netfilter/nf_conntrack_max = 262144\n");
+    let found = machine.audit();
+    let max = found.setting("nf_conntrack_max").expect("set");
+    assert_eq!((max.value.as_str(), max.key.as_str()), ("262144", MAX));
+    assert_eq!(max.from, ("/usr/lib/sysctl.d/50-b.conf".to_owned(), 2));
+    assert_eq!(max.overridden, [("/etc/sysctl.d/10-a.conf".to_owned(), 1)]);
+
+    // The same name above hides it, and /dev/null says nothing.
+    machine.link("etc/sysctl.d/50-b.conf", "/dev/null");
+    assert_eq!(machine.audit().setting(MAX).expect("set").value, "1048576");
+    machine.file("run/sysctl.d/10-a.conf", "net.nf_conntrack_max=7\n");
+    assert_eq!(machine.audit().setting(MAX).expect("set").value, "1048576", "/etc comes first");
+    machine.file("run/sysctl.d/11-a.conf", "net.nf_conntrack_max=7\n");
+    assert_eq!(machine.audit().setting(MAX).expect("set").value, "7", "the old name of it");
+
+    // Patterns, and what is taken out of them.
+    machine
+        .file("proc/sys/net/netfilter/nf_conntrack_acct", "1\n")
+        .file("etc/sysctl.d/60.conf", "net.netfilter.nf_conntrack_a* = 1\n");
+    assert_eq!(machine.audit().setting("nf_conntrack_acct").expect("set").value, "1");
+    machine.file("etc/sysctl.d/61.conf", "-net.netfilter.nf_conntrack_acct\n");
+    assert_eq!(machine.audit().setting("nf_conntrack_acct"), None);
+}
+
+#[test]
+fn check_0_2_settings_that_come_before_their_module() {
+    let machine = Machine::new();
+    machine.file("etc/sysctl.d/99-ct.conf", "net.netfilter.nf_conntrack_max=1048576\n");
+    let found = machine.audit();
+    assert_eq!(found.module, Module::NotLoaded);
+    let [finding] = &found.findings[..] else { panic!("{:?}", found.findings) };
+    assert_eq!((finding.id, finding.severity), ("SYSCTL_BEFORE_MODULE", Severity::Critical));
+    assert!(finding.commands[0].contains("/etc/modules-load.d/nf_conntrack.conf"));
+
+    let in_time = |machine: &Machine| assert_eq!(machine.ids(), [""; 0]);
+    machine.file("usr/lib/modules-load.d/ct.conf", "# first\nnf-conntrack\n");
+    in_time(&machine);
+    assert!(machine.audit().loaders[0].in_time);
+
+    let built_in = Machine::new();
+    built_in
+        .file("etc/sysctl.d/99-ct.conf", "net.netfilter.nf_conntrack_max=1048576\n")
+        .file("sys/module/nf_conntrack/parameters/hashsize", "1048576\n");
+    assert_eq!(built_in.audit().module, Module::BuiltIn);
+    in_time(&built_in);
+    let listed = Machine::new();
+    listed
+        .file("etc/sysctl.d/99-ct.conf", "net.netfilter.nf_conntrack_max=1048576\n")
+        .file("lib/modules/6.1/modules.builtin", "kernel/net/netfilter/nf_conntrack.ko\n");
+    in_time(&listed);
+    let command_line = Machine::new();
+    command_line
+        .file("etc/sysctl.d/99-ct.conf", "net.netfilter.nf_conntrack_max=1048576\n")
+        .file("proc/cmdline", "quiet modules_load=overlay,nf_conntrack ro\n");
+    in_time(&command_line);
+    let debian = Machine::new();
+    debian
+        .file("etc/sysctl.d/99-ct.conf", "net.netfilter.nf_conntrack_max=1048576\n")
+        .file("etc/modules", "nf_conntrack\n")
+        .link("etc/modules-load.d/modules.conf", "../modules");
+    in_time(&debian);
+    // Nothing of conntrack, nothing to say.
+    let other = Machine::new();
+    other.file("etc/sysctl.d/99-ip.conf", "net.ipv4.ip_forward=1\nvm.swappiness=1\n");
+    in_time(&other);
+    assert_eq!(other.audit().settings.len(), 1);
+}
+
+#[test]
+fn check_0_3_loaders_in_no_order_and_ones_that_never_run() {
+    let machine = Machine::new();
+    machine
+        .file("etc/sysctl.d/99-nf_conntrack.conf", "net.netfilter.nf_conntrack_max = 2097152\n")
+        .file(
+            "etc/sysconfig/modules/nf_conntrack.modules",
+            "#!/bin/sh\n/sbin/modprobe nf_conntrack\n",
+        );
+    assert_eq!(machine.ids(), ["SYSCTL_BEFORE_MODULE", "LOADER_NEVER_RUNS"]);
+    machine.executable("etc/sysconfig/modules/nf_conntrack.modules");
+    let found = machine.audit();
+    let [finding] = &found.findings[..] else { panic!("{:?}", found.findings) };
+    assert_eq!((finding.id, finding.severity), ("UNORDERED_LOADER", Severity::Warning));
+    assert!(finding.remedy.contains("modules-load.d"), "{finding:?}");
+
+    let late = Machine::new();
+    late.file("etc/sysctl.d/9.conf", "net.netfilter.nf_conntrack_max=65537\n")
+        .file("etc/rc.local", "modprobe nf_conntrack # early\n")
+        .executable("etc/rc.local");
+    assert_eq!(late.ids(), ["UNORDERED_LOADER"]);
+    late.file("etc/rc.local", "# modprobe nf_conntrack\n");
+    assert_eq!(late.ids(), ["SYSCTL_BEFORE_MODULE"], "a comment loads nothing");
+    let nobody = Machine::new();
+    nobody
+        .file("etc/sysctl.d/9.conf", "net.netfilter.nf_conntrack_max=65537\n")
+        .file("etc/modules", "nf_conntrack\n");
+    assert_eq!(nobody.ids(), ["SYSCTL_BEFORE_MODULE", "LOADER_NEVER_RUNS"]);
+}
+
+#[test]
+fn check_0_4_a_plan_mends_the_incident_and_a_second_one_changes_nothing() {
+    // The limit was set, the module came after it, and after the boot it was 65,536 again.
+    let machine = Machine::new();
+    machine
+        .running(65_536, 16_384)
+        .file("etc/sysctl.d/99-sysctl.conf", "net.netfilter.nf_conntrack_max = 2097152\n");
+    let ids = machine.ids();
+    assert!(ids.contains(&"SYSCTL_BEFORE_MODULE") && ids.contains(&"DRIFT"), "{ids:?}");
+    assert!(ids.contains(&"MAX_WITHOUT_BUCKETS"), "{ids:?}");
+
+    let before = machine.snapshot();
+    let want = Want::new().max(2_097_152).buckets(2_097_000).setting("tcp_timeout_time_wait", 30);
+    let plan = Plan::new(machine.path(), &want);
+    assert_eq!(machine.snapshot(), before, "a plan writes nothing");
+    let planned: Vec<_> =
+        plan.files.iter().map(|file| (file.path.as_str(), file.content.as_str())).collect();
+    assert_eq!(
+        planned,
+        [
+            (
+                "/etc/modules-load.d/nf_conntrack.conf",
+                "# Connection tracking.\n# So that settings have something to set.\nnf_conntrack\n",
+            ),
+            (
+                "/etc/modprobe.d/nf_conntrack.conf",
+                "# Connection tracking.\n\
+                 # This alone would make nf_conntrack_max eight times as many.\n\
+                 options nf_conntrack hashsize=2097152\n",
+            ),
+            (
+                "/etc/sysctl.d/zz-nf_conntrack.conf",
+                "# Connection tracking.\nnet.netfilter.nf_conntrack_max = 2097152\n\
+                 net.netfilter.nf_conntrack_tcp_timeout_time_wait = 30\n",
+            ),
+        ],
+        "and the last name comes after 99-sysctl.conf"
+    );
+    assert_eq!(plan.command_line, None);
+    let written = plan.apply().expect("written");
+    assert!(written.iter().all(|file| file.changed));
+    // As the next boot will have it.
+    machine
+        .running(2_097_152, 2_097_152)
+        .file("proc/sys/net/netfilter/nf_conntrack_tcp_timeout_time_wait", "30\n");
+    assert_eq!(machine.ids(), [""; 0]);
+    let max = machine.audit();
+    assert_eq!(max.setting(MAX).expect("set").from.0, "/etc/sysctl.d/zz-nf_conntrack.conf");
+
+    let after = machine.snapshot();
+    let again = Plan::new(machine.path(), &want);
+    assert!(again.files.iter().all(|file| file.unchanged), "{again}");
+    assert!(again.apply().expect("nothing to do").iter().all(|file| !file.changed));
+    assert_eq!(machine.snapshot(), after);
+    assert!(again.to_string().contains("(is so already)"));
+
+    // Built in, there is no module to give a size to.
+    let built_in = Machine::new();
+    built_in.file("sys/module/nf_conntrack/parameters/hashsize", "1\n");
+    let plan = Plan::new(built_in.path(), &want);
+    assert_eq!(plan.command_line.as_deref(), Some("nf_conntrack.hashsize=2097152"));
+    assert_eq!(plan.files.len(), 1);
+    assert_eq!(plan.files[0].path, "/etc/sysctl.d/99-nf_conntrack.conf");
+}
+
+#[test]
+fn check_0_5_what_is_so_and_what_should_be() {
+    let machine = Machine::new();
+    machine
+        .running(65_536, 65_536)
+        .file("etc/modules-load.d/ct.conf", "nf_conntrack\n")
+        .file("etc/sysctl.d/9.conf", "net.netfilter.nf_conntrack_max=131072\n");
+    let found = machine.audit();
+    let [finding] = &found.findings[..] else { panic!("{:?}", found.findings) };
+    assert_eq!((finding.id, finding.severity), ("DRIFT", Severity::Warning));
+    assert_eq!(finding.commands, [format!("sysctl -w {MAX}=131072")]);
+    machine.running(262_144, 65_536);
+    let found = machine.audit();
+    let [finding] = &found.findings[..] else { panic!("{:?}", found.findings) };
+    assert_eq!((finding.id, finding.severity), ("RAISED", Severity::Info));
+    assert!(finding.why.contains("kube-proxy"));
+    machine.running(131_072, 65_536);
+    assert_eq!(machine.ids(), [""; 0]);
+}
+
+#[test]
+fn check_0_6_a_limit_without_buckets_for_it() {
+    let machine = Machine::new();
+    machine.running(2_097_152, 16_384);
+    let found = machine.audit();
+    let [finding] = &found.findings[..] else { panic!("{:?}", found.findings) };
+    assert_eq!((finding.id, finding.severity), ("MAX_WITHOUT_BUCKETS", Severity::Critical));
+    assert!(finding.seen.contains("chains of 256"), "{}", finding.seen);
+    assert!(finding.seen.contains("from about 196608 on"), "{}", finding.seen);
+    assert!(finding.remedy.contains("2097152 buckets make chains of 2"), "{}", finding.remedy);
+    assert!(finding.remedy.contains("175104 are the least"), "{}", finding.remedy);
+    // An old kernel refuses nothing, and is only slow.
+    machine.file("proc/sys/kernel/osrelease", "3.10.0-1160.el7.x86_64\n");
+    assert_eq!(machine.audit().findings[0].severity, Severity::Warning);
+    // A hashsize alone is told.
+    let given = Machine::new();
+    given
+        .file("etc/modprobe.d/ct.conf", "options nf_conntrack expect_hashsize=1 hashsize=262144\n");
+    let found = given.audit();
+    assert_eq!(found.findings[0].id, "HASHSIZE_SETS_MAX");
+    assert!(found.findings[0].seen.contains("2097152"));
+}
+
+#[test]
+fn a_file_that_nobody_reads_at_boot() {
+    let machine = Machine::new();
+    machine
+        .file("etc/modules-load.d/ct.conf", "nf_conntrack\n")
+        .file("etc/sysctl.conf", "net.netfilter.nf_conntrack_max=131072\nvm.swappiness=1\n");
+    assert_eq!(machine.ids(), ["NOT_READ_AT_BOOT"]);
+    machine.link("etc/sysctl.d/99-sysctl.conf", "../sysctl.conf");
+    assert_eq!(machine.ids(), [""; 0]);
+    assert_eq!(machine.audit().setting(MAX).expect("set").from.0, "/etc/sysctl.d/99-sysctl.conf");
+}
+
+#[test]
+fn whatever_the_files_are_it_is_a_finding() {
+    let nothing = Machine::new();
+    assert_eq!(nothing.ids(), [""; 0]);
+    assert_eq!(audit("/no/such/place").findings, []);
+
+    let machine = Machine::new();
+    machine
+        .file("etc/modules-load.d/ct.conf", "nf_conntrack\n")
+        .file("etc/sysctl.d/1.conf", "net.netfilter.nf_conntrack_max=lots\n")
+        .file("etc/sysctl.d/2.conf", "net.netfilter.nf_conntra")
+        .link("etc/sysctl.d/3.conf", "4.conf")
+        .link("etc/sysctl.d/4.conf", "3.conf")
+        .link("etc/sysctl.d/5.conf", "../../../../../../etc/passwd");
+    fs::create_dir(machine.path().join("etc/sysctl.d/6.conf")).expect("a directory");
+    let huge = fs::File::create(machine.path().join("etc/sysctl.d/7.conf")).expect("a file");
+    huge.set_len(1 << 30).expect("a hole");
+    fs::write(machine.path().join("etc/sysctl.d/8.conf"), [0xff, 0xfe, b'=', 0]).expect("a file");
+    let found = machine.audit();
+    let count = |id| found.findings.iter().filter(|finding| finding.id == id).count();
+    assert_eq!(count("NOT_A_NUMBER"), 1);
+    assert_eq!(count("MALFORMED_LINE"), 1, "half a line");
+    // Two links in a circle, one that leads nowhere below the root, a directory, a giant.
+    assert_eq!(count("UNREADABLE"), 5, "{:?}", found.findings);
+    assert!(found.findings.is_sorted_by(|a, b| a.severity >= b.severity));
+
+    // A place that cannot be written: an error that names it, and no half of a file.
+    let want = Want::new().max(1 << 20);
+    let machine = Machine::new();
+    machine.file("etc/modules-load.d", "a file where a directory should be");
+    let before = machine.snapshot();
+    let error = Plan::new(machine.path(), &want).apply().expect_err("no directory");
+    assert!(error.to_string().contains("/etc/modules-load.d/nf_conntrack.conf"), "{error}");
+    assert_eq!(machine.snapshot(), before);
+    // What a run that was cut short has left is no hindrance.
+    let machine = Machine::new();
+    machine.file("etc/sysctl.d/.99-nf_conntrack.conf.new", "net.netf");
+    Plan::new(machine.path(), &want).apply().expect("written");
+    assert!(machine.snapshot().iter().all(|(name, _)| !name.ends_with(".new")));
+}
+
+#[test]
+fn links_do_not_lead_out_of_the_root() {
+    let machine = Machine::new();
+    machine
+        .file("etc/modules-load.d/ct.conf", "nf_conntrack\n")
+        .file("opt/ct.conf", "net.netfilter.nf_conntrack_max=77777\n")
+        .link("etc/sysctl.d/1.conf", "/opt/ct.conf");
+    assert_eq!(machine.audit().setting(MAX).expect("set").value, "77777");
+    let plan = Plan::new(machine.path(), &Want::new().max(88_888));
+    plan.apply().expect("written");
+    assert!(machine.path().join("etc/sysctl.d/99-nf_conntrack.conf").exists());
+    // A masked name is written anew, and not through the link.
+    let masked = Machine::new();
+    masked.link("etc/sysctl.d/99-nf_conntrack.conf", "/dev/null");
+    Plan::new(masked.path(), &Want::new().max(88_888)).apply().expect("written");
+    assert_eq!(masked.audit().setting(MAX).expect("set").value, "88888");
+}
