@@ -32,6 +32,8 @@ fn main() {
         ("within_its_time_and_its_part", within_its_time_and_its_part),
         ("rates_of_a_table_that_holds_still", rates_of_a_table_that_holds_still),
         ("threads_count_the_same", threads_count_the_same),
+        ("tuning", tuning),
+        ("persisting", persisting),
         ("memory_is_flat", memory_is_flat),
         ("another_network", another_network),
     ];
@@ -303,10 +305,90 @@ fn a_closed_pipe_is_no_error() {
     }
 }
 
+fn tuning() {
+    let all = document("tune", &["get", "--demo", "1", "--json"]);
+    let max = all.as_array().expect("settings").iter();
+    let max = max.clone().find(|setting| setting["name"] == "nf_conntrack_max").expect("one");
+    assert_eq!((&max["unit"], &max["scope"]), (&"entries".into(), &"readonly".into()));
+    let shown = printed("tune", &["get", "time_wait", "--demo", "1"]);
+    assert_eq!(shown.lines().count(), 2, "{shown}");
+    assert_eq!(printed("tune", &["get", "--changed", "--demo", "1"]).lines().count(), 1);
+
+    let set = ["set", "acct=1", "nf_conntrack_tcp_timeout_time_wait=30", "--demo", "1"];
+    let shown = printed("tune", &set);
+    let lines = ["nf_conntrack_acct: 0 -> 1", "nf_conntrack_tcp_timeout_time_wait: 120 -> 30"];
+    assert!(shown.lines().eq(lines), "{shown}");
+    let refused = run("tune", &["set", "acct=1", "max=5", "--demo", "1", "--json"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("initial network namespace"));
+    assert_eq!(text(&refused.stdout).trim(), r#"[{"name":"nf_conntrack_acct","old":0,"new":1}]"#);
+
+    let timeouts = document("tune", &["timeouts", "--demo", "1", "--json"]);
+    assert_eq!(
+        (&timeouts["tcp"]["syn_sent2"], &timeouts["udp"]["replied"]),
+        (&120.into(), &120.into())
+    );
+    assert!(printed("tune", &["timeouts", "udp", "--demo", "1"]).contains("unreplied"));
+
+    let advise = ["advise", "--peak", "400000", "--ram", "16GiB", "--kernel", "6.1"];
+    let advice = document("tune", &[&advise[..], &["--json"]].concat());
+    assert_eq!(
+        advice["advice"]["sizes"],
+        serde_json::json!({"max": 1_048_576, "buckets": 1_048_576})
+    );
+    let shown = printed("tune", &advise);
+    assert!(shown.contains("persist plan --max 1048576 --buckets 1048576"), "{shown}");
+    for wrong in [&["get", "nonsense"][..], &["set", "x"], &["set"], &[], &["timeouts", "tpc"]] {
+        assert_eq!(run("tune", wrong).status.code(), Some(2), "{wrong:?}");
+    }
+}
+
+fn persisting() {
+    let root = tempfile::tempdir().expect("a directory");
+    let root = root.path().to_str().expect("a path");
+    let with = |arguments: &[&'static str]| -> Vec<String> {
+        let arguments = [&["--root"], &[root][..], arguments].concat();
+        arguments.iter().map(|&argument| argument.to_owned()).collect()
+    };
+    let run = |arguments: &[&'static str]| {
+        command("persist").args(with(arguments)).output().expect("a run")
+    };
+    std::fs::create_dir_all(format!("{root}/etc/sysctl.d")).expect("a directory");
+    let file = format!("{root}/etc/sysctl.d/99-sysctl.conf");
+    std::fs::write(file, "net.netfilter.nf_conntrack_max = 2097152\n").expect("a file");
+    let lost = run(&["audit"]);
+    assert_eq!(lost.status.code(), Some(2));
+    let shown = text(&lost.stdout);
+    assert!(shown.contains("CRITICAL") && shown.contains("SYSCTL_BEFORE_MODULE"), "{shown}");
+    let lost: Value = serde_json::from_slice(&run(&["audit", "--json"]).stdout).expect("JSON");
+    assert_eq!(lost["findings"][0]["severity"], "critical");
+
+    let dry = run(&["apply", "--max", "2097152", "--buckets", "2097152"]);
+    assert!(dry.status.success() && text(&dry.stderr).contains("--yes"));
+    assert!(text(&dry.stdout).contains("/etc/modules-load.d/nf_conntrack.conf"));
+    assert_eq!(run(&["audit"]).status.code(), Some(2), "nothing was written");
+    let done = run(&["apply", "--max", "2097152", "--buckets", "2097152", "--yes"]);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    let mended = run(&["audit"]);
+    assert_eq!(mended.status.code(), Some(0), "{}", text(&mended.stdout));
+    assert!(text(&mended.stdout).contains("in vain: /etc/sysctl.d/99-sysctl.conf, line 1"));
+    let again = run(&["apply", "--max", "2097152", "--buckets", "2097152", "--yes", "--json"]);
+    assert!(!text(&again.stdout).contains("true"), "nothing changes");
+    for wrong in [&["plan"][..], &["plan", "--max", "0"], &["audit", "--frobnicate"], &[]] {
+        assert_eq!(run(wrong).status.code(), Some(2), "{wrong:?}");
+    }
+}
+
 fn help_and_wrong_words() {
-    for example in
-        ["top_sources", "states", "table_stats", "list_flows", "delete_flows", "flush_table"]
-    {
+    for example in [
+        "top_sources",
+        "states",
+        "table_stats",
+        "list_flows",
+        "delete_flows",
+        "flush_table",
+        "tune",
+    ] {
         let help = printed(example, &["--help"]);
         for word in ["Usage:", "--demo", "--json", "CAP_NET_ADMIN", "Exit code:"] {
             assert!(help.contains(word), "{example} --help lacks {word}");

@@ -9,6 +9,8 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use anstyle::{AnsiColor, Style};
+use ctnetlink::finding::{Finding, Severity};
 use ctnetlink::testing::{Population, enter_private_namespace, fill};
 use ctnetlink::{Conntrack, Limits, Namespace, Progress, Query, Reader, Scan};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -25,19 +27,26 @@ Exit code: 0 done, 1 failed, 2 not permitted or wrong arguments.";
 pub struct Shared {
     /// Fill a private table with N made-up entries and show that one [default N: 100000]
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "100000",
-          value_parser = entries)]
+          value_parser = entries, global = true)]
     pub demo: Option<u64>,
 
     /// What the made-up entries are of
-    #[arg(long, value_name = "KIND", value_enum, default_value_t, requires = "demo")]
+    #[arg(
+        long,
+        value_name = "KIND",
+        value_enum,
+        default_value_t,
+        requires = "demo",
+        global = true
+    )]
     pub demo_kind: Kind,
 
     /// The table of another network namespace: a name of `ip netns`, a process id or a path
-    #[arg(long, value_name = "NAME", conflicts_with = "demo")]
+    #[arg(long, value_name = "NAME", conflicts_with = "demo", global = true)]
     pub netns: Option<String>,
 
     /// Print JSON: one document, on one line
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub json: bool,
 }
 
@@ -121,6 +130,11 @@ impl Shared {
         Ok(())
     }
 
+    /// The network namespace that is asked for; `None` for the one it runs in.
+    pub fn namespace(&self) -> Result<Option<Namespace>> {
+        Ok(self.netns.as_deref().map(Namespace::find).transpose()?)
+    }
+
     /// Opens the table that is asked for, to look at.
     pub fn open(&self) -> Result<Reader> {
         Ok(match &self.netns {
@@ -169,4 +183,30 @@ pub fn occupancy(limits: Limits) -> String {
         (Some(_), None) => format!("{entries} entries, no limit"),
         (None, _) => format!("{entries} entries, limit unknown"),
     }
+}
+
+/// Findings as a person reads them at three in the morning.
+pub fn findings(findings: &[Finding], out: &mut impl Write) -> Result {
+    let bold = Style::new().bold();
+    for finding in findings {
+        let colour = match finding.severity {
+            Severity::Critical => AnsiColor::Red,
+            Severity::Warning => AnsiColor::Yellow,
+            Severity::Info => AnsiColor::Blue,
+        };
+        let colour = Style::new().bold().fg_color(Some(colour.into()));
+        let severity = finding.severity.to_string().to_uppercase();
+        writeln!(out, "\n{colour}{severity}{colour:#} {bold}{}{bold:#}", finding.seen)?;
+        writeln!(out, "  why   {}", finding.why)?;
+        writeln!(out, "  do    {}", finding.remedy)?;
+        for command in &finding.commands {
+            writeln!(out, "        $ {command}")?;
+        }
+        let source = if finding.source.is_empty() { "" } else { "; " };
+        writeln!(out, "  id    {}{source}{}", finding.id, finding.source)?;
+    }
+    if findings.is_empty() {
+        writeln!(out, "\nnothing is wrong")?;
+    }
+    Ok(())
 }

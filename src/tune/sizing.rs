@@ -18,7 +18,6 @@ const CAPACITY_PER_BUCKET: u64 = 12;
 /// What a kernel makes of a machine, unless it is told otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
-#[non_exhaustive]
 pub struct Sizes {
     /// `nf_conntrack_max`.
     pub max: u64,

@@ -1,0 +1,173 @@
+//! Will the settings outlive the next boot?
+//!
+//! ```text
+//! target/release/examples/persist audit
+//! target/release/examples/persist plan --max 1048576 --buckets 1048576
+//! sudo target/release/examples/persist apply --max 1048576 --buckets 1048576 --yes
+//! ```
+
+#[allow(dead_code)] // This one looks at files alone.
+mod common;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use common::Usage;
+use ctnetlink::finding::{Severity, worst};
+use ctnetlink::tune::persist::{Audit, Plan, Want, audit};
+
+/// Will the table's settings outlive the next boot?
+#[derive(Parser)]
+#[command(after_help = AFTER_HELP, version)]
+struct Options {
+    /// The machine whose files are meant: / or a copy of one
+    #[arg(long, value_name = "DIR", default_value = "/", global = true)]
+    root: PathBuf,
+
+    /// Print JSON: one document, on one line
+    #[arg(long, global = true)]
+    json: bool,
+
+    #[command(subcommand)]
+    task: Task,
+}
+
+const AFTER_HELP: &str = "\
+Only files below --root are read, and only apply --yes writes any.
+
+Exit code of audit: 0 fine, 1 a warning, 2 critical (or wrong arguments); else 0 done, 1 failed.";
+
+#[derive(Subcommand)]
+enum Task {
+    /// Say which file sets what at boot, and what is wrong with that
+    Audit,
+    /// Show the files that make settings last
+    Plan(Wanted),
+    /// Write them, with --yes
+    Apply {
+        #[command(flatten)]
+        wanted: Wanted,
+
+        /// Really write them
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(clap::Args)]
+struct Wanted {
+    /// The most entries
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=0x7fff_ffff))]
+    max: Option<u64>,
+
+    /// The buckets; as many as entries make short chains
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=0x7fff_ffff))]
+    buckets: Option<u64>,
+
+    /// Other settings, tcp_timeout_time_wait=30 for example
+    #[arg(value_name = "NAME=VALUE", value_parser = assignment)]
+    settings: Vec<(String, i64)>,
+}
+
+fn assignment(text: &str) -> Result<(String, i64), String> {
+    let wrong = || "a name and a number, such as tcp_timeout_time_wait=30".to_owned();
+    let (name, value) = text.split_once('=').ok_or_else(wrong)?;
+    Ok((name.trim().to_owned(), value.trim().parse().map_err(|_| wrong())?))
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    match run(&options) {
+        Ok(code) => code,
+        Err(error) => common::exit(Err(error)),
+    }
+}
+
+fn run(options: &Options) -> common::Result<ExitCode> {
+    let mut out = anstream::stdout().lock();
+    let code = match &options.task {
+        Task::Audit => {
+            let audit = audit(&options.root);
+            if options.json {
+                common::json(&audit, &mut out)?
+            } else {
+                show(&audit, &mut out)?
+            }
+            match worst(&audit.findings) {
+                Some(Severity::Critical) => ExitCode::from(2),
+                Some(Severity::Warning) => ExitCode::from(1),
+                _ => ExitCode::SUCCESS,
+            }
+        }
+        Task::Plan(wanted) => {
+            show_plan(&wanted.plan(options)?, options, &mut out)?;
+            ExitCode::SUCCESS
+        }
+        Task::Apply { wanted, yes } => {
+            let plan = wanted.plan(options)?;
+            if *yes {
+                let written = plan.apply()?;
+                if options.json {
+                    common::json(&written, &mut out)?;
+                } else {
+                    for file in &written {
+                        let what = if file.changed { "written" } else { "is so already" };
+                        writeln!(out, "{}: {what}", file.path)?;
+                    }
+                    writeln!(out, "It takes effect at the next boot; for now: tune set.")?;
+                }
+            } else {
+                show_plan(&plan, options, &mut out)?;
+                eprintln!("nothing was written; --yes writes it");
+            }
+            ExitCode::SUCCESS
+        }
+    };
+    out.flush()?;
+    Ok(code)
+}
+
+impl Wanted {
+    fn plan(&self, options: &Options) -> common::Result<Plan> {
+        if self.max.is_none() && self.buckets.is_none() && self.settings.is_empty() {
+            let what = "say what is to last: --max, --buckets or NAME=VALUE".to_owned();
+            return Err(Usage(what).into());
+        }
+        let mut want = Want::new();
+        if let Some(max) = self.max {
+            want = want.max(max);
+        }
+        if let Some(buckets) = self.buckets {
+            want = want.buckets(buckets);
+        }
+        for (name, value) in &self.settings {
+            want = want.setting(name, *value);
+        }
+        Ok(Plan::new(&options.root, &want))
+    }
+}
+
+fn show_plan(plan: &Plan, options: &Options, out: &mut impl Write) -> common::Result {
+    if options.json {
+        common::json(plan, out)?
+    } else {
+        write!(out, "{plan}")?
+    }
+    Ok(())
+}
+
+fn show(audit: &Audit, out: &mut impl Write) -> common::Result {
+    for setting in &audit.settings {
+        let (file, line) = &setting.from;
+        writeln!(out, "{} = {}   ({file}, line {line})", setting.key, setting.value)?;
+        for (file, line) in &setting.overridden {
+            writeln!(out, "  in vain: {file}, line {line}")?;
+        }
+    }
+    if audit.settings.is_empty() {
+        writeln!(out, "no file sets anything of connection tracking")?;
+    }
+    common::findings(&audit.findings, out)
+}
