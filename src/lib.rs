@@ -36,6 +36,7 @@
 //! - [`aggregate`]: what to group by, and the groups.
 //! - [`export`]: entries as the lines `conntrack` prints, and as flat records.
 //! - [`stats`]: the kernel's counters, and what each is a sign of.
+//! - [`diagnose`]: what is wrong here, why it matters and what to do.
 //! - [`tune`]: settings, timeouts, sizes, and how they last.
 //! - [`Conntrack`]: the table of a network namespace; [`Reader`]: the half of it that cannot write.
 //! - `testing`: a table of your own to try things on, without root (feature `testing`).
@@ -106,6 +107,7 @@
 )]
 
 pub mod aggregate;
+pub mod diagnose;
 mod error;
 pub mod export;
 pub mod filter;

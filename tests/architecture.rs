@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What a module may use of the crate. `table` and `testing` may use whatever is below them.
-const MAY_USE: [(&str, &[&str]); 13] = [
+const MAY_USE: [(&str, &[&str]); 14] = [
     ("wire", &[]),
     ("flow", &["wire"]),
     ("kernel", &[]),
@@ -15,6 +15,10 @@ const MAY_USE: [(&str, &[&str]); 13] = [
     ("stats", &["wire"]),
     ("socket", &["error", "flow", "wire"]),
     ("table", &["aggregate", "error", "filter", "flow", "kernel", "socket", "stats", "wire"]),
+    (
+        "diagnose",
+        &["aggregate", "error", "filter", "finding", "flow", "kernel", "stats", "table", "tune"],
+    ),
     ("finding", &[]),
     ("tune", &["error", "finding", "flow", "kernel", "socket"]),
     ("testing", &["aggregate", "error", "flow", "socket", "table", "wire"]),

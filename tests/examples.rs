@@ -32,6 +32,7 @@ fn main() {
         ("within_its_time_and_its_part", within_its_time_and_its_part),
         ("rates_of_a_table_that_holds_still", rates_of_a_table_that_holds_still),
         ("threads_count_the_same", threads_count_the_same),
+        ("a_doctor_for_files_and_for_tables", a_doctor_for_files_and_for_tables),
         ("tuning", tuning),
         ("persisting", persisting),
         ("memory_is_flat", memory_is_flat),
@@ -376,6 +377,39 @@ fn persisting() {
     assert!(!text(&again.stdout).contains("true"), "nothing changes");
     for wrong in [&["plan"][..], &["plan", "--max", "0"], &["audit", "--frobnicate"], &[]] {
         assert_eq!(run(wrong).status.code(), Some(2), "{wrong:?}");
+    }
+}
+
+fn a_doctor_for_files_and_for_tables() {
+    let fine = run("doctor", &["--demo", "2000", "--interval", "0", "--kmsg", "/dev/null"]);
+    assert_eq!(fine.status.code(), Some(0), "{}", text(&fine.stdout));
+    assert!(text(&fine.stdout).contains("nothing is wrong"));
+    let filling = ["--demo", "210000", "--interval", "0", "--kmsg", "/dev/null"];
+    let filling = run("doctor", &[&filling[..], &["--json"]].concat());
+    assert_eq!(filling.status.code(), Some(1));
+    let document: Value = serde_json::from_slice(&filling.stdout).expect("JSON");
+    assert_eq!(document["severity"], "warning");
+    assert_eq!(document["findings"][0]["id"], "TABLE_FILLING");
+
+    // A copy of a machine: files alone, and no privilege.
+    let root = tempfile::tempdir().expect("a directory");
+    let file = |path: &str, text: &str| {
+        let path = root.path().join(path);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        std::fs::write(path, text).expect("a file");
+    };
+    file("etc/sysctl.d/9.conf", "net.netfilter.nf_conntrack_max=2097152\n");
+    file("var/log/dmesg", "[ 1.0] nf_conntrack: table full, dropping packet\n");
+    let root = root.path().to_str().expect("a path");
+    let copy = run("doctor", &["--root", root]);
+    assert_eq!(copy.status.code(), Some(2));
+    let shown = text(&copy.stdout);
+    assert!(shown.contains("SYSCTL_BEFORE_MODULE") && shown.contains("LOG_TABLE_FULL"), "{shown}");
+    assert!(shown.contains("not seen: the packet filter's rules"), "{shown}");
+    for wrong in
+        [&["--root", root, "--demo", "9"][..], &["--rules", "/no/such"], &["--interval", "x"]]
+    {
+        assert_eq!(run("doctor", wrong).status.code(), Some(2), "{wrong:?}");
     }
 }
 

@@ -76,6 +76,11 @@ impl Namespace {
         }
     }
 
+    /// Its inode, which the kernel's log and `lsns` name it by; `None` if that cannot be read.
+    pub fn inode(&self) -> Option<u64> {
+        rustix::fs::fstat(&self.0).ok().map(|file| file.st_ino)
+    }
+
     /// Another descriptor of it.
     pub(crate) fn try_clone(&self) -> std::io::Result<Self> {
         self.0.try_clone().map(Self)

@@ -10,6 +10,7 @@ mod attributes;
 mod budget;
 mod create;
 mod delete;
+mod doctor;
 mod dump;
 mod dying;
 mod expectations;
@@ -59,6 +60,7 @@ fn main() {
         ("budget", budget::TESTS),
         ("create", create::TESTS),
         ("delete", delete::TESTS),
+        ("doctor", doctor::TESTS),
         ("dump", dump::TESTS),
         ("dying", dying::TESTS),
         ("expectations", expectations::TESTS),

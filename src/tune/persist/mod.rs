@@ -14,6 +14,7 @@ mod module;
 mod plan;
 
 pub use apply::Written;
+pub(crate) use audit::ratio_of;
 pub use audit::{Assigned, Audit, audit};
 pub use module::{Loader, Module};
 pub use plan::{Plan, Planned, Want};

@@ -1,0 +1,169 @@
+//! What is wrong with connection tracking here, and what to do about it.
+//!
+//! ```text
+//! sudo target/release/examples/doctor
+//! cargo run --release --example doctor -- --demo          # anywhere, without root
+//! target/release/examples/doctor --root /mnt/copy --kmsg /mnt/copy/var/log/dmesg
+//! ```
+
+#[allow(dead_code)] // This one counts what the library counts for it.
+mod common;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use anstyle::Style;
+use clap::Parser;
+use ctnetlink::diagnose::{Facts, Sources, diagnose};
+use ctnetlink::finding::{Finding, Severity, worst};
+use ctnetlink::tune::Settings;
+
+/// What is wrong with connection tracking here, and what to do about it.
+///
+/// It looks at the table, the kernel's counters (twice, a second apart), settings, files that are read
+/// at boot and the kernel's log, and changes nothing.
+#[derive(Parser)]
+#[command(after_help = AFTER_HELP, version)]
+struct Options {
+    #[command(flatten)]
+    common: common::Shared,
+
+    /// Look at the files of a copy of a machine alone, and not at this one
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["demo", "netns"])]
+    root: Option<PathBuf>,
+
+    /// The kernel's log, from dmesg, journalctl or a file [default: /dev/kmsg; none with --root]
+    #[arg(long, value_name = "FILE")]
+    kmsg: Option<PathBuf>,
+
+    /// The packet filter's rules, as `nft list ruleset` or `iptables-save` prints them [default: asks
+    /// these programs, if they are there]
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
+
+    /// Between the two looks at the counters
+    #[arg(long, value_name = "SECS", default_value = "1", value_parser = common::time)]
+    interval: Duration,
+}
+
+const AFTER_HELP: &str = "\
+To look at the table takes CAP_NET_ADMIN (sudo); without it, what files and the log say is judged, and
+what was not seen is listed. --demo fills a private table and needs nothing.
+
+Exit code: 0 fine, 1 a warning, 2 critical, or wrong arguments.";
+
+/// What `--json` prints.
+#[derive(serde::Serialize)]
+struct Document<'a> {
+    severity: Option<Severity>,
+    findings: &'a [Finding],
+    unseen: &'a [String],
+    entries: Option<u64>,
+    max: Option<u64>,
+    buckets: Option<u64>,
+    namespace: Option<u64>,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    match run(&options) {
+        Ok(code) => code,
+        Err(error) => common::exit(Err(error)),
+    }
+}
+
+fn run(options: &Options) -> common::Result<ExitCode> {
+    options.common.prepare()?;
+    let facts = facts(options)?;
+    let findings = diagnose(&facts);
+    let mut out = anstream::stdout().lock();
+    if options.common.json {
+        let severity = worst(&findings);
+        let Facts { entries, max, buckets, namespace, .. } = facts;
+        let (findings, unseen) = (&findings, &facts.unseen);
+        let document = Document { severity, findings, unseen, entries, max, buckets, namespace };
+        common::json(&document, &mut out)?;
+    } else {
+        if let (Some(entries), Some(max)) = (facts.entries, facts.max) {
+            let bold = Style::new().bold();
+            writeln!(out, "{bold}table{bold:#}  {entries} of {max} entries")?;
+        }
+        common::findings(&findings, &mut out)?;
+        for what in &facts.unseen {
+            writeln!(out, "not seen: {what}")?;
+        }
+    }
+    out.flush()?;
+    Ok(match worst(&findings) {
+        Some(Severity::Critical) => ExitCode::from(2),
+        Some(Severity::Warning) => ExitCode::from(1),
+        _ => ExitCode::SUCCESS,
+    })
+}
+
+fn facts(options: &Options) -> common::Result<Facts> {
+    let mut sources = Sources::default();
+    sources.interval = options.interval;
+    sources.rules = match &options.rules {
+        Some(file) => Some(
+            std::fs::read_to_string(file)
+                .map_err(|error| common::Usage(format!("--rules {}: {error}", file.display())))?,
+        ),
+        None if options.root.is_some() || options.common.netns.is_some() => None,
+        None => rules(),
+    };
+    if let Some(root) = &options.root {
+        sources.root.clone_from(root);
+        sources.log = options.kmsg.clone().unwrap_or_else(|| root.join("var/log/dmesg"));
+        return Ok(Facts::of_files(&sources));
+    }
+    if let Some(log) = &options.kmsg {
+        sources.log.clone_from(log);
+    }
+    let settings = match options.common.namespace()? {
+        Some(namespace) => Settings::of(&namespace)?,
+        None => Settings::here(),
+    };
+    let gathered = options
+        .common
+        .open()
+        .and_then(|mut table| Ok(Facts::gather(&mut table, &settings, &sources)?));
+    match gathered {
+        Ok(mut facts) => {
+            if let Some(namespace) = options.common.namespace()? {
+                // What is read from /proc is of the namespace this runs in.
+                facts.namespace = namespace.inode();
+                (facts.ip_forward, facts.keepalive, facts.sockets) = (None, None, None);
+                facts.unseen.push("forwarding: it is read here, and not in --netns".to_owned());
+            }
+            Ok(facts)
+        }
+        Err(error) => {
+            // What can be seen without the privilege is better than nothing.
+            let denied = error.downcast_ref::<ctnetlink::Error>();
+            if !denied.is_some_and(ctnetlink::Error::is_permission_denied) {
+                return Err(error);
+            }
+            let mut facts = Facts::of_files(&sources);
+            facts.unseen.insert(0, format!("the table: {error}"));
+            let number = |name: &str| u64::try_from(settings.get(name).ok()?.value).ok();
+            (facts.entries, facts.max) = (number("count"), number("max"));
+            facts.buckets = number("buckets");
+            Ok(facts)
+        }
+    }
+}
+
+/// What the packet filter's own programs print, of those that are there.
+fn rules() -> Option<String> {
+    const PATH: &str = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin";
+    let printed = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).env("PATH", PATH).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let texts = [printed("nft", &["list", "ruleset"]), printed("iptables-save", &[])];
+    let found: Vec<_> = texts.into_iter().flatten().collect();
+    (!found.is_empty()).then(|| found.join("\n"))
+}

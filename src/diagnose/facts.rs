@@ -1,0 +1,76 @@
+//! What is known of a machine.
+
+use std::time::Duration;
+
+use super::flows::FlowFacts;
+use super::log::LogFacts;
+use super::rules::Rules;
+use crate::kernel::Version;
+use crate::stats::{Counter, Counts};
+use crate::tune::persist::Audit;
+
+/// What is known of a machine and one network namespace of it; `None` is what is not.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Facts {
+    /// The kernel.
+    pub kernel: Option<Version>,
+    /// Entries of the table.
+    pub entries: Option<u64>,
+    /// The most it may have; 0 for no limit.
+    pub max: Option<u64>,
+    /// Buckets of the host's table.
+    pub buckets: Option<u64>,
+    /// How many entries more there were after how long.
+    pub growth: Option<(i64, Duration)>,
+    /// The kernel's counters since the namespace was made.
+    pub counters: Option<Counts<Counter>>,
+    /// How much they have grown between two looks.
+    pub recent: Option<Counts<Counter>>,
+    /// What the entries are.
+    pub flows: Option<FlowFacts>,
+    /// The network namespace: its inode, which the kernel's log names it by.
+    pub namespace: Option<u64>,
+    /// What the kernel has logged.
+    pub log: Option<LogFacts>,
+    /// Settings of the namespace, by name.
+    pub settings: Vec<(String, i64)>,
+    /// `net.ipv4.tcp_keepalive_time`, in seconds.
+    pub keepalive: Option<i64>,
+    /// `net.ipv4.ip_forward`.
+    pub ip_forward: Option<i64>,
+    /// Whether kube-proxy is at work, or docker.
+    pub kube_proxy: Option<bool>,
+    /// Whether docker is at work.
+    pub docker: Option<bool>,
+    /// Whether there are network bridges.
+    pub bridges: Option<bool>,
+    /// Sockets in use on the host, or at least in the namespace.
+    pub sockets: Option<u64>,
+    /// Whether an eBPF dataplane (cilium) is at work.
+    pub ebpf: Option<bool>,
+    /// The packet filter's rules.
+    pub rules: Option<Rules>,
+    /// What files set at boot.
+    pub audit: Option<Audit>,
+    /// What could not be looked at, and why.
+    pub unseen: Vec<String>,
+}
+
+impl Facts {
+    /// A setting of the namespace, by its name without `nf_conntrack_`.
+    pub(super) fn setting(&self, name: &str) -> Option<i64> {
+        let full = format!("nf_conntrack_{name}");
+        self.settings.iter().find(|(setting, _)| *setting == full).map(|(_, value)| *value)
+    }
+
+    /// A counter since the namespace was made.
+    pub(super) fn counted(&self, counter: Counter) -> u64 {
+        self.counters.as_ref().and_then(|counters| counters.get(counter)).unwrap_or_default()
+    }
+
+    /// How much a counter has grown between two looks.
+    pub(super) fn grown(&self, counter: Counter) -> u64 {
+        self.recent.as_ref().and_then(|counters| counters.get(counter)).unwrap_or_default()
+    }
+}

@@ -1,0 +1,129 @@
+//! What of the entries themselves the rules need, from one look at the table.
+
+use crate::aggregate::{Aggregator, Field, Headroom, Prefix, Query, Report, Value};
+use crate::filter::Filter;
+use crate::flow::{Protocol, State};
+
+/// What the entries are.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct FlowFacts {
+    /// All of them.
+    pub total: u64,
+    /// What becomes of them when the table is full.
+    pub headroom: Headroom,
+    /// The source with most of them.
+    pub top_source: Option<(String, u64)>,
+    /// UDP without an answer: destination ports, those with most first.
+    pub unanswered_udp: Vec<(u16, u64)>,
+    /// TCP entries.
+    pub tcp: u64,
+    /// TCP that is not open yet (`SYN_SENT`, `SYN_RECV`).
+    pub half_open: u64,
+    /// The destination with most of these.
+    pub half_open_top: Option<(String, u64)>,
+    /// TCP that destination NAT sends elsewhere.
+    pub forwarded: u64,
+    /// Of that, what has had no answer.
+    pub forwarded_unanswered: u64,
+    /// NAT addresses with most ports in use towards one destination.
+    pub ports: Vec<PortUse>,
+}
+
+/// How many ports of a NAT address are in use towards one destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct PortUse {
+    /// The address that NAT puts in.
+    pub nat: String,
+    /// The protocol.
+    pub protocol: String,
+    /// The destination.
+    pub destination: String,
+    /// Its port.
+    pub port: u16,
+    /// Ports in use.
+    pub used: u64,
+}
+
+/// Memory for the groups of each question: a diagnosis of a flooded table must not add to the harm.
+const MEMORY: usize = 8 << 20;
+
+impl FlowFacts {
+    /// The questions, all of which one scan answers.
+    pub fn queries() -> Vec<Query> {
+        let of = |text: &str| text.parse::<Filter>().unwrap_or_default();
+        let nat = [
+            Field::ReplyDestination(Prefix::WHOLE),
+            Field::Protocol,
+            Field::ReplySource(Prefix::WHOLE),
+            Field::ReplySourcePort,
+        ];
+        vec![
+            Headroom::query(),
+            Query::new().by([Field::SOURCE]).top(1).memory(MEMORY),
+            Query::new().by([Field::DestinationPort]).of(of("proto=udp unreplied")).memory(MEMORY),
+            Query::new()
+                .by([Field::DESTINATION])
+                .of(of("proto=tcp state=SYN_SENT,SYN_RECV"))
+                .top(1)
+                .memory(MEMORY),
+            Query::new().by([Field::State]).of(of("proto=tcp dnat")).top(usize::MAX),
+            Query::new().by(nat).of(Filter::source_nat()).memory(MEMORY),
+        ]
+    }
+
+    /// The facts, from the reports to [`queries`](Self::queries) in their order. `None` for others.
+    pub fn of(reports: &[Report]) -> Option<Self> {
+        let [states, sources, udp, half_open, forwarded, nat] = reports else { return None };
+        let headroom = Headroom::of(states)?;
+        let first = |report: &Report| report.rows().first().map(|row| (row.to_string(), row.flows));
+        let of_tcp =
+            |row: &&crate::aggregate::Row| row.key.first() == Some(&Value::Protocol(Protocol::TCP));
+        let waiting =
+            |row: &&crate::aggregate::Row| row.key.first() == Some(&Value::State(State::SYN_SENT));
+        let port = |row: &crate::aggregate::Row| match row.key.first() {
+            Some(Value::Port(Some(port))) => Some((*port, row.flows)),
+            _ => None,
+        };
+        let port_use = |row: &crate::aggregate::Row| match &row.key[..] {
+            [nat, protocol, destination, Value::Port(Some(port))] => Some(PortUse {
+                nat: nat.to_string(),
+                protocol: protocol.to_string(),
+                destination: destination.to_string(),
+                port: *port,
+                used: row.flows,
+            }),
+            _ => None,
+        };
+        Some(Self {
+            total: states.flows(),
+            headroom,
+            top_source: first(sources),
+            unanswered_udp: udp.rows().iter().filter_map(port).collect(),
+            tcp: states.rows().iter().filter(of_tcp).map(|row| row.flows).sum(),
+            half_open: half_open.flows(),
+            half_open_top: first(half_open),
+            forwarded: forwarded.flows(),
+            forwarded_unanswered: forwarded
+                .rows()
+                .iter()
+                .filter(waiting)
+                .map(|row| row.flows)
+                .sum(),
+            ports: nat.rows().iter().filter_map(port_use).collect(),
+        })
+    }
+
+    /// The facts of entries from anywhere, each given as its attributes; those that cannot be read
+    /// are left out.
+    pub fn of_entries<'e>(entries: impl IntoIterator<Item = &'e [u8]>) -> Self {
+        let mut aggregator = Aggregator::of(&Self::queries());
+        for entry in entries {
+            let _ = aggregator.record_bytes(entry);
+        }
+        Self::of(&aggregator.finish_all()).unwrap_or_default()
+    }
+}

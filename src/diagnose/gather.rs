@@ -1,0 +1,150 @@
+//! The facts of this machine.
+
+use std::fs;
+use std::io::BufReader;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::facts::Facts;
+use super::flows::FlowFacts;
+use super::log::LogFacts;
+use super::rules::Rules;
+use crate::error::Result;
+use crate::table::Reader;
+use crate::tune::{Settings, persist};
+
+/// Where facts are from.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Sources {
+    /// The root of the files: `/`, or a copy of a machine.
+    pub root: PathBuf,
+    /// The kernel's log; `/dev/kmsg` by default.
+    pub log: PathBuf,
+    /// The packet filter's rules as text; whoever asks may run other programs, this crate does not.
+    pub rules: Option<String>,
+    /// Between the two looks at counters.
+    pub interval: Duration,
+}
+
+impl Default for Sources {
+    fn default() -> Self {
+        Self {
+            root: "/".into(),
+            log: "/dev/kmsg".into(),
+            rules: None,
+            interval: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Facts {
+    /// What the files say, without asking the kernel for its table.
+    pub fn of_files(sources: &Sources) -> Self {
+        let mut facts = Self::default();
+        facts.read_files(sources);
+        facts
+    }
+
+    /// Everything there is to know of this machine and the network namespace of `table`, whose
+    /// settings are `settings`.
+    ///
+    /// What the caller may not see is told in [`unseen`](Self::unseen), and is no error.
+    ///
+    /// # Errors
+    ///
+    /// Those of the table's own requests.
+    ///
+    /// # Cost
+    ///
+    /// One dump, the interval, and some files. A table that is empty is not dumped.
+    pub fn gather(table: &mut Reader, settings: &Settings, sources: &Sources) -> Result<Self> {
+        let mut facts = Self::default();
+        let start = Instant::now();
+        let (before, counters) = (table.limits()?, table.stats()?);
+        if before.entries > 0 {
+            let scans = table.scan_all(&FlowFacts::queries())?;
+            let reports: Vec<_> = scans.into_iter().map(|scan| scan.report).collect();
+            facts.flows = FlowFacts::of(&reports);
+        }
+        facts.read_files(sources);
+        std::thread::sleep(sources.interval.saturating_sub(start.elapsed()));
+        let (after, later) = (table.limits()?, table.stats()?);
+        facts.entries = Some(after.entries.into());
+        facts.max = after.max.map(u64::from);
+        facts.growth =
+            Some((i64::from(after.entries) - i64::from(before.entries), start.elapsed()));
+        facts.recent = Some(later.since(&counters));
+        facts.counters = Some(later.sum());
+        facts.buckets = Reader::buckets().map(u64::from);
+        match settings.all() {
+            Ok(all) => {
+                facts.settings =
+                    all.into_iter().map(|setting| (setting.name, setting.value)).collect();
+            }
+            Err(error) => facts.unseen.push(format!("settings: {error}")),
+        }
+        Ok(facts)
+    }
+
+    fn read_files(&mut self, sources: &Sources) {
+        let root = &sources.root;
+        let text = |path: &str| fs::read_to_string(root.join(path)).ok();
+        let number = |path: &str| text(path).and_then(|text| text.trim().parse().ok());
+        self.kernel = text("proc/sys/kernel/osrelease").and_then(|text| text.trim().parse().ok());
+        self.keepalive = number("proc/sys/net/ipv4/tcp_keepalive_time");
+        self.ip_forward = number("proc/sys/net/ipv4/ip_forward");
+        self.namespace =
+            fs::metadata(root.join("proc/thread-self/ns/net")).ok().map(|file| file.ino());
+        self.sockets = text("proc/net/sockstat").as_deref().and_then(sockets);
+        self.bridges = entries(&root.join("sys/class/net")).map(|names| {
+            names.iter().any(|name| root.join("sys/class/net").join(name).join("bridge").exists())
+        });
+        self.ebpf = Some(root.join("sys/class/net/cilium_host").exists());
+        let programs = programs(&root.join("proc"));
+        self.kube_proxy =
+            programs.as_ref().map(|names| names.iter().any(|name| name == "kube-proxy"));
+        self.docker = programs.as_ref().map(|names| names.iter().any(|name| name == "dockerd"));
+        self.audit = Some(persist::audit(root));
+        match &sources.rules {
+            Some(text) => self.rules = Some(Rules::parse(text)),
+            None => self.unseen.push("the packet filter's rules: none were given".to_owned()),
+        }
+        match read_log(&sources.log) {
+            Ok(log) => self.log = Some(log),
+            Err(error) => {
+                self.unseen.push(format!("the kernel's log, {}: {error}", sources.log.display()));
+            }
+        }
+    }
+}
+
+/// Sockets in use.
+fn sockets(text: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix("sockets: used "))?;
+    line.trim().parse().ok()
+}
+
+fn entries(directory: &Path) -> Option<Vec<String>> {
+    let files = fs::read_dir(directory).ok()?;
+    Some(files.filter_map(|file| file.ok()?.file_name().into_string().ok()).collect())
+}
+
+/// The names of all programs that run.
+fn programs(proc: &Path) -> Option<Vec<String>> {
+    let numbers = entries(proc)?.into_iter().filter(|name| name.parse::<u32>().is_ok());
+    let name = |number: String| fs::read_to_string(proc.join(number).join("comm")).ok();
+    Some(numbers.filter_map(name).map(|name| name.trim().to_owned()).collect())
+}
+
+fn read_log(path: &Path) -> std::io::Result<LogFacts> {
+    // What is there, without waiting for more.
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits();
+    let flags = i32::try_from(nonblocking).unwrap_or_default();
+    let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_dir() {
+        return Err(std::io::Error::other("it is a directory"));
+    }
+    LogFacts::read(BufReader::with_capacity(64 * 1024, file))
+}

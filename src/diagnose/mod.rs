@@ -1,0 +1,51 @@
+//! What is wrong with connection tracking here, and what to do about it.
+//!
+//! [`diagnose`] looks at [`Facts`], which are values: of this machine ([`Facts::gather`]), of files, or
+//! made up. So every rule is tested on facts. A fact that is not known is `None`, and the rules that
+//! need it say nothing; what could not be looked at is in [`Facts::unseen`].
+//!
+//! This folder must not change anything, nor run other programs.
+
+mod facts;
+mod flows;
+mod forwarding;
+#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+mod gather;
+mod log;
+mod pressure;
+mod rules;
+mod timeouts;
+mod traffic;
+
+pub use facts::Facts;
+pub use flows::{FlowFacts, PortUse};
+#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+pub use gather::Sources;
+pub use log::{LogEvent, LogFacts, LogKind};
+pub use rules::Rules;
+
+use crate::finding::Finding;
+
+/// Everything the rules find in these facts, the worst first.
+///
+/// ```
+/// use ctnetlink::diagnose::{Facts, diagnose};
+/// let mut facts = Facts::default();
+/// facts.entries = Some(250_000);
+/// facts.max = Some(262_144);
+/// let findings = diagnose(&facts);
+/// assert_eq!(findings[0].id, "TABLE_NEARLY_FULL");
+/// ```
+pub fn diagnose(facts: &Facts) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    pressure::judge(facts, &mut findings);
+    log::judge(facts, &mut findings);
+    timeouts::judge(facts, &mut findings);
+    traffic::judge(facts, &mut findings);
+    forwarding::judge(facts, &mut findings);
+    if let Some(audit) = &facts.audit {
+        findings.extend(audit.findings.iter().cloned());
+    }
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    findings
+}

@@ -1,0 +1,353 @@
+//! Every rule on facts that are made up. The numbers are those of the table in the guide.
+
+use std::io::Cursor;
+use std::time::Duration;
+
+use ctnetlink::aggregate::Headroom;
+use ctnetlink::diagnose::{Facts, FlowFacts, LogFacts, LogKind, Rules, diagnose};
+use ctnetlink::finding::{Finding, Severity, worst};
+use ctnetlink::flow::{Flow, ProtoInfo, Protocol, Status, TcpInfo, TcpState, Tuple};
+use ctnetlink::kernel::Version;
+use ctnetlink::stats::{Counter, Counts};
+use ctnetlink::tune::persist::audit;
+
+fn counters(counts: &[(Counter, u32)]) -> Counts<Counter> {
+    let mut attributes = Vec::new();
+    for (Counter(number), value) in counts {
+        attributes.extend(8_u16.to_ne_bytes());
+        attributes.extend(number.to_ne_bytes());
+        attributes.extend(value.to_be_bytes());
+    }
+    Counts::parse(&attributes).expect("what we wrote")
+}
+
+fn found(facts: &Facts, id: &str) -> Option<Finding> {
+    diagnose(facts).into_iter().find(|finding| finding.id == id)
+}
+
+#[track_caller]
+fn expect(facts: &Facts, id: &str, severity: Severity) -> Finding {
+    let ids: Vec<_> = diagnose(facts).into_iter().map(|finding| finding.id).collect();
+    let finding = found(facts, id).unwrap_or_else(|| panic!("no {id} in {ids:?}"));
+    assert_eq!(finding.severity, severity, "{finding:?}");
+    assert!(!finding.why.is_empty() && !finding.remedy.is_empty());
+    finding
+}
+
+fn level(entries: u64, max: u64) -> Facts {
+    let mut facts = Facts::default();
+    (facts.entries, facts.max, facts.buckets) = (Some(entries), Some(max), Some(max));
+    facts
+}
+
+fn log(text: &str) -> Option<LogFacts> {
+    Some(LogFacts::read(Cursor::new(text)).expect("a log"))
+}
+
+/// Flows of a protocol to a port, in this state.
+fn flows(count: u16, protocol: Protocol, port: u16, state: Option<TcpState>) -> Vec<Flow> {
+    let of = |number: u16| {
+        let source = ([10, 1, (number >> 8) as u8, number as u8].into(), 4_000);
+        let original = Tuple::with_ports(protocol, source, ([192, 0, 2, 1].into(), port));
+        let mut flow = Flow::new(original, original.inverse());
+        flow.protoinfo = state.map(|state| ProtoInfo::Tcp(TcpInfo::new(state)));
+        flow.status = Status::CONFIRMED;
+        flow
+    };
+    (0..count).map(of).collect()
+}
+
+fn facts_of(flows: &[Vec<Flow>]) -> Facts {
+    let bytes: Vec<_> = flows.iter().flatten().map(Flow::to_bytes).collect();
+    let mut facts = Facts::default();
+    facts.flows = Some(FlowFacts::of_entries(bytes.iter().map(|bytes| &bytes[..])));
+    facts
+}
+
+#[test]
+fn nothing_known_is_nothing_found() {
+    assert_eq!(diagnose(&Facts::default()), []);
+    assert_eq!(worst(&[]), None);
+    assert_eq!(diagnose(&level(1_000, 262_144)), []);
+    assert_eq!(diagnose(&level(1_000_000, 0)), [], "no limit, never full");
+}
+
+#[test]
+fn levels_of_a_table() {
+    expect(&level(200_000, 262_144), "TABLE_FILLING", Severity::Warning);
+    let nearly = expect(&level(255_000, 262_144), "TABLE_NEARLY_FULL", Severity::Warning);
+    assert!(nearly.seen.contains("255000 of 262144 entries (97 %)"), "{}", nearly.seen);
+    let mut full = level(262_144, 262_144);
+    full.recent = Some(counters(&[(Counter::DROP, 50)]));
+    expect(&full, "TABLE_FULL", Severity::Critical);
+    expect(&full, "DROP", Severity::Critical);
+    let mut flows = FlowFacts::default();
+    flows.headroom = Headroom::default();
+    flows.headroom.unassured = 262_144;
+    full.flows = Some(flows);
+    expect(&full, "FULL_BUT_EVICTING", Severity::Warning);
+
+    let mut growing = level(100_000, 262_144);
+    growing.growth = Some((1_000, Duration::from_secs(1)));
+    let soon = expect(&growing, "FULL_SOON", Severity::Warning);
+    assert!(
+        soon.seen.contains("1000 entries a second") && soon.seen.contains("3 minutes"),
+        "{soon:?}"
+    );
+    growing.growth = Some((1, Duration::from_secs(1)));
+    assert_eq!(diagnose(&growing), [], "in two days");
+    growing.growth = Some((-5_000, Duration::ZERO));
+    assert_eq!(diagnose(&growing), []);
+}
+
+#[test]
+fn each_counter_says_its_own() {
+    for (counter, id, severity) in [
+        (Counter::DROP, "DROP", Severity::Critical),
+        (Counter::EARLY_DROP, "EARLY_DROP", Severity::Warning),
+        (Counter::INSERT_FAILED, "INSERT_FAILED", Severity::Warning),
+        (Counter::CHAIN_TOOLONG, "CHAIN_TOO_LONG", Severity::Critical),
+    ] {
+        let mut facts = level(10, 262_144);
+        facts.counters = Some(counters(&[(counter, 70)]));
+        let past = expect(&facts, id, Severity::Info);
+        assert!(past.seen.contains("70 since boot"), "{}", past.seen);
+        facts.recent = Some(counters(&[(counter, 7)]));
+        assert!(expect(&facts, id, severity).seen.contains("+7 just now"));
+        facts.counters = Some(counters(&[(counter, 0)]));
+        facts.recent = Some(counters(&[(counter, 0)]));
+        assert_eq!(found(&facts, id), None);
+    }
+}
+
+#[test]
+fn check_0_6_sizes_that_do_not_go_together() {
+    let mut facts = level(10, 2_097_152);
+    (facts.buckets, facts.kernel) = (Some(16_384), Some(Version::new(6, 1)));
+    let finding = expect(&facts, "MAX_WITHOUT_BUCKETS", Severity::Critical);
+    assert!(finding.seen.contains("256"), "{}", finding.seen);
+}
+
+#[test]
+fn check_1_2_three_forms_of_a_full_table_in_the_log() {
+    let mut facts = Facts::default();
+    facts.namespace = Some(4_026_532_211);
+    facts.log = log("[   12.500000] nf_conntrack: table full, dropping packet\n\
+         6,813,13500000,-;nf_conntrack: nf_conntrack: table full in netns 4026532211, dropping packet\n\
+         Nov 21 08:00:01 host kernel: nf_conntrack: table full in netns 4026532999, dropping packet\n\
+         [   14.000000] eth0: link is up\n");
+    let kinds: Vec<_> =
+        facts.log.as_ref().expect("a log").events.iter().map(|event| event.kind.clone()).collect();
+    let inodes = [None, Some(4_026_532_211), Some(4_026_532_999)];
+    assert_eq!(kinds, inodes.map(LogKind::TableFull));
+    let finding = expect(&facts, "LOG_TABLE_FULL", Severity::Info);
+    assert!(
+        finding.seen.contains("3 lines") && finding.seen.contains("this one, netns 4026532211")
+    );
+    assert_eq!(finding.commands, ["lsns -t net | grep 4026532999"]);
+}
+
+#[test]
+fn check_1_6_timeouts() {
+    let mut facts = Facts::default();
+    facts.settings = vec![("nf_conntrack_tcp_timeout_established".to_owned(), 300)];
+    let finding = expect(&facts, "ESTABLISHED_BELOW_KEEPALIVE", Severity::Warning);
+    assert!(finding.seen.contains("7200"));
+    facts.keepalive = Some(200);
+    assert_eq!(diagnose(&facts), []);
+    facts.settings = vec![("nf_conntrack_tcp_timeout_close_wait".to_owned(), 15)];
+    assert_eq!(diagnose(&facts), [], "elsewhere it is a matter of taste");
+    facts.kube_proxy = Some(true);
+    expect(&facts, "CLOSE_WAIT_BELOW_KUBE_PROXY", Severity::Warning);
+}
+
+#[test]
+fn check_1_9_dns_that_races_and_dns_that_finds_no_room() {
+    let mut facts = facts_of(&[flows(300, Protocol::UDP, 53, None)]);
+    assert_eq!(diagnose(&facts), [], "questions alone are no finding");
+    facts.recent = Some(counters(&[(Counter::INSERT_FAILED, 3)]));
+    expect(&facts, "DNS_RACE", Severity::Warning);
+    assert_eq!(found(&facts, "DNS_TABLE_FULL"), None);
+    facts.recent = Some(counters(&[(Counter::INSERT_FAILED, 3), (Counter::DROP, 9)]));
+    expect(&facts, "DNS_TABLE_FULL", Severity::Critical);
+    assert_eq!(found(&facts, "DNS_RACE"), None);
+}
+
+/// Each start of the daemon makes a namespace, and it goes when it has been idle.
+fn noise() -> String {
+    let mut text = String::new();
+    for round in 0..6 {
+        let (minute, head) = (round * 2, "Jan 12 10");
+        text += &format!(
+            "{head}:{minute:02}:01 node dbus[1]: [system] Activating via systemd: service \
+                          name='org.freedesktop.hostname1' unit='dbus-org.freedesktop.hostname1.service'\n"
+        );
+        text += &format!("{head}:{minute:02}:01 node systemd[1]: Starting Hostname Service...\n");
+        text +=
+            &format!("{head}:{minute:02}:02 node kernel: nf_conntrack: falling back to vmalloc.\n");
+        text +=
+            &format!("{head}:{minute:02}:02 node kernel: nf_conntrack: falling back to vmalloc.\n");
+        text += &format!(
+            "{head}:{minute:02}:02 node kernel: IPVS: Creating netns size=2040 id={round}\n"
+        );
+        text += &format!("{head}:{minute:02}:40 node systemd[1]: Started crond.service\n");
+    }
+    text
+}
+
+#[test]
+fn check_2_3_who_makes_namespaces_and_how_often() {
+    let mut facts = Facts::default();
+    (facts.kernel, facts.log) = (Some(Version::new(3, 10)), log(&noise()));
+    let finding = expect(&facts, "NAMESPACES_COME_AND_GO", Severity::Warning);
+    assert!(finding.seen.contains("about every 120 s"), "{}", finding.seen);
+    assert!(finding.seen.contains("dbus-org.freedesktop.hostname1.service"), "{}", finding.seen);
+    assert!(finding.why.contains("hash table of its own"));
+    assert!(finding.commands.iter().any(|command| command.contains("PrivateNetwork=yes")));
+    facts.log = log(&noise().lines().take(3).collect::<Vec<_>>().join("\n"));
+    assert_eq!(diagnose(&facts), [], "once is nothing");
+}
+
+#[test]
+fn check_2_4_a_line_that_this_kernel_does_not_write() {
+    let mut facts = Facts::default();
+    for (kernel, ours) in [((3, 10), true), ((4, 2), true), ((4, 3), false), ((6, 1), false)] {
+        facts.kernel = Some(Version::new(kernel.0, kernel.1));
+        facts.log = log(&noise());
+        assert_eq!(found(&facts, "VMALLOC_OF_ANOTHER_KERNEL").is_none(), ours, "{kernel:?}");
+    }
+}
+
+#[test]
+fn check_3_3_overlays_and_rules_for_them() {
+    let mut facts = facts_of(&[
+        flows(2_000, Protocol::UDP, 4_789, None),
+        flows(1_000, Protocol::TCP, 443, Some(TcpState::ESTABLISHED)),
+    ]);
+    let finding = expect(&facts, "OVERLAY_TRACKED", Severity::Warning);
+    assert!(finding.seen.contains("2000 entries (67 %) are VXLAN"), "{}", finding.seen);
+    for word in ["nft add rule", "iptables -t raw", "--dport 4789"] {
+        assert!(finding.commands.iter().any(|command| command.contains(word)), "{word}");
+    }
+    facts.rules = Some(Rules::parse("chain in {\n udp dport { 4789, 8472 } notrack\n}"));
+    expect(&facts, "OVERLAY_TRACKED_BEFORE", Severity::Info);
+    assert_eq!(found(&facts, "OVERLAY_TRACKED"), None);
+    let few = facts_of(&[flows(400, Protocol::UDP, 4_789, None)]);
+    assert_eq!(diagnose(&few), []);
+}
+
+#[test]
+fn check_3_8_a_flood() {
+    let facts = facts_of(&[
+        flows(9_000, Protocol::TCP, 443, Some(TcpState::SYN_RECV)),
+        flows(1_000, Protocol::TCP, 80, Some(TcpState::ESTABLISHED)),
+    ]);
+    let finding = expect(&facts, "SYN_FLOOD", Severity::Warning);
+    assert!(finding.seen.contains("9000 TCP entries (90 %)"), "{}", finding.seen);
+    assert!(finding.seen.contains("9000 are to 192.0.2.1"), "{}", finding.seen);
+    let quiet = facts_of(&[
+        flows(2_000, Protocol::TCP, 443, Some(TcpState::SYN_SENT)),
+        flows(9_000, Protocol::TCP, 80, Some(TcpState::ESTABLISHED)),
+    ]);
+    assert_eq!(found(&quiet, "SYN_FLOOD"), None);
+}
+
+#[test]
+fn nat_that_runs_out_of_ports() {
+    let mut all = flows(60_000, Protocol::TCP, 443, Some(TcpState::ESTABLISHED));
+    for (number, flow) in (0_u16..).zip(&mut all) {
+        let nat = ([203, 0, 113, 1].into(), number.wrapping_add(1_024));
+        flow.reply = Tuple::with_ports(Protocol::TCP, ([192, 0, 2, 1].into(), 443), nat);
+        flow.status |= Status::SRC_NAT;
+    }
+    let finding = expect(&facts_of(&[all]), "NAT_PORTS_EXHAUSTED", Severity::Warning);
+    assert!(
+        finding.seen.contains("60000 of 64512 ports (93 %) of 203.0.113.1"),
+        "{}",
+        finding.seen
+    );
+    assert!(finding.seen.contains("192.0.2.1 port 443 (tcp)"), "{}", finding.seen);
+}
+
+#[test]
+fn check_4_2_forwarding_that_does_not_last() {
+    let root = tempfile::tempdir().expect("a directory");
+    let mut facts = Facts::default();
+    (facts.ip_forward, facts.docker) = (Some(1), Some(true));
+    facts.audit = Some(audit(root.path()));
+    expect(&facts, "IP_FORWARD_NOT_PERSISTED", Severity::Warning);
+    let directory = root.path().join("etc/sysctl.d");
+    std::fs::create_dir_all(&directory).expect("a directory");
+    std::fs::write(directory.join("99.conf"), "net.ipv4.ip_forward = 0\n").expect("a file");
+    facts.audit = Some(audit(root.path()));
+    let finding = expect(&facts, "IP_FORWARD_LOST_AT_BOOT", Severity::Critical);
+    assert!(finding.seen.contains("/etc/sysctl.d/99.conf, line 1"), "{}", finding.seen);
+    std::fs::write(directory.join("99.conf"), "net.ipv4.ip_forward = 1\n").expect("a file");
+    facts.audit = Some(audit(root.path()));
+    assert_eq!(diagnose(&facts), []);
+    facts.ip_forward = Some(0);
+    expect(&facts, "IP_FORWARD_OFF", Severity::Critical);
+    facts.docker = None;
+    assert_eq!(found(&facts, "IP_FORWARD_OFF"), None, "nothing is forwarded here");
+}
+
+#[test]
+fn check_4_3_docker_without_its_chains() {
+    let mut facts = Facts::default();
+    facts.docker = Some(true);
+    facts.rules = Some(Rules::parse("*filter\n:FORWARD DROP [0:0]\n:INPUT ACCEPT [0:0]\n"));
+    expect(&facts, "FORWARD_DROPS", Severity::Warning);
+    expect(&facts, "DOCKER_CHAINS_MISSING", Severity::Warning);
+    facts.rules = Some(Rules::parse("*filter\n:FORWARD DROP [0:0]\n:DOCKER - [0:0]\n"));
+    assert_eq!(found(&facts, "FORWARD_DROPS"), None);
+    expect(&facts, "IN_USE_BY", Severity::Info);
+}
+
+#[test]
+fn check_4_4_published_ports_without_an_answer() {
+    let mut all = flows(80, Protocol::TCP, 8_080, Some(TcpState::SYN_SENT));
+    for flow in &mut all {
+        flow.reply.source = [172, 17, 0, 2].into();
+        flow.status |= Status::DST_NAT;
+    }
+    let finding = expect(&facts_of(&[all]), "FORWARDED_WITHOUT_ANSWER", Severity::Warning);
+    assert!(finding.seen.contains("80 of 80 TCP flows"), "{}", finding.seen);
+}
+
+#[test]
+fn a_table_that_is_not_the_one_that_matters() {
+    let mut facts = level(3, 262_144);
+    facts.sockets = Some(5_000);
+    assert!(!expect(&facts, "NEARLY_EMPTY", Severity::Info).why.contains("eBPF"));
+    facts.ebpf = Some(true);
+    assert!(expect(&facts, "NEARLY_EMPTY", Severity::Info).why.contains("eBPF"));
+    facts.sockets = Some(20);
+    assert_eq!(diagnose(&facts), []);
+}
+
+#[test]
+fn whatever_the_log_is() {
+    let mut garbage: Vec<u8> = (0..=255).cycle().take(300_000).collect();
+    garbage.extend(b"\n[nonsense] nf_conntrack: table full in netns , dropping\n;;;\n[]\n");
+    garbage.extend(b"99999999999999999999,x,y;nf_conntrack: falling back to vmalloc\n");
+    let facts = LogFacts::read(Cursor::new(garbage)).expect("a log");
+    assert_eq!(facts.events.len(), 2);
+    assert_eq!(facts.events[0].kind, LogKind::TableFull(None));
+    // A gigabyte of one line, and as many events as would fill memory.
+    let long = std::io::BufReader::new(std::io::Read::take(std::io::repeat(b'x'), 64 << 20));
+    assert_eq!(LogFacts::read(long).expect("a log").events, []);
+    let many = "nf_conntrack: table full, dropping packet\n".repeat(30_000);
+    let facts = LogFacts::read(Cursor::new(many)).expect("a log");
+    assert!(facts.lines == 30_000 && facts.events.len() <= 10_000);
+}
+
+#[test]
+fn the_worst_comes_first() {
+    let mut facts = level(200_000, 262_144);
+    facts.recent = Some(counters(&[(Counter::DROP, 1)]));
+    facts.log = log("nf_conntrack: table full, dropping packet\n");
+    let findings = diagnose(&facts);
+    let severities: Vec<_> = findings.iter().map(|finding| finding.severity).collect();
+    assert_eq!(severities, [Severity::Critical, Severity::Warning, Severity::Info]);
+    assert_eq!(worst(&findings), Some(Severity::Critical));
+}
