@@ -17,7 +17,18 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     ("table", &["aggregate", "error", "filter", "flow", "kernel", "socket", "stats", "wire"]),
     (
         "diagnose",
-        &["aggregate", "error", "filter", "finding", "flow", "kernel", "stats", "table", "tune"],
+        &[
+            "aggregate",
+            "error",
+            "filter",
+            "finding",
+            "flow",
+            "kernel",
+            "socket",
+            "stats",
+            "table",
+            "tune",
+        ],
     ),
     ("finding", &[]),
     ("tune", &["error", "finding", "flow", "kernel", "socket"]),
@@ -25,13 +36,14 @@ const MAY_USE: [(&str, &[&str]); 14] = [
 ];
 
 /// Where the items that `lib.rs` exports live, for paths such as `crate::Query`.
-const EXPORTS: [(&str, &str); 6] = [
+const EXPORTS: [(&str, &str); 7] = [
     ("Filter", "filter"),
     ("Query", "aggregate"),
     ("Error", "error"),
     ("ErrorKind", "error"),
     ("Result", "error"),
     ("Reader", "table"),
+    ("Namespace", "socket"),
 ];
 
 fn sources(folder: &str) -> Vec<(PathBuf, String)> {

@@ -37,10 +37,17 @@ fn main() {
         ("persisting", persisting),
         ("memory_is_flat", memory_is_flat),
         ("another_network", another_network),
+        ("namespaces_are_listed_and_watched", namespaces_are_listed_and_watched),
     ];
     let no_unshare = Command::new("unshare").arg("--version").output().is_err();
     let trials = tests.into_iter().map(|(name, test)| {
-        let needs_unshare = ["no_privilege", "an_empty_table", "another_network"].contains(&name);
+        let needs_unshare = [
+            "no_privilege",
+            "an_empty_table",
+            "another_network",
+            "namespaces_are_listed_and_watched",
+        ]
+        .contains(&name);
         let reason = "unshare, of util-linux, is not installed".to_owned();
         let unavailable = unavailable.clone().or((needs_unshare && no_unshare).then_some(reason));
         Trial::ignorable_test(name, move || match unavailable {
@@ -584,6 +591,46 @@ fn memory_is_flat() {
     };
     let (few, many) = (peak("50000"), peak("250000"));
     assert!(many * 10 <= few * 11, "{few} kB for 50,000 entries, {many} kB for 250,000");
+}
+
+/// Namespaces with 0, 10 and 1,000 entries; they are counted, and none of their tables is dumped.
+fn namespaces_are_listed_and_watched() {
+    // One user namespace, so that the lister may enter what the others make.
+    let fill = |entries: &str| {
+        let demo = command("top_sources");
+        let program = demo.get_program().to_str().expect("a path").to_owned();
+        format!(
+            "unshare --user --map-root-user --net true; {program} --demo {entries} --watch 60 --json >/dev/null &"
+        )
+    };
+    let netns = command("netns");
+    let netns = netns.get_program().to_str().expect("a path");
+    let script = format!(
+        "{} {} unshare --net sleep 60 & sleep 1; {netns} list --json; \
+         ({netns} watch --interval 0.1 --for 2 --json & sleep 0.4; unshare --net sleep 0.7; wait $!); \
+         kill $(jobs -p)",
+        fill("10"),
+        fill("1000")
+    );
+    let output = Command::new("unshare")
+        .args(["--map-root-user", "--net", "--pid", "--fork", "--mount-proc", "sh", "-c", &script])
+        .output()
+        .expect("unshare");
+    let printed = text(&output.stdout);
+    let mut lines = printed.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let listed = lines.next().expect("a list");
+    let entries: Vec<_> =
+        listed.as_array().expect("namespaces").iter().map(|one| one["entries"].as_u64()).collect();
+    assert!(entries.contains(&Some(1000)) && entries.contains(&Some(10)), "{printed}");
+    assert!(entries.iter().filter(|entries| **entries == Some(0)).count() >= 2, "{printed}");
+    assert_eq!(entries.first(), Some(&Some(1000)), "most first");
+    let events: Vec<_> = lines.collect();
+    let made = events.iter().find(|event| event["event"] == "made").expect("a new one");
+    let gone =
+        events.iter().find(|event| event["inode"] == made["inode"] && event["event"] == "gone");
+    assert_eq!(gone.expect("it goes")["program"], "sleep", "{events:?}");
+    let lived = gone.expect("it goes")["lived_ms"].as_u64().expect("a time");
+    assert!((300..1_500).contains(&lived), "{lived}");
 }
 
 /// One program fills a table, another looks at it from outside, within one user namespace.

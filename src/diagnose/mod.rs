@@ -12,6 +12,8 @@ mod forwarding;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 mod gather;
 mod log;
+#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+mod namespaces;
 mod pressure;
 mod rules;
 mod timeouts;
@@ -22,6 +24,8 @@ pub use flows::{FlowFacts, PortUse};
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 pub use gather::Sources;
 pub use log::{LogEvent, LogFacts, LogKind};
+#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+pub use namespaces::{FoundNamespace, creators, namespaces};
 pub use rules::Rules;
 
 use crate::finding::Finding;

@@ -1,0 +1,189 @@
+//! Network namespaces: how many entries each has, and who makes them.
+//!
+//! ```text
+//! sudo target/release/examples/netns list
+//! sudo target/release/examples/netns watch --interval 0.5
+//! ```
+
+#[allow(dead_code)] // This one opens every table there is.
+mod common;
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::{Parser, Subcommand};
+use comfy_table::{CellAlignment, Table, presets};
+use ctnetlink::diagnose::{FoundNamespace, creators, namespaces};
+
+/// Network namespaces: how many entries each has, and who makes them.
+#[derive(Parser)]
+#[command(after_help = AFTER_HELP, version)]
+struct Options {
+    /// Print JSON: a document on each line
+    #[arg(long, global = true)]
+    json: bool,
+
+    #[command(subcommand)]
+    task: Task,
+}
+
+const AFTER_HELP: &str = "\
+To look into other namespaces takes root (CAP_SYS_ADMIN). No table is dumped: the kernel keeps count.
+
+Exit code: 0 done, 1 failed, 2 wrong arguments.";
+
+#[derive(Subcommand)]
+enum Task {
+    /// Every namespace that a process is in, those with most entries first
+    List,
+    /// Tell when namespaces are made and go, and whose they are
+    Watch {
+        /// Look every SECS seconds; what comes and goes between two looks is not seen
+        #[arg(long, value_name = "SECS", default_value = "1", value_parser = common::seconds)]
+        interval: Duration,
+
+        /// Stop after SECS seconds
+        #[arg(long = "for", value_name = "SECS", value_parser = common::time)]
+        total: Option<Duration>,
+    },
+    /// Units that get a namespace of their own each time they are started
+    Units,
+}
+
+/// A namespace as `list` shows it.
+#[derive(serde::Serialize)]
+struct Listed {
+    #[serde(flatten)]
+    namespace: FoundNamespace,
+    entries: Option<u32>,
+}
+
+/// What `watch --json` prints.
+#[derive(serde::Serialize)]
+struct Event<'a> {
+    event: &'a str,
+    #[serde(flatten)]
+    namespace: &'a FoundNamespace,
+    lived_ms: Option<u128>,
+}
+
+fn main() -> ExitCode {
+    common::exit(run(&Options::parse()))
+}
+
+fn run(options: &Options) -> common::Result {
+    let mut out = anstream::stdout().lock();
+    match &options.task {
+        Task::List => list(options.json, &mut out),
+        Task::Watch { interval, total } => watch(*interval, *total, options.json, &mut out),
+        Task::Units => {
+            let units = creators("/");
+            if options.json {
+                common::json(&units, &mut out)?;
+            } else {
+                units.iter().try_for_each(|unit| writeln!(out, "{unit}"))?;
+            }
+            Ok(out.flush()?)
+        }
+    }
+}
+
+fn list(json: bool, out: &mut impl Write) -> common::Result {
+    let listed = |namespace: FoundNamespace| {
+        let entries = namespace.limits().ok().map(|limits| limits.entries);
+        Listed { namespace, entries }
+    };
+    let mut all: Vec<_> = namespaces("/proc").into_iter().map(listed).collect();
+    all.sort_by_key(|listed| std::cmp::Reverse(listed.entries));
+    if json {
+        return Ok(common::json(&all, out)?);
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["entries", "namespace", "pid", "program", "unit", "processes"]);
+    for Listed { namespace, entries } in &all {
+        table.add_row([
+            entries.map_or("?".to_owned(), |entries| entries.to_string()),
+            namespace.inode.to_string(),
+            namespace.pid.to_string(),
+            namespace.program.clone(),
+            namespace.unit.clone(),
+            namespace.processes.to_string(),
+        ]);
+    }
+    for column in [0, 2, 5] {
+        let column = table.column_mut(column).expect("a column");
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    for row in table.lines() {
+        writeln!(out, "{}", row.trim_end())?;
+    }
+    let sum: u64 = all.iter().filter_map(|listed| listed.entries).map(u64::from).sum();
+    writeln!(out, "{sum} entries in {} namespaces", all.len())?;
+    if all.iter().any(|listed| listed.entries.is_none()) {
+        writeln!(out, "? could not be entered: run it as root")?;
+    }
+    Ok(out.flush()?)
+}
+
+fn watch(
+    interval: Duration,
+    total: Option<Duration>,
+    json: bool,
+    out: &mut impl Write,
+) -> common::Result {
+    let start = Instant::now();
+    // Those that were there before have no beginning.
+    let mut known: HashMap<u64, (FoundNamespace, Option<Instant>)> =
+        namespaces("/proc").into_iter().map(|found| (found.inode, (found, None))).collect();
+    let mut made: HashMap<String, u64> = HashMap::new();
+    let mut tell = |event: &str, namespace: &FoundNamespace, lived: Option<Duration>| {
+        if json {
+            let lived_ms = lived.map(|lived| lived.as_millis());
+            return common::json(&Event { event, namespace, lived_ms }, out);
+        }
+        let FoundNamespace { inode, pid, program, unit, .. } = namespace;
+        let lived = lived.map(|lived| format!(" after {:.1} s", lived.as_secs_f64()));
+        writeln!(
+            out,
+            "{event:<4} {inode} pid {pid} {program} {unit}{}",
+            lived.unwrap_or_default()
+        )?;
+        out.flush()
+    };
+    while total.is_none_or(|total| start.elapsed() < total) {
+        std::thread::sleep(interval);
+        let now: HashMap<u64, FoundNamespace> =
+            namespaces("/proc").into_iter().map(|found| (found.inode, found)).collect();
+        let gone: Vec<u64> =
+            known.keys().filter(|inode| !now.contains_key(inode)).copied().collect();
+        for inode in gone {
+            if let Some((namespace, since)) = known.remove(&inode) {
+                tell("gone", &namespace, since.map(|since| since.elapsed()))?;
+            }
+        }
+        for (inode, namespace) in now {
+            if let Some((known, _)) = known.get_mut(&inode) {
+                // A program that makes one often becomes another then: `unshare` does.
+                *known = namespace;
+            } else {
+                tell("made", &namespace, None)?;
+                let whose =
+                    if namespace.unit.is_empty() { &namespace.program } else { &namespace.unit };
+                *made.entry(whose.clone()).or_default() += 1;
+                known.insert(inode, (namespace, Some(Instant::now())));
+            }
+        }
+    }
+    if !json {
+        let minutes = start.elapsed().as_secs_f64() / 60.0;
+        let mut made: Vec<_> = made.into_iter().collect();
+        made.sort_by_key(|(whose, count)| (std::cmp::Reverse(*count), whose.clone()));
+        for (whose, count) in made {
+            writeln!(out, "{count} by {whose}: {:.1} a minute", count as f64 / minutes)?;
+        }
+    }
+    Ok(out.flush()?)
+}
