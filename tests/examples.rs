@@ -27,6 +27,7 @@ fn main() {
         ("help_and_wrong_words", help_and_wrong_words),
         ("more_than_fits", more_than_fits),
         ("no_privilege", no_privilege),
+        ("a_doctor_without_privilege", a_doctor_without_privilege),
         ("an_empty_table", an_empty_table),
         ("a_sample_says_how_sure_it_is", a_sample_says_how_sure_it_is),
         ("within_its_time_and_its_part", within_its_time_and_its_part),
@@ -37,15 +38,19 @@ fn main() {
         ("persisting", persisting),
         ("memory_is_flat", memory_is_flat),
         ("another_network", another_network),
-        ("namespaces_are_listed_and_watched", namespaces_are_listed_and_watched),
+        (
+            "check_2_2_and_2_6_namespaces_are_listed_and_watched",
+            check_2_2_and_2_6_namespaces_are_listed_and_watched,
+        ),
     ];
     let no_unshare = Command::new("unshare").arg("--version").output().is_err();
     let trials = tests.into_iter().map(|(name, test)| {
         let needs_unshare = [
             "no_privilege",
+            "a_doctor_without_privilege",
             "an_empty_table",
             "another_network",
-            "namespaces_are_listed_and_watched",
+            "check_2_2_and_2_6_namespaces_are_listed_and_watched",
         ]
         .contains(&name);
         let reason = "unshare, of util-linux, is not installed".to_owned();
@@ -484,6 +489,21 @@ fn no_privilege() {
     }
 }
 
+fn a_doctor_without_privilege() {
+    let mut unshare = Command::new("unshare");
+    unshare.arg("--user").arg(command("doctor").get_program());
+    let output =
+        unshare.args(["--kmsg", "/dev/null", "--interval", "0"]).output().expect("unshare");
+    assert!(output.status.code().is_some_and(|code| code < 3));
+    let printed = text(&output.stdout);
+    assert!(
+        printed.contains("not seen: the table: ") && printed.contains("CAP_NET_ADMIN"),
+        "{printed}"
+    );
+    assert!(printed.contains("not seen: the packet filter's rules"), "{printed}");
+    assert!(printed.starts_with("table  "), "what files say of it: {printed}");
+}
+
 fn an_empty_table() {
     let mut unshare = Command::new("unshare");
     unshare.args(["--map-root-user", "--net"]).arg(command("top_sources").get_program());
@@ -594,7 +614,7 @@ fn memory_is_flat() {
 }
 
 /// Namespaces with 0, 10 and 1,000 entries; they are counted, and none of their tables is dumped.
-fn namespaces_are_listed_and_watched() {
+fn check_2_2_and_2_6_namespaces_are_listed_and_watched() {
     // One user namespace, so that the lister may enter what the others make.
     let fill = |entries: &str| {
         let demo = command("top_sources");

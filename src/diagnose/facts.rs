@@ -31,6 +31,8 @@ pub struct Facts {
     pub flows: Option<FlowFacts>,
     /// The network namespace: its inode, which the kernel's log names it by.
     pub namespace: Option<u64>,
+    /// Who is in the network namespaces of the host, by inode: a process, and its unit.
+    pub owners: Vec<(u64, String)>,
     /// What the kernel has logged.
     pub log: Option<LogFacts>,
     /// Settings of the namespace, by name.

@@ -160,7 +160,11 @@ fn full(facts: &Facts, log: &LogFacts, findings: &mut Vec<Finding>) {
         .map(|inode| match inode {
             None => "the initial network namespace".to_owned(),
             Some(inode) if facts.namespace == Some(*inode) => format!("this one, netns {inode}"),
-            Some(inode) => format!("netns {inode}"),
+            Some(inode) => {
+                let owner = facts.owners.iter().find(|(of, _)| of == inode);
+                let owner = owner.map(|(_, owner)| format!(" ({owner})"));
+                format!("netns {inode}{}", owner.unwrap_or_default())
+            }
         })
         .collect();
     names.sort();

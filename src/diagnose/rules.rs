@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rules_of_nft_and_of_iptables() {
+    fn check_3_7_rules_of_nft_and_of_iptables() {
         let nft = Rules::parse(
             "table inet notrack {\n\tchain in {\n\t\ttype filter hook prerouting priority raw;\n\
              \t\tudp dport 4789 notrack\n\t\tudp dport { 8472, 6081 } counter notrack\n\t}\n}\n\

@@ -274,7 +274,7 @@ mod tests {
     const GIB: u64 = 1 << 30;
 
     #[test]
-    fn defaults_by_kernel_and_memory() {
+    fn check_0_7_defaults_by_kernel_and_memory() {
         for (kernel, gib, max, buckets) in [
             ((3, 10), 1, 32_768, 8_192),
             ((3, 10), 4, 65_536, 16_384),
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_entries_and_buckets() {
+    fn check_2_5_memory_is_entries_and_buckets() {
         let modern = Version::new(6, 18);
         assert_eq!(memory(modern, 1_000_000, PerEntry::EXTENDED, 0, 1), 384_000_000);
         assert_eq!(memory(modern, 0, PerEntry::BARE, 262_144, 50), 2 << 20);
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn advice_keeps_its_own_rules() {
+    fn check_1_5_advice_keeps_its_own_rules() {
         for (major, minor) in [(3, 10), (4, 18), (5, 10), (5, 15), (6, 1), (6, 18)] {
             for gib in [1, 2, 8, 64, 256] {
                 for peak in [0, 1, 100_000, 1_000_000, 50_000_000, u64::MAX] {

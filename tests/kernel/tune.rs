@@ -11,7 +11,7 @@ use crate::support::{Skip, Test, table};
 
 pub const TESTS: &[(&str, Test)] = &[
     ("settings_say_whose_they_are", settings_say_whose_they_are),
-    ("what_is_set_is_set_here_alone", what_is_set_is_set_here_alone),
+    ("check_1_7_what_is_set_is_set_here_alone", check_1_7_what_is_set_is_set_here_alone),
     ("set_for_now_is_set_back", set_for_now_is_set_back),
     ("timeouts_and_settings_are_the_same", timeouts_and_settings_are_the_same),
     ("what_timeouts_are_refused", what_timeouts_are_refused),
@@ -47,7 +47,7 @@ fn settings_say_whose_they_are() -> Result<(), Skip> {
     Ok(())
 }
 
-fn what_is_set_is_set_here_alone() -> Result<(), Skip> {
+fn check_1_7_what_is_set_is_set_here_alone() -> Result<(), Skip> {
     let here = Settings::here();
     let elsewhere = std::thread::spawn(|| {
         enter_private_network().expect("a network");

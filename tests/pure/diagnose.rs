@@ -145,6 +145,9 @@ fn check_1_2_three_forms_of_a_full_table_in_the_log() {
         finding.seen.contains("3 lines") && finding.seen.contains("this one, netns 4026532211")
     );
     assert_eq!(finding.commands, ["lsns -t net | grep 4026532999"]);
+    facts.owners = vec![(4_026_532_999, "pid 77, nginx of web.service".to_owned())];
+    let finding = expect(&facts, "LOG_TABLE_FULL", Severity::Info);
+    assert!(finding.seen.contains("netns 4026532999 (pid 77, nginx of web.service)"));
 }
 
 #[test]

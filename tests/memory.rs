@@ -1,0 +1,56 @@
+//! What a table costs in the kernel, against what is said of it.
+//!
+//! A program of its own, since nothing else may come and go on the host while it measures.
+
+use std::fs;
+use std::time::Duration;
+
+use ctnetlink::Conntrack;
+use ctnetlink::kernel::Version;
+use ctnetlink::testing::{Population, enter_private_namespace, fill};
+use ctnetlink::tune::sizing::{PerEntry, memory};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+
+const ENTRIES: u64 = 200_000;
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let unavailable = enter_private_namespace().err().map(|error| error.to_string());
+    let test =
+        Trial::ignorable_test("check_1_5_memory_is_what_is_said", move || match unavailable {
+            None => measure(),
+            Some(error) if std::env::var_os("CTNETLINK_REQUIRE_KERNEL").is_some() => {
+                Err(error.into())
+            }
+            Some(error) => Ok(Completion::ignored_with(error)),
+        });
+    libtest_mimic::run(&arguments, vec![test]).exit();
+}
+
+/// Memory of the kernel that it cannot give back, in bytes.
+fn unreclaimable() -> u64 {
+    let text = fs::read_to_string("/proc/meminfo").expect("a file");
+    let line = text.lines().find_map(|line| line.strip_prefix("SUnreclaim:")).expect("a line");
+    let kibibytes = line.trim().trim_end_matches(" kB").trim().parse::<u64>().expect("a number");
+    kibibytes * 1024
+}
+
+fn measure() -> Result<Completion, Failed> {
+    let said = memory(Version::new(6, 18), ENTRIES, PerEntry::EXTENDED, 0, 1);
+    let mut tries = Vec::new();
+    // The host does other things, too, and gives memory back when it likes.
+    for _ in 0..5 {
+        let mut table = Conntrack::open().expect("a table");
+        let before = unreclaimable();
+        fill(&mut table, &Population::new(ENTRIES)).expect("room");
+        let measured = unreclaimable().saturating_sub(before);
+        table.flush().expect("a flush");
+        if (measured as f64 / said as f64 - 1.0).abs() < 0.05 {
+            return Ok(Completion::Completed);
+        }
+        tries.push(measured / ENTRIES);
+        std::thread::sleep(Duration::from_secs(2));
+    }
+    let said = said / ENTRIES;
+    Err(format!("{tries:?} bytes an entry were measured, {said} are said").into())
+}
