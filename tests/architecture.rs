@@ -191,3 +191,23 @@ fn no_file_grows_out_of_hand() {
         assert!(lines <= 600, "{}: {lines} lines; is there a second noun in it?", path.display());
     }
 }
+
+#[test]
+fn the_guide_names_tests_there_are_and_its_translation_has_the_same_output() {
+    let (guide, chinese) = (include_str!("../docs/guide.md"), include_str!("../docs/guide.zh.md"));
+    let all: String =
+        ["src", "tests"].into_iter().flat_map(sources).map(|(_, text)| text).collect();
+    let mut named = 0;
+    for name in guide.split('`').filter(|word| word.starts_with("check_")) {
+        assert!(
+            all.contains(&format!("fn {name}(")) || all.contains(&format!("\"{name}\"")),
+            "{name}"
+        );
+        named += 1;
+    }
+    assert!(named > 25, "{named}");
+    let blocks = |text: &'static str| text.split("```").skip(1).step_by(2).collect::<Vec<_>>();
+    assert_eq!(blocks(guide), blocks(chinese));
+    let table = |text: &'static str| text.split("| check |").nth(1).map(str::to_owned);
+    assert_eq!(table(guide), table(chinese));
+}
