@@ -54,6 +54,11 @@
 //! | who fills it, about, at a bounded cost | [`Reader::sample`] |
 //! | who opens flows right now, and how fast | [`Reader::rates`] |
 //! | an agent's look, which must not cost more than so much | [`Reader::scan_within`], [`DutyCycle`] |
+//! | what is wrong here, and what to do | [`diagnose`](mod@diagnose) |
+//! | a setting, and what it does | `tune::Settings` |
+//! | how large the table should be | [`tune::sizing::advise`] |
+//! | settings that outlive a boot | [`tune::persist`] |
+//! | how long entries stay | [`Reader::default_timeouts`] |
 //! | one entry you know | [`Reader::get`] |
 //! | to look at every entry as it streams past | [`Reader::dump`], [`Dump::next_batch`] |
 //! | some entries to keep | [`Reader::dump`], [`Dump::flows`] |

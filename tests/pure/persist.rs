@@ -248,6 +248,53 @@ fn check_0_4_a_plan_mends_the_incident_and_a_second_one_changes_nothing() {
 }
 
 #[test]
+fn what_else_is_in_a_file_stays_there() {
+    let machine = Machine::new();
+    machine
+        .file(
+            "etc/modprobe.d/nf_conntrack.conf",
+            "# ours\noptions nf_conntrack acct=1 hashsize=7\n\
+              options nf_conntrack_ftp ports=2121\noptions nf_conntrack hashsize=9 tstamp=1\n",
+        )
+        .file("etc/modules-load.d/nf_conntrack.conf", "overlay")
+        .file(
+            "etc/sysctl.d/99-nf_conntrack.conf",
+            "# why\nvm.swappiness=1\n\
+              net/netfilter/nf_conntrack_max=5\nnet.netfilter.nf_conntrack_acct = 1\n",
+        );
+    Plan::new(machine.path(), &Want::new().max(1 << 20).buckets(1 << 20)).apply().expect("written");
+    let expected = [
+        (
+            "etc/modprobe.d/nf_conntrack.conf",
+            "# ours\noptions nf_conntrack acct=1 hashsize=1048576\n\
+             options nf_conntrack_ftp ports=2121\noptions nf_conntrack tstamp=1\n",
+        ),
+        ("etc/modules-load.d/nf_conntrack.conf", "overlay\nnf_conntrack\n"),
+        (
+            "etc/sysctl.d/99-nf_conntrack.conf",
+            "# why\nvm.swappiness=1\nnet.netfilter.nf_conntrack_acct = 1\n\
+             net.netfilter.nf_conntrack_max = 1048576\n",
+        ),
+    ];
+    let owned = |(path, text): (&str, &str)| (path.to_owned(), text.to_owned());
+    assert_eq!(machine.snapshot(), expected.map(owned));
+    // A setting more, and the limit of before is still there.
+    let more = Plan::new(machine.path(), &Want::new().setting("tcp_timeout_time_wait", 30));
+    more.apply().expect("written");
+    let found = machine.audit();
+    assert_eq!(found.setting(MAX).expect("set").value, "1048576");
+    assert_eq!(found.setting("nf_conntrack_tcp_timeout_time_wait").expect("set").value, "30");
+    let before = machine.snapshot();
+    more.apply().expect("nothing to do");
+    assert_eq!(machine.snapshot(), before);
+
+    // Somebody else loads the module in time: no second one has to.
+    let loaded = Machine::new();
+    loaded.file("etc/modules-load.d/k8s.conf", "br_netfilter\nnf_conntrack\n");
+    assert_eq!(Plan::new(loaded.path(), &Want::new().max(9)).files.len(), 1);
+}
+
+#[test]
 fn check_0_5_what_is_so_and_what_should_be() {
     let machine = Machine::new();
     machine

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::audit::audit;
 use super::files::Root;
-use super::module::Module;
+use super::module::{Loader, Module};
 use crate::tune::sizing;
 
 /// What is to last.
@@ -87,36 +87,35 @@ impl Plan {
     ///
     /// The module is loaded before settings are made (`modules-load.d`), unless it is built in; the
     /// buckets are made with it (`modprobe.d`, or the kernel's command line); and the rest is in
-    /// `sysctl.d`, in a file that is read after all others that set the same.
+    /// `sysctl.d`, in a file that is read after all others that set the same. Of files that are there
+    /// everything else stays as it is.
     pub fn new(root: impl AsRef<Path>, want: &Want) -> Self {
         let place = Root::new(root.as_ref());
         let found = audit(root.as_ref());
         let mut files = Vec::new();
         let mut command_line = None;
         let built_in = found.module == Module::BuiltIn;
-        if !built_in {
-            files.push((
-                "/etc/modules-load.d/nf_conntrack.conf".to_owned(),
-                format!("{HEAD}# So that settings have something to set.\nnf_conntrack\n"),
-            ));
+        let early = |loader: &Loader| loader.in_time && loader.file != LOAD;
+        if !built_in && !found.loaders.iter().any(early) {
+            let text = place
+                .read(LOAD)
+                .unwrap_or_else(|_| format!("{HEAD}# So that settings have something to set.\n"));
+            files.push((LOAD.to_owned(), with_module(&text)));
         }
         match want.buckets {
             Some(buckets) if built_in => {
                 command_line = Some(format!("nf_conntrack.hashsize={buckets}"));
             }
-            Some(buckets) => files.push((
-                "/etc/modprobe.d/nf_conntrack.conf".to_owned(),
-                format!(
-                    "{HEAD}# This alone would make nf_conntrack_max eight times as many.\n\
-                     options nf_conntrack hashsize={buckets}\n"
-                ),
-            )),
+            Some(buckets) => {
+                let text = place.read(OPTIONS).unwrap_or_else(|_| {
+                    format!("{HEAD}# This alone would make nf_conntrack_max eight times as many.\n")
+                });
+                files.push((OPTIONS.to_owned(), with_hashsize(&text, buckets)));
+            }
             None => {}
         }
         let lines = want.lines();
         if !lines.is_empty() {
-            let text: String =
-                lines.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
             let others = found
                 .settings
                 .iter()
@@ -128,7 +127,9 @@ impl Plan {
             let last =
                 files_of.filter_map(|file| file.rsplit('/').next()).max().unwrap_or_default();
             let name = NAMES.iter().find(|name| **name >= last).copied().unwrap_or(LAST);
-            files.push((format!("/etc/sysctl.d/{name}"), format!("{HEAD}{text}")));
+            let path = format!("/etc/sysctl.d/{name}");
+            let text = place.read(&path).unwrap_or_else(|_| HEAD.to_owned());
+            files.push((path, with_settings(&text, &lines)));
         }
         let planned = |(path, content): (String, String)| {
             let unchanged = place.read(&path).is_ok_and(|text| text == content);
@@ -139,13 +140,70 @@ impl Plan {
     }
 }
 
-/// What every file begins with.
+/// What a new file begins with.
 const HEAD: &str = "# Connection tracking.\n";
+
+const LOAD: &str = "/etc/modules-load.d/nf_conntrack.conf";
+const OPTIONS: &str = "/etc/modprobe.d/nf_conntrack.conf";
 
 /// Names for the file in `sysctl.d`: the first that comes after all that set the same.
 const NAMES: [&str; 3] = ["99-nf_conntrack.conf", "zz-nf_conntrack.conf", "zzz-nf_conntrack.conf"];
 const LAST: &str = "zzzz-nf_conntrack.conf";
 
+/// A list of modules with this one on it.
+fn with_module(text: &str) -> String {
+    let listed = text.lines().any(|line| line.trim() == "nf_conntrack");
+    if listed { text.to_owned() } else { ended(text) + "nf_conntrack\n" }
+}
+
+/// Options of modules with the number of buckets; whatever else is there stays.
+fn with_hashsize(text: &str, buckets: u64) -> String {
+    let hashsize = format!("hashsize={buckets}");
+    let mut given = false;
+    let mut changed = String::new();
+    for line in text.lines() {
+        let words: Vec<_> = line.split_whitespace().collect();
+        if !matches!(words[..], ["options", "nf_conntrack" | "nf-conntrack", ..]) {
+            changed += line;
+        } else if given {
+            // It is on an earlier line.
+            let rest: Vec<_> =
+                words.into_iter().filter(|word| !word.starts_with("hashsize=")).collect();
+            changed += &rest.join(" ");
+        } else {
+            given = true;
+            let rest = words.into_iter().filter(|word| !word.starts_with("hashsize="));
+            changed += &rest.chain([&hashsize[..]]).collect::<Vec<_>>().join(" ");
+        }
+        changed.push('\n');
+    }
+    if !given {
+        changed += &format!("options nf_conntrack {hashsize}\n");
+    }
+    changed
+}
+
+/// Settings with these among them, at the end; whatever else is there stays.
+fn with_settings(text: &str, settings: &[(String, String)]) -> String {
+    let (found, _) = super::conf::parse(text);
+    let replaced = |line: usize| {
+        let of_line = found.iter().find(|found| found.line == line);
+        of_line.is_some_and(|found| {
+            settings.iter().any(|(key, _)| *key == found.key.replace('/', "."))
+        })
+    };
+    let kept = (1..).zip(text.lines()).filter(|(number, _)| !replaced(*number));
+    let kept = kept.map(|(_, line)| format!("{line}\n"));
+    kept.chain(settings.iter().map(|(key, value)| format!("{key} = {value}\n"))).collect()
+}
+
+/// The text with the end of its last line.
+fn ended(text: &str) -> String {
+    let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    format!("{text}{end}")
+}
+
+/// The files with their contents.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for file in &self.files {
