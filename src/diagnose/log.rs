@@ -127,10 +127,9 @@ fn moment(line: &str) -> Option<f64> {
     if let Some(rest) = line.strip_prefix('[') {
         return rest.split(']').next()?.trim().parse().ok();
     }
-    if let Some((head, _)) = line.split_once(';')
-        && let Some(microseconds) = head.split(',').nth(2)
-        && let Ok(microseconds) = microseconds.parse::<f64>()
-    {
+    let head = line.split_once(';').map(|(head, _)| head);
+    let microseconds = head.and_then(|head| head.split(',').nth(2)?.parse::<f64>().ok());
+    if let Some(microseconds) = microseconds {
         return Some(microseconds / 1e6);
     }
     let mut words = line.split_whitespace().skip(1);
@@ -200,11 +199,8 @@ fn churn(facts: &Facts, log: &LogFacts, findings: &mut Vec<Finding>) {
     let mut moments: Vec<f64> = Vec::new();
     for event in &log.events {
         let is_it = matches!(event.kind, LogKind::Vmalloc | LogKind::NamespaceMade);
-        if let Some(at) = event.at.filter(|_| is_it)
-            && moments.last().is_none_or(|last| at - last > 5.0)
-        {
-            moments.push(at);
-        }
+        let later = |at: &f64| moments.last().is_none_or(|last| at - last > 5.0);
+        moments.extend(event.at.filter(|at| is_it && later(at)));
     }
     let mut gaps: Vec<f64> =
         moments.windows(2).filter_map(|pair| Some(pair.get(1)? - pair.first()?)).collect();

@@ -95,9 +95,7 @@ fn fill_level(facts: &Facts, findings: &mut Vec<Finding>) {
             "find out who fills it, and raise the limit in time",
         )));
     }
-    if let Some((more, after)) = facts.growth.filter(|(more, _)| *more > 0)
-        && load < 1.0
-    {
+    if let Some((more, after)) = facts.growth.filter(|(more, _)| *more > 0 && load < 1.0) {
         let each = more as f64 / after.as_secs_f64().max(1e-3);
         let seconds = max.saturating_sub(entries) as f64 / each;
         if seconds < SOON {

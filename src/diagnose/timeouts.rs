@@ -11,9 +11,8 @@ const CLOSE_WAIT: i64 = 3600;
 
 pub(super) fn judge(facts: &Facts, findings: &mut Vec<Finding>) {
     let keepalive = facts.keepalive.unwrap_or(KEEPALIVE);
-    if let Some(established) = facts.setting("tcp_timeout_established")
-        && established < keepalive
-    {
+    let established = facts.setting("tcp_timeout_established");
+    if let Some(established) = established.filter(|established| *established < keepalive) {
         findings.push(
             Finding::new(
                 "ESTABLISHED_BELOW_KEEPALIVE",
@@ -30,10 +29,9 @@ pub(super) fn judge(facts: &Facts, findings: &mut Vec<Finding>) {
             .source("RFC 5382, REQ-5: at least 2 hours 4 minutes"),
         );
     }
-    if let Some(close_wait) = facts.setting("tcp_timeout_close_wait")
-        && facts.kube_proxy == Some(true)
-        && close_wait < CLOSE_WAIT
-    {
+    let close_wait = facts.setting("tcp_timeout_close_wait");
+    let is_short = |close_wait: &i64| facts.kube_proxy == Some(true) && *close_wait < CLOSE_WAIT;
+    if let Some(close_wait) = close_wait.filter(is_short) {
         findings.push(
             Finding::new(
                 "CLOSE_WAIT_BELOW_KUBE_PROXY",

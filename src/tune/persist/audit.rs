@@ -144,15 +144,21 @@ fn assignments(root: &Root, findings: &mut Vec<Finding>) -> Vec<Assigned> {
     for name in root.names("/proc/sys/net/netfilter") {
         let path = format!("net/netfilter/{name}");
         let key = path.replace('/', ".");
-        let mut of_it = patterns.iter().filter(|(_, line)| conf::matches(&line.key, &path));
-        if let Some((file, line)) = of_it.next_back().filter(|_| is_ours(&path))
-            && !settings.iter().any(|setting| setting.key == key)
-            && !excluded.iter().any(|excluded| conf::matches(excluded, &path))
-            && let Some(value) = &line.value
-        {
-            let (value, from) = (value.clone(), (file.clone(), line.line));
-            settings.push(Assigned { key, value, from, overridden: Vec::new(), live: None });
+        let named = settings.iter().any(|setting| setting.key == key);
+        let excluded = excluded.iter().any(|excluded| conf::matches(excluded, &path));
+        if named || excluded || !is_ours(&path) {
+            continue;
         }
+        let mut of_it = patterns.iter().filter(|(_, line)| conf::matches(&line.key, &path));
+        let last =
+            of_it.next_back().and_then(|(file, line)| Some((file, line, line.value.clone()?)));
+        settings.extend(last.map(|(file, line, value)| Assigned {
+            key,
+            value,
+            from: (file.clone(), line.line),
+            overridden: Vec::new(),
+            live: None,
+        }));
     }
     settings
 }
