@@ -68,6 +68,7 @@
 //! | many gone, after a look at which | [`Conntrack::delete_plan`] |
 //! | all gone | [`Conntrack::flush`] |
 //! | flows that helpers have announced | [`Reader::expectations`] |
+//! | the table in a file, and to group it elsewhere | `Reader::record`, `capture::Capture` (feature `capture`) |
 //! | to group entries from elsewhere | [`Aggregator`](aggregate::Aggregator) |
 //!
 //! # What is there and what is not
@@ -99,6 +100,7 @@
 //!
 //! # Features
 //!
+//! - `capture`: the module `capture`, tables in files.
 //! - `serde`: [`Scan`] serializes to the document that the examples print with `--json`.
 //! - `testing`: the module `testing`, a private namespace and synthetic entries.
 //!
@@ -112,6 +114,8 @@
 )]
 
 pub mod aggregate;
+#[cfg(feature = "capture")]
+pub mod capture;
 pub mod diagnose;
 mod error;
 pub mod export;

@@ -4,17 +4,21 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What a module may use of the crate. `table` and `testing` may use whatever is below them.
-const MAY_USE: [(&str, &[&str]); 14] = [
+const MAY_USE: [(&str, &[&str]); 15] = [
     ("wire", &[]),
     ("flow", &["wire"]),
     ("kernel", &[]),
     ("filter", &["flow", "kernel", "wire"]),
     ("aggregate", &["filter", "flow", "wire"]),
+    ("capture", &["aggregate", "flow", "wire"]),
     ("error", &["wire"]),
     ("export", &["flow"]),
     ("stats", &["wire"]),
     ("socket", &["error", "flow", "wire"]),
-    ("table", &["aggregate", "error", "filter", "flow", "kernel", "socket", "stats", "wire"]),
+    (
+        "table",
+        &["aggregate", "capture", "error", "filter", "flow", "kernel", "socket", "stats", "wire"],
+    ),
     (
         "diagnose",
         &[

@@ -26,6 +26,8 @@ mod probe;
 mod rates;
 mod read_stats;
 mod reader;
+#[cfg(feature = "capture")]
+mod record;
 mod refusal;
 mod sample;
 mod scan;

@@ -80,6 +80,17 @@ impl Reader {
         Self { socket, sequence: 0, abandoned: false, capabilities: None, origin: None }
     }
 
+    /// The inode of the network namespace, as far as it is known: where the thread is, or where it was
+    /// opened in.
+    #[cfg(feature = "capture")]
+    pub(super) fn inode(&self) -> Option<u64> {
+        use std::os::unix::fs::MetadataExt;
+        match &self.origin {
+            Some(namespace) => namespace.inode(),
+            None => std::fs::metadata("/proc/thread-self/ns/net").ok().map(|file| file.ino()),
+        }
+    }
+
     /// Another reader of the same table; `None` where its namespace cannot be entered from here.
     pub(super) fn sibling(&self) -> Result<Option<Self>> {
         if self.socket.is_of_this_thread() {

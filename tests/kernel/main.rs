@@ -8,6 +8,7 @@
 
 mod attributes;
 mod budget;
+mod capture;
 mod create;
 mod delete;
 mod doctor;
@@ -58,6 +59,7 @@ fn main() {
     let areas: Vec<(&str, &[(&str, Test)])> = vec![
         ("attributes", attributes::TESTS),
         ("budget", budget::TESTS),
+        ("capture", capture::TESTS),
         ("create", create::TESTS),
         ("delete", delete::TESTS),
         ("doctor", doctor::TESTS),

@@ -1,6 +1,7 @@
 //! What needs no kernel: bytes, values, and the arithmetic on them.
 
 mod bounds;
+mod capture;
 mod diagnose;
 mod filter;
 mod golden;

@@ -1,0 +1,228 @@
+//! The table in a file, and the file on any machine.
+//!
+//! ```text
+//! sudo target/release/examples/snapshot save table.pcapng
+//! target/release/examples/snapshot show table.pcapng --by source/24,dport
+//! ```
+
+#[allow(dead_code)] // This one reads a table once.
+mod common;
+
+use std::fs::File;
+use std::io::{IsTerminal, Read, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anstyle::Style;
+use bytesize::ByteSize;
+use clap::{Parser, Subcommand};
+use common::Usage;
+use ctnetlink::Query;
+use ctnetlink::aggregate::{Fields, Measure, Report};
+use ctnetlink::capture::{Capture, CaptureEnd, CaptureFacts};
+
+/// The table in a file, and the file on any machine.
+#[derive(Parser)]
+#[command(after_help = AFTER_HELP, version)]
+struct Options {
+    #[command(flatten)]
+    common: common::Shared,
+
+    #[command(subcommand)]
+    task: Task,
+}
+
+const AFTER_HELP: &str = "\
+Files are pcapng, which Wireshark and tshark open, too; a pcap that tcpdump -i nlmon0 has written can be
+shown as well. To save takes CAP_NET_ADMIN (sudo) or --demo; to show takes nothing, on any machine.
+
+Exit code: 0 done, 1 failed (or a file that is damaged), 2 not permitted or wrong arguments.";
+
+#[derive(Subcommand)]
+enum Task {
+    /// Write the whole table into a file
+    Save {
+        /// The file, which must not be there yet; - for the standard output
+        file: PathBuf,
+    },
+    /// Group the entries of a file
+    Show {
+        /// The file; - for the standard input
+        file: PathBuf,
+
+        /// How many groups to show
+        #[arg(short = 'n', value_name = "ROWS", default_value_t = 10)]
+        rows: usize,
+
+        /// What to group by, as in top_sources
+        #[arg(long, value_name = "KEYS", default_value = "source")]
+        by: Fields,
+
+        /// What to rank groups by
+        #[arg(long, value_name = "flows|packets|bytes", default_value_t = Measure::Flows)]
+        measure: Measure,
+
+        /// Only entries that FILTER is true of
+        #[arg(value_name = "FILTER")]
+        filter: Vec<String>,
+    },
+}
+
+/// What `save --json` prints.
+#[derive(serde::Serialize)]
+struct Saved {
+    file: String,
+    entries: u64,
+    datagrams: u64,
+    bytes: u64,
+}
+
+/// What `show --json` prints.
+#[derive(serde::Serialize)]
+struct Shown<'a> {
+    facts: &'a CaptureFacts,
+    capture: &'a CaptureEnd,
+    flows: u64,
+    undecided: u64,
+    by: Vec<String>,
+    distinct: u64,
+    groups: Vec<Group>,
+    other: u64,
+}
+
+#[derive(serde::Serialize)]
+struct Group {
+    key: Vec<String>,
+    flows: u64,
+    share: f64,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    match run(&options) {
+        Ok(code) => code,
+        Err(error) => common::exit(Err(error)),
+    }
+}
+
+fn run(options: &Options) -> common::Result<ExitCode> {
+    let json = options.common.json;
+    match &options.task {
+        Task::Save { file } => save(options, file),
+        Task::Show { file, rows, by, measure, filter } => {
+            let filter = common::selection::filter(&filter.join(" "))?;
+            let query = Query::new().by(by.clone()).top(*rows).measure(*measure).of(filter);
+            let input: Box<dyn Read> = match file.to_str() {
+                Some("-") => Box::new(std::io::stdin()),
+                _ => Box::new(File::open(file).map_err(|error| named(file, &error))?),
+            };
+            let mut capture = Capture::new(input);
+            let report = capture.scan(&query).map_err(|error| named(file, &error))?;
+            let mut out = anstream::stdout().lock();
+            if json {
+                common::json(&shown(&report, &capture), &mut out)?;
+            } else {
+                head(&capture, &mut out)?;
+                common::report::notes(&report, &mut out)?;
+                common::report::groups(&report, &mut out)?;
+            }
+            out.flush()?;
+            let damaged = capture.end().damage.is_some();
+            Ok(if damaged { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        }
+    }
+}
+
+fn named(file: &std::path::Path, error: &std::io::Error) -> Usage {
+    Usage(format!("{}: {error}", file.display()))
+}
+
+fn save(options: &Options, file: &std::path::Path) -> common::Result<ExitCode> {
+    options.common.prepare()?;
+    let mut table = options.common.open()?;
+    let (end, name) = if file.to_str() == Some("-") {
+        if std::io::stdout().is_terminal() {
+            return Err(Usage("it is no text: pipe it, or name a file".to_owned()).into());
+        }
+        (table.record(std::io::stdout().lock())?.0, "-".to_owned())
+    } else {
+        let target = File::create_new(file).map_err(|error| named(file, &error))?;
+        let (end, target) = table.record(target)?;
+        target.sync_all()?;
+        (end, file.display().to_string())
+    };
+    let saved =
+        Saved { file: name, entries: end.entries, datagrams: end.datagrams, bytes: end.bytes };
+    // The standard output may be the capture.
+    let mut out = anstream::stderr().lock();
+    if options.common.json {
+        common::json(&saved, &mut out)?;
+    } else {
+        let size = ByteSize(saved.bytes).display().iec();
+        writeln!(out, "{} entries, {size}, in {}", saved.entries, saved.file)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn head(capture: &Capture<impl Read>, out: &mut impl Write) -> common::Result {
+    let bold = Style::new().bold();
+    let (facts, end) = (capture.facts(), capture.end());
+    let said = [
+        facts.kernel.as_ref().map(|kernel| format!("Linux {kernel}")),
+        facts.namespace.map(|inode| format!("netns {inode}")),
+        facts.moment().map(|moment| humantime::format_rfc3339_seconds(moment).to_string()),
+        facts.max.map(|max| format!("at most {max} entries")),
+    ];
+    let said: Vec<_> = said.into_iter().flatten().collect();
+    if !said.is_empty() {
+        writeln!(out, "{bold}from{bold:#}   {}", said.join(", "))?;
+    }
+    writeln!(out, "{bold}file{bold:#}   {} entries in {} datagrams", end.entries, end.datagrams)?;
+    if let (Some(before), Some(after)) = (facts.before, facts.after) {
+        writeln!(out, "{bold}dump{bold:#}   not atomic: {before} entries before, {after} after")?;
+    }
+    if end.dumps > 1 {
+        writeln!(
+            out,
+            "{bold}note{bold:#}   {} dumps are in it: entries count more than once",
+            end.dumps
+        )?;
+    }
+    if end.malformed + end.foreign > 0 {
+        let (malformed, foreign) = (end.malformed, end.foreign);
+        writeln!(
+            out,
+            "{bold}note{bold:#}   {malformed} entries unreadable, {foreign} packets of something else"
+        )?;
+    }
+    match &end.damage {
+        Some(damage) => writeln!(
+            out,
+            "{bold}note{bold:#}   damaged at byte {}: {}; what is before that counts",
+            damage.offset, damage.what
+        )?,
+        None if facts.complete != Some(true) => {
+            writeln!(out, "{bold}note{bold:#}   the file does not say that it is complete")?;
+        }
+        None => {}
+    }
+    Ok(())
+}
+
+fn shown<'a>(report: &Report, capture: &'a Capture<impl Read>) -> Shown<'a> {
+    let group = |row: &ctnetlink::aggregate::Row| Group {
+        key: row.key.iter().map(ToString::to_string).collect(),
+        flows: row.flows,
+        share: report.share_of(row),
+    };
+    Shown {
+        facts: capture.facts(),
+        capture: capture.end(),
+        flows: report.flows(),
+        undecided: report.undecided(),
+        by: report.fields().iter().map(ToString::to_string).collect(),
+        distinct: report.distinct(),
+        groups: report.rows().iter().map(group).collect(),
+        other: report.other(),
+    }
+}

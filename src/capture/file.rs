@@ -1,0 +1,183 @@
+//! Packets out of a file, whichever of the two formats it has.
+
+use std::io::{self, Read};
+use std::ops::Range;
+
+use pcap_file::pcap::PcapParser;
+use pcap_file::pcapng::blocks::interface_statistics::InterfaceStatisticsOption;
+use pcap_file::pcapng::blocks::section_header::SectionHeaderOption;
+use pcap_file::pcapng::{Block, PcapNgParser};
+use pcap_file::{DataLink, PcapError};
+
+/// What is read at a time.
+const PIECE: usize = 256 * 1024;
+
+/// Interfaces a section may describe: each is kept in memory.
+const INTERFACES: usize = 1024;
+
+/// A piece of a file that was parsed.
+pub(super) enum Piece {
+    /// A packet, and where it is in what was read.
+    Packet { link: DataLink, at: Range<usize> },
+    /// A comment on the whole.
+    Comment(String),
+    /// Something else.
+    Other,
+    /// The end.
+    End,
+    /// Something that cannot be read; nothing behind it can.
+    Broken(String),
+}
+
+enum Format {
+    Unknown,
+    Pcap(PcapParser),
+    PcapNg(PcapNgParser),
+}
+
+/// A file that is read in pieces.
+pub(super) struct File<R> {
+    reader: R,
+    buffer: Vec<u8>,
+    /// What of the buffer was parsed.
+    parsed: usize,
+    /// Bytes of the file before the buffer.
+    passed: u64,
+    ended: bool,
+    longest: usize,
+    format: Format,
+}
+
+impl<R: Read> File<R> {
+    pub(super) fn new(reader: R, longest: usize) -> Self {
+        let buffer = Vec::new();
+        Self {
+            reader,
+            buffer,
+            parsed: 0,
+            passed: 0,
+            ended: false,
+            longest,
+            format: Format::Unknown,
+        }
+    }
+
+    /// Where in the file the next piece begins.
+    pub(super) fn offset(&self) -> u64 {
+        self.passed + self.parsed as u64
+    }
+
+    pub(super) fn bytes(&self, at: Range<usize>) -> &[u8] {
+        self.buffer.get(at).unwrap_or_default()
+    }
+
+    /// The next piece.
+    pub(super) fn next(&mut self) -> io::Result<Piece> {
+        loop {
+            if self.parsed == self.buffer.len() && self.ended {
+                return Ok(Piece::End);
+            }
+            match self.parse() {
+                Err(PcapError::IncompleteBuffer) if self.ended => {
+                    let left = self.buffer.len() - self.parsed;
+                    return Ok(Piece::Broken(format!(
+                        "it ends in the middle of a block, {left} bytes into it"
+                    )));
+                }
+                Err(PcapError::IncompleteBuffer) => {
+                    if self.buffer.len() - self.parsed >= self.longest {
+                        let longest = self.longest;
+                        return Ok(Piece::Broken(format!(
+                            "a block is longer than {longest} bytes"
+                        )));
+                    }
+                    self.fill()?;
+                }
+                Err(error) => return Ok(Piece::Broken(error.to_string())),
+                Ok(piece) => return Ok(piece),
+            }
+        }
+    }
+
+    /// Reads more behind what was not parsed yet.
+    fn fill(&mut self) -> io::Result<()> {
+        self.buffer.drain(..self.parsed);
+        self.passed += self.parsed as u64;
+        self.parsed = 0;
+        let room = PIECE.min(self.longest) as u64;
+        let read = (&mut self.reader).take(room).read_to_end(&mut self.buffer)?;
+        self.ended = read == 0;
+        Ok(())
+    }
+
+    fn parse(&mut self) -> Result<Piece, PcapError> {
+        let start = self.parsed;
+        let bytes = self.buffer.get(start..).unwrap_or_default();
+        let parsed = |rest: &[u8]| bytes.len() - rest.len();
+        match &mut self.format {
+            Format::Unknown => {
+                if bytes.len() < 4 {
+                    return Err(PcapError::IncompleteBuffer);
+                }
+                if bytes.starts_with(&[0x0a, 0x0d, 0x0d, 0x0a]) {
+                    let (rest, parser) = PcapNgParser::new(bytes)?;
+                    self.parsed = start + parsed(rest);
+                    let piece = comment(parser.section().options.iter().filter_map(of_section));
+                    self.format = Format::PcapNg(parser);
+                    return Ok(piece);
+                }
+                let (rest, parser) = PcapParser::new(bytes)?;
+                self.parsed = start + parsed(rest);
+                self.format = Format::Pcap(parser);
+                Ok(Piece::Other)
+            }
+            Format::Pcap(parser) => {
+                let (rest, packet) = parser.next_packet(bytes)?;
+                let link = parser.header().datalink;
+                let end = start + parsed(rest);
+                self.parsed = end;
+                Ok(Piece::Packet { link, at: end - packet.data.len()..end })
+            }
+            Format::PcapNg(parser) => {
+                if parser.interfaces().len() > INTERFACES {
+                    return Err(PcapError::InvalidField("more interfaces than anybody has"));
+                }
+                let (rest, block) = parser.next_block(bytes)?;
+                let end = start + parsed(rest);
+                let piece = match &block {
+                    Block::EnhancedPacket(packet) => {
+                        let interface = parser.interfaces().get(packet.interface_id as usize);
+                        let link = interface.map_or(DataLink::NULL, |interface| interface.linktype);
+                        // Behind the head of the block: type, length, interface, time and two lengths.
+                        let data = start + 28;
+                        Piece::Packet { link, at: data..data + packet.data.len() }
+                    }
+                    Block::InterfaceStatistics(found) => {
+                        comment(found.options.iter().filter_map(|option| match option {
+                            InterfaceStatisticsOption::Comment(text) => Some(text.as_ref()),
+                            _ => None,
+                        }))
+                    }
+                    Block::SectionHeader(found) => {
+                        comment(found.options.iter().filter_map(of_section))
+                    }
+                    _ => Piece::Other,
+                };
+                self.parsed = end;
+                Ok(piece)
+            }
+        }
+    }
+}
+
+fn of_section<'o>(option: &'o SectionHeaderOption<'_>) -> Option<&'o str> {
+    match option {
+        SectionHeaderOption::Comment(text) => Some(text.as_ref()),
+        _ => None,
+    }
+}
+
+fn comment<'o>(texts: impl Iterator<Item = &'o str>) -> Piece {
+    let text: Vec<_> = texts.collect();
+    if text.is_empty() { Piece::Other } else { Piece::Comment(text.join("\n")) }
+}

@@ -1,0 +1,26 @@
+//! A table in a file: written as it came from the kernel, and read anywhere (feature `capture`).
+//!
+//! A capture is a pcapng file of link type NETLINK, which Wireshark and `tshark` open. Reading takes no
+//! privilege and no kernel; what `tcpdump -i nlmon0` has written, pcap or pcapng, is a capture, too.
+//! Damaged files are used up to the damage, which is reported with its place, and never need more
+//! memory than [`Capture::LONGEST`].
+//!
+//! This folder must not talk to a kernel.
+
+mod facts;
+mod file;
+mod reader;
+mod recorder;
+
+pub use facts::CaptureFacts;
+pub use reader::{Capture, CaptureEnd, Damage};
+pub use recorder::Recorder;
+
+/// What every packet begins with: the header of link type NETLINK.
+const HEADER: usize = 16;
+
+/// `ARPHRD_NETLINK`, in that header.
+const ARPHRD: u16 = 824;
+
+/// `NETLINK_NETFILTER`, in that header.
+const PROTOCOL: u16 = 12;

@@ -1,0 +1,220 @@
+//! Entries out of a file.
+
+use std::io::{self, Read};
+use std::ops::Range;
+
+use netlink_packet_core::{NLM_F_MULTIPART, NLM_F_REQUEST};
+use pcap_file::DataLink;
+
+use super::file::{File, Piece};
+use super::{CaptureFacts, HEADER, PROTOCOL};
+use crate::aggregate::{Aggregator, Query, Report};
+use crate::flow::FlowRef;
+use crate::wire::ctnetlink::{IPCTNL_MSG_CT_NEW, NFNL_SUBSYS_CTNETLINK};
+use crate::wire::{Messages, WireError};
+
+/// A capture that is read as it streams past.
+///
+/// ```no_run
+/// use ctnetlink::{Query, aggregate::Field, capture::Capture};
+/// # fn main() -> std::io::Result<()> {
+/// let file = std::fs::File::open("table.pcapng")?;
+/// let mut capture = Capture::new(file);
+/// let report = capture.scan(&Query::new().by([Field::SOURCE]))?;
+/// println!("{} flows, {:?}", report.flows(), capture.facts().kernel);
+/// if let Some(damage) = &capture.end().damage {
+///     println!("at byte {}: {}", damage.offset, damage.what);
+/// }
+/// # Ok(()) }
+/// ```
+pub struct Capture<R> {
+    file: File<R>,
+    facts: CaptureFacts,
+    entries: Vec<Range<usize>>,
+    end: CaptureEnd,
+}
+
+/// How reading a capture went.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct CaptureEnd {
+    /// Datagrams with entries in them.
+    pub datagrams: u64,
+    /// Entries.
+    pub entries: u64,
+    /// Bytes of their messages.
+    pub bytes: u64,
+    /// Dumps that came to their end. With more than one, every entry may be there more than once.
+    pub dumps: u64,
+    /// Entries that could not be read.
+    pub malformed: u64,
+    /// Packets that are of something else, and were passed over.
+    pub foreign: u64,
+    /// Where the file could not be read any further, if anywhere.
+    pub damage: Option<Damage>,
+}
+
+/// Where a file is damaged. What stands before it was used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Damage {
+    /// Bytes into the file.
+    pub offset: u64,
+    /// What is wrong there.
+    pub what: String,
+}
+
+impl<R> std::fmt::Debug for Capture<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Capture").field("end", &self.end).finish_non_exhaustive()
+    }
+}
+
+impl<R: Read> Capture<R> {
+    /// The longest block of a file that is read, and the most memory it takes, about.
+    pub const LONGEST: usize = 4 << 20;
+
+    /// Reads from here; no [`BufReader`](io::BufReader) is needed.
+    pub fn new(reader: R) -> Self {
+        Self {
+            file: File::new(reader, Self::LONGEST),
+            facts: CaptureFacts::default(),
+            entries: Vec::new(),
+            end: CaptureEnd::default(),
+        }
+    }
+
+    /// The entries of the next datagram that has any, each as the attributes behind the netfilter
+    /// header; `None` at the end, or at the damage.
+    ///
+    /// # Errors
+    ///
+    /// The reader's. A file that is damaged is no error: see [`end`](Self::end).
+    pub fn next_entries(&mut self) -> io::Result<Option<impl Iterator<Item = &[u8]>>> {
+        while self.end.damage.is_none() {
+            let offset = self.file.offset();
+            match self.file.next()? {
+                Piece::End => return Ok(None),
+                Piece::Broken(what) => self.end.damage = Some(Damage { offset, what }),
+                Piece::Comment(text) => self.facts.read_comment(&text),
+                Piece::Other => {}
+                Piece::Packet { link, at } => {
+                    self.note(link, at);
+                    if !self.entries.is_empty() {
+                        let file = &self.file;
+                        return Ok(Some(self.entries.iter().map(|at| file.bytes(at.clone()))));
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Notes where in a packet entries are.
+    fn note(&mut self, link: DataLink, at: Range<usize>) {
+        self.entries.clear();
+        let packet = self.file.bytes(at.clone());
+        let protocol = packet.get(HEADER - 2..HEADER);
+        if link != DataLink::NETLINK || protocol != Some(&PROTOCOL.to_be_bytes()) {
+            self.end.foreign += 1;
+            return;
+        }
+        let datagram = packet.get(HEADER..).unwrap_or_default();
+        let first = at.start + HEADER;
+        let mut position = 0;
+        let mut known = false;
+        for message in Messages::new(datagram) {
+            // A capture may cut packets; what is whole of them counts.
+            let Ok(message) = message else {
+                self.end.malformed += 1;
+                break;
+            };
+            let end = position + Messages::HEADER + message.payload.len();
+            position = crate::wire::align(end);
+            let is_dumped =
+                message.flags & NLM_F_REQUEST == 0 && message.flags & NLM_F_MULTIPART != 0;
+            if message.is_done() && is_dumped {
+                self.end.dumps += 1;
+                known = true;
+                continue;
+            }
+            let is_entry = message.subsystem() == NFNL_SUBSYS_CTNETLINK
+                && message.message() == IPCTNL_MSG_CT_NEW
+                && is_dumped;
+            let Ok((_, attributes)) = message.netfilter() else { continue };
+            if is_entry {
+                self.entries.push(first + end - attributes.len()..first + end);
+            }
+        }
+        if self.entries.is_empty() {
+            self.end.foreign += u64::from(!known);
+        } else {
+            self.end.datagrams += 1;
+            self.end.entries += self.entries.len() as u64;
+            self.end.bytes += datagram.len() as u64;
+        }
+    }
+
+    /// Reads the rest, and answers the query from it. Ages are reckoned to when the capture was taken,
+    /// if it says so.
+    ///
+    /// # Errors
+    ///
+    /// As [`next_entries`](Self::next_entries).
+    pub fn scan(&mut self, query: &Query) -> io::Result<Report> {
+        let mut reports = self.scan_all(std::slice::from_ref(query))?;
+        // One for each query.
+        Ok(reports.swap_remove(0))
+    }
+
+    /// As [`scan`](Self::scan), for many queries.
+    ///
+    /// # Errors
+    ///
+    /// As [`next_entries`](Self::next_entries).
+    pub fn scan_all(&mut self, queries: &[Query]) -> io::Result<Vec<Report>> {
+        let mut aggregator = Aggregator::of(queries);
+        let mut dated = false;
+        let mut malformed = 0;
+        loop {
+            // The facts come before the first entry.
+            if let Some(moment) = self.facts.moment().filter(|_| !dated) {
+                aggregator = aggregator.at(moment);
+                dated = true;
+            }
+            let Some(entries) = self.next_entries()? else { break };
+            for entry in entries {
+                malformed += u64::from(aggregator.record_bytes(entry).is_err());
+            }
+        }
+        self.end.malformed += malformed;
+        Ok(aggregator.finish_all())
+    }
+
+    /// Reads the rest, and shows every entry to `look`, or why it cannot be read.
+    ///
+    /// # Errors
+    ///
+    /// As [`next_entries`](Self::next_entries).
+    pub fn for_each(
+        &mut self,
+        mut look: impl FnMut(Result<FlowRef<'_>, WireError>),
+    ) -> io::Result<()> {
+        while let Some(entries) = self.next_entries()? {
+            entries.for_each(|entry| look(FlowRef::parse(entry)));
+        }
+        Ok(())
+    }
+
+    /// Where it is from, as far as was read.
+    pub fn facts(&self) -> &CaptureFacts {
+        &self.facts
+    }
+
+    /// How it went so far.
+    pub fn end(&self) -> &CaptureEnd {
+        &self.end
+    }
+}

@@ -1,0 +1,125 @@
+//! Datagrams into a file.
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use pcap_file::pcapng::PcapNgWriter;
+use pcap_file::pcapng::blocks::enhanced_packet::EnhancedPacketBlock;
+use pcap_file::pcapng::blocks::interface_description::{
+    InterfaceDescriptionBlock, InterfaceDescriptionOption,
+};
+use pcap_file::pcapng::blocks::interface_statistics::{
+    InterfaceStatisticsBlock, InterfaceStatisticsOption,
+};
+use pcap_file::pcapng::blocks::section_header::{SectionHeaderBlock, SectionHeaderOption};
+use pcap_file::{DataLink, Endianness, PcapError};
+
+use super::{ARPHRD, CaptureFacts, HEADER, PROTOCOL};
+
+/// Writes datagrams as they came from the kernel, into a pcapng file.
+///
+/// ```
+/// use ctnetlink::capture::{CaptureFacts, Recorder};
+/// # fn main() -> std::io::Result<()> {
+/// let mut recorder = Recorder::new(Vec::new(), &CaptureFacts::default())?;
+/// recorder.datagram(&[])?;
+/// let file = recorder.finish(&CaptureFacts::default())?;
+/// assert!(file.len() > 100);
+/// # Ok(()) }
+/// ```
+pub struct Recorder<W: Write> {
+    writer: PcapNgWriter<W>,
+    packet: Vec<u8>,
+}
+
+impl<W: Write> std::fmt::Debug for Recorder<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recorder").finish_non_exhaustive()
+    }
+}
+
+impl<W: Write> Recorder<W> {
+    /// Begins a file with what is known by now. A file that is written in small pieces wants a
+    /// [`BufWriter`](io::BufWriter).
+    ///
+    /// # Errors
+    ///
+    /// The writer's.
+    pub fn new(writer: W, facts: &CaptureFacts) -> io::Result<Self> {
+        let section = SectionHeaderBlock {
+            endianness: native(),
+            options: vec![
+                SectionHeaderOption::Comment(facts.to_comment().into()),
+                SectionHeaderOption::UserApplication("ctnetlink".into()),
+            ],
+            ..SectionHeaderBlock::default()
+        };
+        let mut writer = PcapNgWriter::with_section_header(writer, section).map_err(error)?;
+        let interface = InterfaceDescriptionBlock {
+            linktype: DataLink::NETLINK,
+            snaplen: 0,
+            options: vec![
+                InterfaceDescriptionOption::IfName("netlink".into()),
+                // Nanoseconds.
+                InterfaceDescriptionOption::IfTsResol(9),
+            ],
+        };
+        writer.write_pcapng_block(interface).map_err(error)?;
+        let [a, b] = ARPHRD.to_be_bytes();
+        let [c, d] = PROTOCOL.to_be_bytes();
+        // From the kernel to a program.
+        let packet = vec![0, 6, a, b, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, c, d];
+        Ok(Self { writer, packet })
+    }
+
+    /// Writes a datagram.
+    ///
+    /// # Errors
+    ///
+    /// The writer's.
+    pub fn datagram(&mut self, datagram: &[u8]) -> io::Result<()> {
+        self.packet.truncate(HEADER);
+        self.packet.extend_from_slice(datagram);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let block = EnhancedPacketBlock {
+            interface_id: 0,
+            timestamp: now,
+            original_len: u32::try_from(self.packet.len()).unwrap_or(u32::MAX),
+            data: Cow::Borrowed(&self.packet),
+            options: Vec::new(),
+        };
+        self.writer.write_pcapng_block(block).map_err(error)?;
+        Ok(())
+    }
+
+    /// Ends the file with what is known only now, and gives the writer back. A file that is not ended
+    /// is a capture, too; it does not say that it is complete.
+    ///
+    /// # Errors
+    ///
+    /// The writer's.
+    pub fn finish(mut self, facts: &CaptureFacts) -> io::Result<W> {
+        let block = InterfaceStatisticsBlock {
+            interface_id: 0,
+            timestamp: 0,
+            options: vec![InterfaceStatisticsOption::Comment(facts.to_comment().into())],
+        };
+        self.writer.write_pcapng_block(block).map_err(error)?;
+        let mut writer = self.writer.into_inner();
+        writer.flush()?;
+        Ok(writer)
+    }
+}
+
+/// The byte order of this machine, which netlink's messages have.
+fn native() -> Endianness {
+    if cfg!(target_endian = "big") { Endianness::Big } else { Endianness::Little }
+}
+
+fn error(error: PcapError) -> io::Error {
+    match error {
+        PcapError::IoError(error) => error,
+        other => io::Error::other(other),
+    }
+}

@@ -1,0 +1,52 @@
+//! A dump into a file.
+
+use std::io::Write;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::dump::Kind;
+use super::{DumpEnd, List, Reader};
+use crate::capture::{CaptureFacts, Recorder};
+use crate::error::{ErrorKind, Result};
+use crate::filter::{Filter, Placement};
+use crate::kernel::Capabilities;
+
+impl Reader {
+    /// Writes the whole table into a file, as the kernel sends it: a pcapng that Wireshark opens and
+    /// [`Capture`](crate::capture::Capture) reads, on any machine and without privilege.
+    ///
+    /// # Errors
+    ///
+    /// As [`dump`](Self::dump), and [`Io`](ErrorKind::Io) of the writer; what was written by then is
+    /// a capture that does not say it is complete.
+    ///
+    /// # Cost
+    ///
+    /// A dump, and what it takes to write 150 to 300 bytes an entry. Give it a
+    /// [`BufWriter`](std::io::BufWriter) or not: it writes 32 KiB at a time.
+    pub fn record<W: Write>(&mut self, writer: W) -> Result<(DumpEnd, W)> {
+        const OPERATION: &str = "write a capture";
+        let io = |source| ErrorKind::Io { operation: OPERATION, source };
+        let before = self.limits()?;
+        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").ok();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let mut facts = CaptureFacts {
+            time: Some(now.as_secs()),
+            kernel: release.map(|release| release.trim().to_owned()),
+            namespace: self.inode(),
+            before: Some(before.entries.into()),
+            max: before.max.map(u64::from),
+            buckets: Self::buckets().map(u64::from),
+            ..CaptureFacts::default()
+        };
+        let mut recorder = Recorder::new(writer, &facts).map_err(io)?;
+        let plan = Filter::new().plan(&Capabilities::UNKNOWN, Placement::LeastLatency);
+        let mut dump = self.dump_planned(Kind::Read(List::Table), &plan, None)?;
+        while let Some(batch) = dump.next_batch()? {
+            recorder.datagram(batch.datagram).map_err(io)?;
+        }
+        let end = dump.end();
+        facts.after = Some(self.limits()?.entries.into());
+        facts.complete = Some(!end.interrupted);
+        Ok((end, recorder.finish(&facts).map_err(io)?))
+    }
+}
