@@ -9,7 +9,7 @@
 mod common;
 
 use std::fs::File;
-use std::io::{IsTerminal, Read, Write};
+use std::io::{BufRead, BufReader, IsTerminal, Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -20,6 +20,7 @@ use common::Usage;
 use ctnetlink::Query;
 use ctnetlink::aggregate::{Fields, Measure, Report};
 use ctnetlink::capture::{Capture, CaptureEnd, CaptureFacts};
+use ctnetlink::import::{Lines, TextEnd};
 
 /// The table in a file, and the file on any machine.
 #[derive(Parser)]
@@ -34,7 +35,7 @@ struct Options {
 
 const AFTER_HELP: &str = "\
 Files are pcapng, which Wireshark and tshark open, too; a pcap that tcpdump -i nlmon0 has written can be
-shown as well. To save takes CAP_NET_ADMIN (sudo) or --demo; to show takes nothing, on any machine.
+shown as well, and so can text that conntrack -L has printed. To save takes CAP_NET_ADMIN (sudo) or --demo; to show takes nothing, on any machine.
 
 Exit code: 0 done, 1 failed (or a file that is damaged), 2 not permitted or wrong arguments.";
 
@@ -80,8 +81,9 @@ struct Saved {
 /// What `show --json` prints.
 #[derive(serde::Serialize)]
 struct Shown<'a> {
-    facts: &'a CaptureFacts,
-    capture: &'a CaptureEnd,
+    facts: Option<&'a CaptureFacts>,
+    capture: Option<&'a CaptureEnd>,
+    text: Option<&'a TextEnd>,
     flows: u64,
     undecided: u64,
     by: Vec<String>,
@@ -116,18 +118,17 @@ fn run(options: &Options) -> common::Result<ExitCode> {
                 Some("-") => Box::new(std::io::stdin()),
                 _ => Box::new(File::open(file).map_err(|error| named(file, &error))?),
             };
-            let mut capture = Capture::new(input);
-            let report = capture.scan(&query).map_err(|error| named(file, &error))?;
+            let source = Source::read(input, &query).map_err(|error| named(file, &error))?;
             let mut out = anstream::stdout().lock();
             if json {
-                common::json(&shown(&report, &capture), &mut out)?;
+                common::json(&shown(&source), &mut out)?;
             } else {
-                head(&capture, &mut out)?;
-                common::report::notes(&report, &mut out)?;
-                common::report::groups(&report, &mut out)?;
+                head(&source, &mut out)?;
+                common::report::notes(&source.report, &mut out)?;
+                common::report::groups(&source.report, &mut out)?;
             }
             out.flush()?;
-            let damaged = capture.end().damage.is_some();
+            let damaged = source.capture.is_some_and(|(_, end)| end.damage.is_some());
             Ok(if damaged { ExitCode::FAILURE } else { ExitCode::SUCCESS })
         }
     }
@@ -164,9 +165,51 @@ fn save(options: &Options, file: &std::path::Path) -> common::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn head(capture: &Capture<impl Read>, out: &mut impl Write) -> common::Result {
+/// What a file says, of either kind.
+struct Source {
+    report: Report,
+    capture: Option<(CaptureFacts, CaptureEnd)>,
+    text: Option<TextEnd>,
+}
+
+impl Source {
+    /// Reads a capture, or text if it does not begin as one.
+    fn read(input: Box<dyn Read>, query: &Query) -> std::io::Result<Self> {
+        // pcapng, and pcap in both byte orders and both resolutions.
+        const MAGIC: [[u8; 4]; 5] = [
+            [0x0a, 0x0d, 0x0d, 0x0a],
+            [0xd4, 0xc3, 0xb2, 0xa1],
+            [0xa1, 0xb2, 0xc3, 0xd4],
+            [0x4d, 0x3c, 0xb2, 0xa1],
+            [0xa1, 0xb2, 0x3c, 0x4d],
+        ];
+        let mut input = BufReader::with_capacity(256 * 1024, input);
+        let is_capture = input.fill_buf()?.first_chunk().is_some_and(|first| MAGIC.contains(first));
+        if is_capture {
+            let mut capture = Capture::new(input);
+            let report = capture.scan(query)?;
+            let capture = Some((capture.facts().clone(), capture.end().clone()));
+            return Ok(Self { report, capture, text: None });
+        }
+        let mut lines = Lines::new(input);
+        let report = lines.scan(query)?;
+        Ok(Self { report, capture: None, text: Some(lines.end().clone()) })
+    }
+}
+
+fn head(source: &Source, out: &mut impl Write) -> common::Result {
     let bold = Style::new().bold();
-    let (facts, end) = (capture.facts(), capture.end());
+    if let Some(text) = &source.text {
+        writeln!(out, "{bold}text{bold:#}   {} entries in {} lines", text.entries, text.lines)?;
+        if let Some((line, why)) = &text.first_unread {
+            writeln!(
+                out,
+                "{bold}note{bold:#}   {} of {} lines are no entry; the first, line {line}: {why}",
+                text.unread, text.lines
+            )?;
+        }
+    }
+    let Some((facts, end)) = &source.capture else { return Ok(()) };
     let said = [
         facts.kernel.as_ref().map(|kernel| format!("Linux {kernel}")),
         facts.namespace.map(|inode| format!("netns {inode}")),
@@ -209,15 +252,17 @@ fn head(capture: &Capture<impl Read>, out: &mut impl Write) -> common::Result {
     Ok(())
 }
 
-fn shown<'a>(report: &Report, capture: &'a Capture<impl Read>) -> Shown<'a> {
+fn shown(source: &Source) -> Shown<'_> {
+    let report = &source.report;
     let group = |row: &ctnetlink::aggregate::Row| Group {
         key: row.key.iter().map(ToString::to_string).collect(),
         flows: row.flows,
         share: report.share_of(row),
     };
     Shown {
-        facts: capture.facts(),
-        capture: capture.end(),
+        facts: source.capture.as_ref().map(|(facts, _)| facts),
+        capture: source.capture.as_ref().map(|(_, end)| end),
+        text: source.text.as_ref(),
         flows: report.flows(),
         undecided: report.undecided(),
         by: report.fields().iter().map(ToString::to_string).collect(),

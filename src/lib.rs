@@ -35,6 +35,7 @@
 //! - [`filter`]: which entries are meant, typed or as text.
 //! - [`aggregate`]: what to group by, and the groups.
 //! - [`export`]: entries as the lines `conntrack` prints, and as flat records.
+//! - [`import`]: entries out of text that `conntrack` has printed.
 //! - [`stats`]: the kernel's counters, and what each is a sign of.
 //! - [`diagnose`]: what is wrong here, why it matters and what to do.
 //! - [`tune`]: settings, timeouts, sizes, and how they last.
@@ -69,6 +70,7 @@
 //! | all gone | [`Conntrack::flush`] |
 //! | flows that helpers have announced | [`Reader::expectations`] |
 //! | the table in a file, and to group it elsewhere | `Reader::record`, `capture::Capture` (feature `capture`) |
+//! | to group what `conntrack -L` has printed | [`import::Lines`] |
 //! | to group entries from elsewhere | [`Aggregator`](aggregate::Aggregator) |
 //!
 //! # What is there and what is not
@@ -122,6 +124,7 @@ pub mod export;
 pub mod filter;
 pub mod finding;
 pub mod flow;
+pub mod import;
 pub mod kernel;
 pub mod stats;
 pub mod tune;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What a module may use of the crate. `table` and `testing` may use whatever is below them.
-const MAY_USE: [(&str, &[&str]); 15] = [
+const MAY_USE: [(&str, &[&str]); 16] = [
     ("wire", &[]),
     ("flow", &["wire"]),
     ("kernel", &[]),
@@ -13,6 +13,7 @@ const MAY_USE: [(&str, &[&str]); 15] = [
     ("capture", &["aggregate", "flow", "wire"]),
     ("error", &["wire"]),
     ("export", &["flow"]),
+    ("import", &["aggregate", "flow"]),
     ("stats", &["wire"]),
     ("socket", &["error", "flow", "wire"]),
     (

@@ -6,13 +6,15 @@ use std::path::Path;
 use ctnetlink::Query;
 use ctnetlink::aggregate::{Fields, Measure, Report};
 use ctnetlink::capture::Capture;
+use ctnetlink::import::Lines;
 use ctnetlink::testing::{Population, fill};
 
 use crate::programs::command;
-use crate::support::{Skip, Test, entries, need_tool, run, set, table};
+use crate::support::{Skip, Test, entries, menagerie, need_tool, run, set, table};
 
 pub const TESTS: &[(&str, Test)] = &[
     ("a_capture_groups_as_the_table", a_capture_groups_as_the_table),
+    ("text_groups_as_the_table", text_groups_as_the_table),
     ("wireshark_reads_the_same_sources", wireshark_reads_the_same_sources),
     ("snapshot_saves_and_shows", snapshot_saves_and_shows),
 ];
@@ -62,6 +64,31 @@ fn a_capture_groups_as_the_table() -> Result<(), Skip> {
     assert_eq!(facts.complete, Some(true));
     let release = run("uname -r");
     assert_eq!(facts.kernel.as_deref(), Some(release.trim()));
+    Ok(())
+}
+
+/// What `conntrack` prints in all its forms, and what the kernel lists, say what the table says.
+fn text_groups_as_the_table() -> Result<(), Skip> {
+    need_tool("conntrack")?;
+    set("nf_conntrack_acct", "1");
+    menagerie(1_000);
+    let listed = std::fs::read_to_string("/proc/thread-self/net/nf_conntrack").ok();
+    let forms = ["", "-o extended", "-o id", "-o extended,id,ktimestamp,labels"];
+    let printed = forms.map(|options| run(&format!("conntrack -L {options}")));
+    for keys in ["source", "state,protocol", "destination,sport,dport", "zone", "mark,reply-source"]
+    {
+        let query = query(keys);
+        let live = table().scan(&query).expect("a scan").report;
+        for (form, text) in
+            forms.iter().copied().zip(&printed).chain(listed.iter().map(|l| ("list", l)))
+        {
+            let mut lines = Lines::new(text.as_bytes());
+            let report = lines.scan(&query).expect("text");
+            assert_eq!(lines.end().unread, 0, "{form}: {:?}", lines.end().first_unread);
+            assert_eq!(report.flows(), live.flows(), "{form} {keys}");
+            assert_eq!(report.rows(), live.rows(), "{form} {keys}");
+        }
+    }
     Ok(())
 }
 
@@ -131,6 +158,21 @@ fn snapshot_saves_and_shows() -> Result<(), Skip> {
         (Some(live.flows()), Some(3_000))
     );
     assert_eq!(document["groups"][0]["flows"], live.rows()[0].flows);
+
+    // What somebody has as text is shown as well.
+    let list = command("list_flows").output().expect("a run");
+    let text = directory.path().join("list.txt");
+    std::fs::write(&text, [&list.stdout[..], b"nonsense\n"].concat()).expect("a file");
+    let text = text.to_str().expect("a path");
+    let shown = snapshot(&["show", text, "--json", "-n", "3", "proto=tcp"]);
+    let of_text: serde_json::Value = serde_json::from_slice(&shown.stdout).expect("JSON");
+    assert_eq!((&of_text["groups"], &of_text["other"]), (&document["groups"], &document["other"]));
+    assert_eq!(
+        (&of_text["text"]["unread"], &of_text["capture"]),
+        (&1.into(), &serde_json::Value::Null)
+    );
+    let shown = String::from_utf8(snapshot(&["show", text]).stdout).expect("text");
+    assert!(shown.contains("1 of 3001 lines are no entry; the first, line 3001: "), "{shown}");
 
     let half = directory.path().join("half");
     let bytes = std::fs::read(file).expect("a file");

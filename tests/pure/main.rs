@@ -6,6 +6,7 @@ mod diagnose;
 mod filter;
 mod golden;
 mod hostile;
+mod import;
 mod model;
 mod naive;
 mod persist;

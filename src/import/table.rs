@@ -1,0 +1,105 @@
+//! A whole list.
+
+use std::io::{self, BufRead, Read};
+
+use super::line::{LineError, parse_line};
+use crate::aggregate::{Aggregator, Query, Report};
+use crate::flow::Flow;
+
+/// Bytes of a line that are looked at: no entry is as long.
+const LINE: u64 = 64 * 1024;
+
+/// A list of entries as text, read line by line.
+///
+/// ```
+/// use ctnetlink::{Query, aggregate::Field, import::Lines};
+/// let text = "tcp 6 9 ESTABLISHED src=10.0.0.1 dst=10.0.0.2 sport=1 dport=2 \
+///             src=10.0.0.2 dst=10.0.0.1 sport=2 dport=1 [ASSURED] mark=0 use=1\nnonsense\n";
+/// let mut lines = Lines::new(text.as_bytes());
+/// let report = lines.scan(&Query::new().by([Field::SOURCE]))?;
+/// assert_eq!((report.flows(), lines.end().unread), (1, 1));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Lines<R> {
+    reader: R,
+    line: Vec<u8>,
+    end: TextEnd,
+}
+
+/// How reading a list went.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct TextEnd {
+    /// Lines there were, empty ones left out.
+    pub lines: u64,
+    /// Entries among them.
+    pub entries: u64,
+    /// Lines that are no entry.
+    pub unread: u64,
+    /// The number of the first of these, and why.
+    pub first_unread: Option<(u64, String)>,
+}
+
+impl<R: BufRead> Lines<R> {
+    /// Reads from here.
+    pub fn new(reader: R) -> Self {
+        Self { reader, line: Vec::new(), end: TextEnd::default() }
+    }
+
+    /// The next entry; lines that are none are counted. `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// The reader's.
+    pub fn next_flow(&mut self) -> io::Result<Option<Flow>> {
+        loop {
+            self.line.clear();
+            if (&mut self.reader).take(LINE).read_until(b'\n', &mut self.line)? == 0 {
+                return Ok(None);
+            }
+            let text = String::from_utf8_lossy(&self.line);
+            let text = text.trim();
+            // What `conntrack` says besides the entries, where both came into one file.
+            let besides = text.starts_with("conntrack v") && text.contains("have been shown");
+            if text.is_empty() || besides {
+                continue;
+            }
+            self.end.lines += 1;
+            match parse_line(text) {
+                Ok(flow) => {
+                    self.end.entries += 1;
+                    return Ok(Some(flow));
+                }
+                Err(error) => self.end.note(&error),
+            }
+        }
+    }
+
+    /// Reads the rest, and answers the query from it.
+    ///
+    /// # Errors
+    ///
+    /// The reader's.
+    pub fn scan(&mut self, query: &Query) -> io::Result<Report> {
+        let mut aggregator = Aggregator::new(query);
+        while let Some(flow) = self.next_flow()? {
+            // What a line says makes an entry that can be read.
+            let _ = aggregator.record_bytes(&flow.to_bytes());
+        }
+        Ok(aggregator.finish())
+    }
+
+    /// How it went so far.
+    pub fn end(&self) -> &TextEnd {
+        &self.end
+    }
+}
+
+impl TextEnd {
+    fn note(&mut self, error: &LineError) {
+        self.unread += 1;
+        self.first_unread.get_or_insert_with(|| (self.lines, error.to_string()));
+    }
+}
