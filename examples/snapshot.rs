@@ -16,10 +16,11 @@ use std::process::ExitCode;
 use anstyle::Style;
 use bytesize::ByteSize;
 use clap::{Parser, Subcommand};
+use comfy_table::{CellAlignment, Table, presets};
 use common::Usage;
 use ctnetlink::Query;
 use ctnetlink::aggregate::{Fields, Measure, Report};
-use ctnetlink::capture::{Capture, CaptureEnd, CaptureFacts};
+use ctnetlink::capture::{Capture, CaptureEnd, CaptureFacts, Change, Difference};
 use ctnetlink::import::{Lines, TextEnd};
 
 /// The table in a file, and the file on any machine.
@@ -45,6 +46,26 @@ enum Task {
     Save {
         /// The file, which must not be there yet; - for the standard output
         file: PathBuf,
+    },
+    /// Say what two captures differ in: what has begun, what has ended, and which groups grew
+    Diff {
+        /// The earlier one
+        first: PathBuf,
+
+        /// The later one
+        second: PathBuf,
+
+        /// How many groups to show, of those that grew and of those that shrank
+        #[arg(short = 'n', value_name = "ROWS", default_value_t = 10)]
+        rows: usize,
+
+        /// What to group by, as in top_sources
+        #[arg(long, value_name = "KEYS", default_value = "source")]
+        by: Fields,
+
+        /// Only entries that FILTER is true of
+        #[arg(value_name = "FILTER")]
+        filter: Vec<String>,
     },
     /// Group the entries of a file
     Show {
@@ -111,6 +132,25 @@ fn run(options: &Options) -> common::Result<ExitCode> {
     let json = options.common.json;
     match &options.task {
         Task::Save { file } => save(options, file),
+        Task::Diff { first, second, rows, by, filter } => {
+            let filter = common::selection::filter(&filter.join(" "))?;
+            let query = Query::new().by(by.clone()).top(*rows).of(filter);
+            let open = |file: &PathBuf| {
+                File::open(file)
+                    .map_err(|error| std::io::Error::new(error.kind(), named(file, &error)))
+            };
+            let found = Difference::of(|| open(first), || open(second), &query)
+                .map_err(|error| Usage(error.to_string()))?;
+            let mut out = anstream::stdout().lock();
+            if json {
+                common::json(&differs(&found), &mut out)?;
+            } else {
+                show_difference(&found, &mut out)?;
+            }
+            out.flush()?;
+            let damaged = [&found.first, &found.second].iter().any(|end| end.damage.is_some());
+            Ok(if damaged { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        }
         Task::Show { file, rows, by, measure, filter } => {
             let filter = common::selection::filter(&filter.join(" "))?;
             let query = Query::new().by(by.clone()).top(*rows).measure(*measure).of(filter);
@@ -270,4 +310,85 @@ fn shown(source: &Source) -> Shown<'_> {
         groups: report.rows().iter().map(group).collect(),
         other: report.other(),
     }
+}
+
+/// What `diff --json` prints.
+#[derive(serde::Serialize)]
+struct Differs<'a> {
+    first: &'a CaptureEnd,
+    second: &'a CaptureEnd,
+    born: u64,
+    died: u64,
+    stayed: u64,
+    by: Vec<String>,
+    groups: Vec<Grown>,
+}
+
+#[derive(serde::Serialize)]
+struct Grown {
+    key: Vec<String>,
+    growth: i64,
+    before: u64,
+    after: u64,
+    born: u64,
+    died: u64,
+}
+
+fn differs(found: &Difference) -> Differs<'_> {
+    let group = |change: &Change| Grown {
+        key: change.key.iter().map(ToString::to_string).collect(),
+        growth: change.growth(),
+        before: change.before,
+        after: change.after,
+        born: change.born,
+        died: change.died,
+    };
+    Differs {
+        first: &found.first,
+        second: &found.second,
+        born: found.born,
+        died: found.died,
+        stayed: found.stayed,
+        by: found.fields.iter().map(ToString::to_string).collect(),
+        groups: found.rows.iter().map(group).collect(),
+    }
+}
+
+fn show_difference(found: &Difference, out: &mut impl Write) -> common::Result {
+    let bold = Style::new().bold();
+    let Difference { born, died, stayed, .. } = found;
+    writeln!(
+        out,
+        "{bold}entries{bold:#} {born} have begun, {died} have ended, {stayed} have stayed"
+    )?;
+    for (name, end) in [("first", &found.first), ("second", &found.second)] {
+        if let Some(damage) = &end.damage {
+            let (offset, what) = (damage.offset, &damage.what);
+            writeln!(out, "{bold}note{bold:#}    the {name} is damaged at byte {offset}: {what}")?;
+        }
+    }
+    if found.rows.is_empty() {
+        writeln!(out, "No group has changed.")?;
+        return Ok(());
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    let names = found.fields.iter().map(ToString::to_string);
+    let columns = ["growth", "before", "after", "begun", "ended"];
+    table.set_header(names.chain(columns.map(str::to_owned)));
+    for change in &found.rows {
+        let numbers = [change.before, change.after, change.born, change.died];
+        let growth = format!("{:+}", change.growth());
+        let key = change.key.iter().map(ToString::to_string);
+        table.add_row(key.chain([growth]).chain(numbers.map(|number| number.to_string())));
+    }
+    for (index, column) in table.column_iter_mut().enumerate() {
+        if index >= found.fields.len() {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    for row in table.lines() {
+        writeln!(out, "{}", row.trim_end())?;
+    }
+    Ok(())
 }

@@ -45,7 +45,7 @@ impl Baseline {
     }
 
     /// An empty one that knows entries by the same marks, for the next look.
-    #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+    #[cfg(any(feature = "capture", all(target_os = "linux", not(ctnetlink_pure))))]
     pub(crate) fn next(&self) -> Self {
         let entries = match &self.entries {
             Entries::Known(entries) => Entries::Known(room(entries.len())),
@@ -126,7 +126,7 @@ impl Baseline {
 }
 
 /// Room for about as many as there were the last time.
-#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+#[cfg(any(feature = "capture", all(target_os = "linux", not(ctnetlink_pure))))]
 fn room<V>(entries: usize) -> HashMap<u64, V, RandomState> {
     HashMap::with_capacity_and_hasher(entries, RandomState::default())
 }

@@ -6,11 +6,14 @@ use std::path::Path;
 use ctnetlink::Query;
 use ctnetlink::aggregate::{Fields, Measure, Report};
 use ctnetlink::capture::Capture;
+use ctnetlink::flow::Protocol;
 use ctnetlink::import::Lines;
-use ctnetlink::testing::{Population, fill};
+use ctnetlink::testing::{Population, create, fill};
 
 use crate::programs::command;
-use crate::support::{Skip, Test, entries, menagerie, need_tool, run, set, table};
+use crate::support::{
+    Skip, Test, entries, flow, menagerie, need_tool, ports, run, set, table, tuple,
+};
 
 pub const TESTS: &[(&str, Test)] = &[
     ("a_capture_groups_as_the_table", a_capture_groups_as_the_table),
@@ -174,13 +177,40 @@ fn snapshot_saves_and_shows() -> Result<(), Skip> {
     let shown = String::from_utf8(snapshot(&["show", text]).stdout).expect("text");
     assert!(shown.contains("1 of 3001 lines are no entry; the first, line 3001: "), "{shown}");
 
+    // Later, with less of one and more of another.
+    for gone in
+        entries(&mut table).iter().filter(|flow| flow.original.source.to_string() == "10.0.0.1")
+    {
+        table.delete(gone).expect("an answer");
+    }
+    let more = (0..40).map(|port| flow(tuple(Protocol::UDP, false, ports(1_000 + port, 9_999))));
+    create(&mut table, more).expect("room");
+    let later = directory.path().join("later.pcapng");
+    let later = later.to_str().expect("a path");
+    assert!(snapshot(&["save", later]).status.success());
+    let differs = snapshot(&["diff", file, later, "--by", "dport", "--json", "-n", "1"]);
+    let found: serde_json::Value = serde_json::from_slice(&differs.stdout).expect("JSON");
+    assert_eq!((&found["born"], &found["groups"][0]["key"][0]), (&40.into(), &"9999".into()));
+    assert_eq!(
+        found["stayed"].as_u64().expect("a number") + found["died"].as_u64().expect("a number"),
+        3_000
+    );
+    let shown = String::from_utf8(snapshot(&["diff", file, later]).stdout).expect("text");
+    assert!(shown.contains("40 have begun") && shown.contains("10.0.0.1 "), "{shown}");
+
     let half = directory.path().join("half");
     let bytes = std::fs::read(file).expect("a file");
     std::fs::write(&half, &bytes[..bytes.len() / 2]).expect("a file");
     let damaged = snapshot(&["show", half.to_str().expect("a path")]);
     assert_eq!(damaged.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&damaged.stdout).contains("damaged at byte "));
-    for wrong in [&["show", "/no/such"][..], &["show"], &["save", "/no/such/place"], &[]] {
+    for wrong in [
+        &["show", "/no/such"][..],
+        &["show"],
+        &["save", "/no/such/place"],
+        &["diff", file, "/no/such"],
+        &[],
+    ] {
         assert_eq!(snapshot(wrong).status.code(), Some(2), "{wrong:?}");
     }
     Ok(())
