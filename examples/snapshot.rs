@@ -10,7 +10,7 @@ mod common;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, IsTerminal, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anstyle::Style;
@@ -35,7 +35,7 @@ struct Options {
 }
 
 const AFTER_HELP: &str = "\
-Files are pcapng, which Wireshark and tshark open, too; a pcap that tcpdump -i nlmon0 has written can be
+Files are pcapng, which Wireshark and tshark open, too, perhaps compressed (zstd); a pcap that tcpdump -i nlmon0 has written can be
 shown as well, and so can text that conntrack -L has printed. To save takes CAP_NET_ADMIN (sudo) or --demo; to show takes nothing, on any machine.
 
 Exit code: 0 done, 1 failed (or a file that is damaged), 2 not permitted or wrong arguments.";
@@ -44,7 +44,8 @@ Exit code: 0 done, 1 failed (or a file that is damaged), 2 not permitted or wron
 enum Task {
     /// Write the whole table into a file
     Save {
-        /// The file, which must not be there yet; - for the standard output
+        /// The file, which must not be there yet; one that ends in .zst is compressed; - for the standard
+        /// output
         file: PathBuf,
     },
     /// Say what two captures differ in: what has begun, what has ended, and which groups grew
@@ -88,6 +89,20 @@ enum Task {
         #[arg(value_name = "FILTER")]
         filter: Vec<String>,
     },
+}
+
+/// How hard it compresses.
+const LEVEL: i32 = 9;
+
+/// Opens a file to read, compressed or not.
+fn open(file: &Path) -> std::io::Result<Box<dyn Read>> {
+    let input: Box<dyn Read> = match file.to_str() {
+        Some("-") => Box::new(std::io::stdin()),
+        _ => Box::new(File::open(file)?),
+    };
+    let mut input = BufReader::with_capacity(256 * 1024, input);
+    let compressed = input.fill_buf()?.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]);
+    Ok(if compressed { Box::new(zstd::Decoder::with_buffer(input)?) } else { Box::new(input) })
 }
 
 /// What `save --json` prints.
@@ -135,11 +150,10 @@ fn run(options: &Options) -> common::Result<ExitCode> {
         Task::Diff { first, second, rows, by, filter } => {
             let filter = common::selection::filter(&filter.join(" "))?;
             let query = Query::new().by(by.clone()).top(*rows).of(filter);
-            let open = |file: &PathBuf| {
-                File::open(file)
-                    .map_err(|error| std::io::Error::new(error.kind(), named(file, &error)))
+            let input = |file: &PathBuf| {
+                open(file).map_err(|error| std::io::Error::new(error.kind(), named(file, &error)))
             };
-            let found = Difference::of(|| open(first), || open(second), &query)
+            let found = Difference::of(|| input(first), || input(second), &query)
                 .map_err(|error| Usage(error.to_string()))?;
             let mut out = anstream::stdout().lock();
             if json {
@@ -154,11 +168,8 @@ fn run(options: &Options) -> common::Result<ExitCode> {
         Task::Show { file, rows, by, measure, filter } => {
             let filter = common::selection::filter(&filter.join(" "))?;
             let query = Query::new().by(by.clone()).top(*rows).measure(*measure).of(filter);
-            let input: Box<dyn Read> = match file.to_str() {
-                Some("-") => Box::new(std::io::stdin()),
-                _ => Box::new(File::open(file).map_err(|error| named(file, &error))?),
-            };
-            let source = Source::read(input, &query).map_err(|error| named(file, &error))?;
+            let source = open(file).and_then(|input| Source::read(input, &query));
+            let source = source.map_err(|error| named(file, &error))?;
             let mut out = anstream::stdout().lock();
             if json {
                 common::json(&shown(&source), &mut out)?;
@@ -174,11 +185,11 @@ fn run(options: &Options) -> common::Result<ExitCode> {
     }
 }
 
-fn named(file: &std::path::Path, error: &std::io::Error) -> Usage {
+fn named(file: &Path, error: &std::io::Error) -> Usage {
     Usage(format!("{}: {error}", file.display()))
 }
 
-fn save(options: &Options, file: &std::path::Path) -> common::Result<ExitCode> {
+fn save(options: &Options, file: &Path) -> common::Result<ExitCode> {
     options.common.prepare()?;
     let mut table = options.common.open()?;
     let (end, name) = if file.to_str() == Some("-") {
@@ -188,7 +199,12 @@ fn save(options: &Options, file: &std::path::Path) -> common::Result<ExitCode> {
         (table.record(std::io::stdout().lock())?.0, "-".to_owned())
     } else {
         let target = File::create_new(file).map_err(|error| named(file, &error))?;
-        let (end, target) = table.record(target)?;
+        let (end, target) = if file.extension().is_some_and(|extension| extension == "zst") {
+            let (end, encoder) = table.record(zstd::Encoder::new(target, LEVEL)?)?;
+            (end, encoder.finish()?)
+        } else {
+            table.record(target)?
+        };
         target.sync_all()?;
         (end, file.display().to_string())
     };

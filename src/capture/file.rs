@@ -44,6 +44,8 @@ pub(super) struct File<R> {
     /// Bytes of the file before the buffer.
     passed: u64,
     ended: bool,
+    /// Why the reader ended, if not by itself: one that expands what was compressed knows a cut.
+    cut: Option<String>,
     longest: usize,
     format: Format,
 }
@@ -51,15 +53,8 @@ pub(super) struct File<R> {
 impl<R: Read> File<R> {
     pub(super) fn new(reader: R, longest: usize) -> Self {
         let buffer = Vec::new();
-        Self {
-            reader,
-            buffer,
-            parsed: 0,
-            passed: 0,
-            ended: false,
-            longest,
-            format: Format::Unknown,
-        }
+        let (parsed, passed, ended, cut) = (0, 0, false, None);
+        Self { reader, buffer, parsed, passed, ended, cut, longest, format: Format::Unknown }
     }
 
     /// Where in the file the next piece begins.
@@ -75,7 +70,7 @@ impl<R: Read> File<R> {
     pub(super) fn next(&mut self) -> io::Result<Piece> {
         loop {
             if self.parsed == self.buffer.len() && self.ended {
-                return Ok(Piece::End);
+                return Ok(self.cut.take().map_or(Piece::End, Piece::Broken));
             }
             match self.parse() {
                 Err(PcapError::IncompleteBuffer) if self.ended => {
@@ -105,8 +100,14 @@ impl<R: Read> File<R> {
         self.passed += self.parsed as u64;
         self.parsed = 0;
         let room = PIECE.min(self.longest) as u64;
-        let read = (&mut self.reader).take(room).read_to_end(&mut self.buffer)?;
-        self.ended = read == 0;
+        match (&mut self.reader).take(room).read_to_end(&mut self.buffer) {
+            Ok(read) => self.ended = read == 0,
+            // What came before it is in the buffer.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                (self.ended, self.cut) = (true, Some(error.to_string()));
+            }
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
 

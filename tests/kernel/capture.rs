@@ -162,6 +162,30 @@ fn snapshot_saves_and_shows() -> Result<(), Skip> {
     );
     assert_eq!(document["groups"][0]["flows"], live.rows()[0].flows);
 
+    // Compressed, it is the same.
+    let small = format!("{file}.zst");
+    assert!(snapshot(&["save", &small]).status.success());
+    let shown = snapshot(&["show", &small, "--json", "-n", "3", "proto=tcp"]);
+    let same: serde_json::Value = serde_json::from_slice(&shown.stdout).expect("JSON");
+    assert_eq!((&same["groups"], &same["flows"]), (&document["groups"], &document["flows"]));
+    let size = |file: &str| std::fs::metadata(file).expect("a file").len();
+    assert!(size(&small) * 4 < size(file), "{} and {}", size(&small), size(file));
+
+    let none = snapshot(&["diff", file, &small, "--json"]);
+    let none: serde_json::Value = serde_json::from_slice(&none.stdout).expect("JSON");
+    assert_eq!(
+        (&none["stayed"], &none["born"], &none["died"]),
+        (&3_000.into(), &0.into(), &0.into())
+    );
+    let cut = directory.path().join("cut.zst");
+    let bytes = std::fs::read(&small).expect("a file");
+    std::fs::write(&cut, &bytes[..bytes.len() * 3 / 4]).expect("a file");
+    let cut = snapshot(&["show", cut.to_str().expect("a path"), "--json"]);
+    let part: serde_json::Value = serde_json::from_slice(&cut.stdout).expect("JSON");
+    assert_eq!(cut.status.code(), Some(1));
+    let flows = part["flows"].as_u64().expect("a number");
+    assert!(flows > 0 && flows < 3_000 && part["capture"]["damage"].is_object(), "{part}");
+
     // What somebody has as text is shown as well.
     let list = command("list_flows").output().expect("a run");
     let text = directory.path().join("list.txt");
