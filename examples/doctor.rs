@@ -67,11 +67,7 @@ struct Document<'a> {
 }
 
 fn main() -> ExitCode {
-    let options = Options::parse();
-    match run(&options) {
-        Ok(code) => code,
-        Err(error) => common::exit(Err(error)),
-    }
+    common::exit_as(run(&Options::parse()))
 }
 
 fn run(options: &Options) -> common::Result<ExitCode> {
@@ -96,11 +92,7 @@ fn run(options: &Options) -> common::Result<ExitCode> {
         }
     }
     out.flush()?;
-    Ok(match worst(&findings) {
-        Some(Severity::Critical) => ExitCode::from(2),
-        Some(Severity::Warning) => ExitCode::from(1),
-        _ => ExitCode::SUCCESS,
-    })
+    Ok(common::severity(&findings))
 }
 
 fn facts(options: &Options) -> common::Result<Facts> {

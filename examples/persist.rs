@@ -15,7 +15,6 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use common::Usage;
-use ctnetlink::finding::{Severity, worst};
 use ctnetlink::tune::persist::{Audit, Plan, Want, audit};
 
 /// Will the table's settings outlive the next boot?
@@ -67,22 +66,12 @@ struct Wanted {
     buckets: Option<u64>,
 
     /// Other settings, tcp_timeout_time_wait=30 for example
-    #[arg(value_name = "NAME=VALUE", value_parser = assignment)]
+    #[arg(value_name = "NAME=VALUE", value_parser = common::assignment)]
     settings: Vec<(String, i64)>,
 }
 
-fn assignment(text: &str) -> Result<(String, i64), String> {
-    let wrong = || "a name and a number, such as tcp_timeout_time_wait=30".to_owned();
-    let (name, value) = text.split_once('=').ok_or_else(wrong)?;
-    Ok((name.trim().to_owned(), value.trim().parse().map_err(|_| wrong())?))
-}
-
 fn main() -> ExitCode {
-    let options = Options::parse();
-    match run(&options) {
-        Ok(code) => code,
-        Err(error) => common::exit(Err(error)),
-    }
+    common::exit_as(run(&Options::parse()))
 }
 
 fn run(options: &Options) -> common::Result<ExitCode> {
@@ -95,11 +84,7 @@ fn run(options: &Options) -> common::Result<ExitCode> {
             } else {
                 show(&audit, &mut out)?
             }
-            match worst(&audit.findings) {
-                Some(Severity::Critical) => ExitCode::from(2),
-                Some(Severity::Warning) => ExitCode::from(1),
-                _ => ExitCode::SUCCESS,
-            }
+            common::severity(&audit.findings)
         }
         Task::Plan(wanted) => {
             show_plan(&wanted.plan(options)?, options, &mut out)?;

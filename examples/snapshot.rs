@@ -136,11 +136,7 @@ struct Group {
 }
 
 fn main() -> ExitCode {
-    let options = Options::parse();
-    match run(&options) {
-        Ok(code) => code,
-        Err(error) => common::exit(Err(error)),
-    }
+    common::exit_as(run(&Options::parse()))
 }
 
 fn run(options: &Options) -> common::Result<ExitCode> {

@@ -57,7 +57,7 @@ enum Task {
     /// Set settings, and show what they were
     Set {
         /// A name and a value, `nf_conntrack_acct=1` or short `acct=1`
-        #[arg(value_name = "NAME=VALUE", required = true, value_parser = assignment)]
+        #[arg(value_name = "NAME=VALUE", required = true, value_parser = common::assignment)]
         assignments: Vec<(String, i64)>,
     },
     /// Show how long entries stay in each state, by netlink
@@ -91,12 +91,6 @@ struct Question {
     /// Network namespaces that use the table
     #[arg(long, value_name = "N", default_value_t = 1)]
     namespaces: u64,
-}
-
-fn assignment(text: &str) -> Result<(String, i64), String> {
-    let wrong = || "a name and a number, such as nf_conntrack_acct=1".to_owned();
-    let (name, value) = text.split_once('=').ok_or_else(wrong)?;
-    Ok((name.trim().to_owned(), value.trim().parse().map_err(|_| wrong())?))
 }
 
 const PROTOCOLS: [(&str, Protocol); 7] = [

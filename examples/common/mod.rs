@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
-use ctnetlink::finding::{Finding, Severity};
+use ctnetlink::finding::{Finding, Severity, worst};
 use ctnetlink::testing::{Population, enter_private_namespace, fill};
 use ctnetlink::{Conntrack, Limits, Namespace, Progress, Query, Reader, Scan};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -82,6 +82,13 @@ fn entries(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| "N is a number; words that are none go before --demo".to_owned())
 }
 
+/// A setting on the command line: `acct=1`.
+pub fn assignment(text: &str) -> Result<(String, i64), String> {
+    let wrong = || "a name and a number, such as tcp_timeout_time_wait=30".to_owned();
+    let (name, value) = text.split_once('=').ok_or_else(wrong)?;
+    Ok((name.trim().to_owned(), value.trim().parse().map_err(|_| wrong())?))
+}
+
 /// The pause of `--watch`.
 pub fn seconds(text: &str) -> Result<Duration, String> {
     match time(text)? {
@@ -98,7 +105,15 @@ pub fn time(text: &str) -> Result<Duration, String> {
 
 /// Turns the outcome into an exit code, and an error into one message.
 pub fn exit(outcome: Result) -> ExitCode {
-    let Err(error) = outcome else { return ExitCode::SUCCESS };
+    exit_as(outcome.map(|()| ExitCode::SUCCESS))
+}
+
+/// The same, for a program that has more to say by its code than that it is done.
+pub fn exit_as(outcome: Result<ExitCode>) -> ExitCode {
+    let error = match outcome {
+        Ok(code) => return code,
+        Err(error) => error,
+    };
     if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) {
         return ExitCode::SUCCESS; // `| head` has seen enough
     }
@@ -182,6 +197,15 @@ pub fn occupancy(limits: Limits) -> String {
         (Some(max), Some(load)) => format!("{entries} of {max} entries ({:.2} %)", load * 100.0),
         (Some(_), None) => format!("{entries} entries, no limit"),
         (None, _) => format!("{entries} entries, limit unknown"),
+    }
+}
+
+/// The exit code that says how bad they are.
+pub fn severity(findings: &[Finding]) -> ExitCode {
+    match worst(findings) {
+        Some(Severity::Critical) => ExitCode::from(2),
+        Some(Severity::Warning) => ExitCode::from(1),
+        Some(Severity::Info) | None => ExitCode::SUCCESS,
     }
 }
 
