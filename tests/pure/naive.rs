@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ctnetlink::aggregate::{Field, Measure, Span, Value};
+use ctnetlink::aggregate::{Field, Measure, Prefix, Span, Value};
 use ctnetlink::flow::{Counters, Family, Flow};
 
 /// What a group has: entries; packets and bytes of both directions; entries without counters.
@@ -43,6 +43,26 @@ impl Sums {
 /// The moment ages are reckoned to, here and where the tests compare.
 pub fn now() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+}
+
+/// Every field that does not run with the clock; those with an address count by this prefix.
+pub fn fields(prefix: Prefix) -> Vec<Field> {
+    vec![
+        Field::Family,
+        Field::Protocol,
+        Field::State,
+        Field::Source(prefix),
+        Field::Destination(prefix),
+        Field::SourcePort,
+        Field::DestinationPort,
+        Field::ReplySourcePort,
+        Field::ReplyDestinationPort,
+        Field::ReplySource(prefix),
+        Field::ReplyDestination(prefix),
+        Field::Zone,
+        Field::Mark,
+        Field::Status,
+    ]
 }
 
 /// The groups of `flows`, in no order.
