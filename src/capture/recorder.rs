@@ -1,7 +1,7 @@
 //! Datagrams into a file.
 
 use std::borrow::Cow;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pcap_file::pcapng::PcapNgWriter;
@@ -17,6 +17,9 @@ use pcap_file::{DataLink, Endianness, PcapError};
 
 use super::{ARPHRD, CaptureFacts, HEADER, PROTOCOL};
 
+/// Room for a datagram of the kernel and what is around it.
+const BUFFER: usize = 64 * 1024;
+
 /// Writes datagrams as they came from the kernel, into a pcapng file.
 ///
 /// ```
@@ -29,7 +32,8 @@ use super::{ARPHRD, CaptureFacts, HEADER, PROTOCOL};
 /// # Ok(()) }
 /// ```
 pub struct Recorder<W: Write> {
-    writer: PcapNgWriter<W>,
+    // A block is written in a dozen pieces.
+    writer: PcapNgWriter<BufWriter<W>>,
     packet: Vec<u8>,
 }
 
@@ -40,8 +44,7 @@ impl<W: Write> std::fmt::Debug for Recorder<W> {
 }
 
 impl<W: Write> Recorder<W> {
-    /// Begins a file with what is known by now. A file that is written in small pieces wants a
-    /// [`BufWriter`](io::BufWriter).
+    /// Begins a file with what is known by now. No [`BufWriter`] is needed.
     ///
     /// # Errors
     ///
@@ -55,6 +58,7 @@ impl<W: Write> Recorder<W> {
             ],
             ..SectionHeaderBlock::default()
         };
+        let writer = BufWriter::with_capacity(BUFFER, writer);
         let mut writer = PcapNgWriter::with_section_header(writer, section).map_err(error)?;
         let interface = InterfaceDescriptionBlock {
             linktype: DataLink::NETLINK,
@@ -106,7 +110,7 @@ impl<W: Write> Recorder<W> {
             options: vec![InterfaceStatisticsOption::Comment(facts.to_comment().into())],
         };
         self.writer.write_pcapng_block(block).map_err(error)?;
-        let mut writer = self.writer.into_inner();
+        let mut writer = self.writer.into_inner().into_inner()?;
         writer.flush()?;
         Ok(writer)
     }
