@@ -18,7 +18,7 @@ use crate::wire::{Attributes, WireError};
 ///
 /// # Cost
 ///
-/// Memory: 10 to 20 bytes for each entry; 45 to 90 for queries by packets or bytes.
+/// Memory: 10 to 20 bytes for each entry; 65 to 130 for queries by packets or bytes.
 #[derive(Debug, Clone)]
 pub struct Baseline {
     entries: Entries,

@@ -44,7 +44,7 @@ impl FoundNamespace {
 ///
 /// # Cost
 ///
-/// Some files for each process: about 20 µs.
+/// Three small files for each process.
 pub fn namespaces(proc: impl AsRef<Path>) -> Vec<FoundNamespace> {
     let proc = proc.as_ref();
     let mut found: BTreeMap<u64, FoundNamespace> = BTreeMap::new();

@@ -8,7 +8,7 @@ use super::DumpEnd;
 /// What a scan may cost; whatever is used up first ends it, cleanly and with what was counted by
 /// then. See [`Reader::scan_within`](crate::Reader::scan_within).
 ///
-/// The budget is looked at after every datagram (150 entries or so, a fifth of a millisecond), so
+/// The budget is looked at after every datagram (150 entries or so, 0.15 ms or more), so
 /// it may be exceeded by one.
 ///
 /// ```

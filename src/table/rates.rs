@@ -112,7 +112,7 @@ impl Reader {
     ///
     /// # Cost
     ///
-    /// A dump, about 100 ns per entry here, and memory for every entry twice.
+    /// A dump, a look at every attribute of each entry here, and memory for every entry twice.
     pub fn rates(&mut self, query: &Query, look: &mut Look) -> Result<Rates> {
         let start = Instant::now();
         let mut next = look.baseline.next();

@@ -150,7 +150,7 @@ impl Reader {
     ///
     /// # Cost
     ///
-    /// One dump, and 20 to 50 ns per entry for each query after the first. The kernel applies a
+    /// One dump, and about 320 instructions per entry for each query after the first. The kernel applies a
     /// filter only if all queries have the same.
     pub fn scan_all(&mut self, queries: &[Query]) -> Result<Vec<Scan>> {
         self.scan_many(queries, &Budget::new(), |_| {})
