@@ -288,6 +288,17 @@ fn what_else_is_in_a_file_stays_there() {
     more.apply().expect("nothing to do");
     assert_eq!(machine.snapshot(), before);
 
+    // What cannot be read cannot be kept, so it is not written over.
+    let giant = Machine::new();
+    let place = giant.file("etc/sysctl.d/99-nf_conntrack.conf", "").path();
+    let file =
+        fs::File::options().write(true).open(place.join("etc/sysctl.d/99-nf_conntrack.conf"));
+    file.expect("a file").set_len(2 << 20).expect("a hole");
+    let error = Plan::new(place, &Want::new().max(9)).apply().expect_err("not to be read");
+    assert!(error.to_string().contains("/etc/sysctl.d/99-nf_conntrack.conf"), "{error}");
+    let size = fs::metadata(place.join("etc/sysctl.d/99-nf_conntrack.conf")).expect("a file").len();
+    assert_eq!(size, 2 << 20);
+
     // Somebody else loads the module in time: no second one has to.
     let loaded = Machine::new();
     loaded.file("etc/modules-load.d/k8s.conf", "br_netfilter\nnf_conntrack\n");

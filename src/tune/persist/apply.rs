@@ -24,19 +24,26 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// [`Setting`](ErrorKind::Setting) with the path of the first file that cannot be written; those
-    /// before it were.
+    /// [`Setting`](ErrorKind::Setting) with the path of the first file that cannot be written, or that
+    /// is there and cannot be read; those before it were written.
     pub fn apply(&self) -> Result<Vec<Written>> {
         let root = Root::new(&self.root);
         let mut written = Vec::new();
         for file in &self.files {
-            let now = root.read(&file.path).ok();
+            let refused =
+                |source, remedy| ErrorKind::Setting { name: file.path.clone(), source, remedy };
+            let now = match root.read(&file.path) {
+                Ok(text) => Some(text),
+                // What is in it could not be kept.
+                Err(source) if root.has_file(&file.path) => {
+                    return Err(refused(source, "it is left as it is: look at it").into());
+                }
+                Err(_) => None,
+            };
             let changed = now.as_deref() != Some(&file.content);
             if changed {
-                write(&root, &file.path, &file.content).map_err(|source| ErrorKind::Setting {
-                    name: file.path.clone(),
-                    source,
-                    remedy: "run it as root; what was there is as it was",
+                write(&root, &file.path, &file.content).map_err(|source| {
+                    refused(source, "run it as root; what was there is as it was")
                 })?;
             }
             written.push(Written { path: file.path.clone(), changed });

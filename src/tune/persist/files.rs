@@ -71,6 +71,11 @@ impl Root {
         self.resolve(path).is_ok_and(|path| path.exists())
     }
 
+    /// Whether a file is there, be it readable or not.
+    pub(super) fn has_file(&self, path: &str) -> bool {
+        self.resolve(path).is_ok_and(|path| path.is_file())
+    }
+
     /// The names in a directory, sorted; none if there is none.
     pub(super) fn names(&self, directory: &str) -> Vec<String> {
         let files = self.resolve(directory).and_then(fs::read_dir);
@@ -90,18 +95,8 @@ impl Root {
             let directory = format!("{above}/{name}");
             for file in self.names(&directory).into_iter().filter(|file| file.ends_with(".conf")) {
                 let path = format!("{directory}/{file}");
-                let same = |first: &Configuration| {
-                    // `/lib` is a link to `/usr/lib` nearly everywhere.
-                    self.resolve(&first.path).ok() == self.resolve(&path).ok()
-                };
-                match found.get_mut(&file) {
-                    Some(first) if same(first) => {}
-                    Some(first) => first.hides.push(path),
-                    None => {
-                        let masked = self.resolve(&path).ok() == self.resolve("/dev/null").ok();
-                        found.insert(file, Configuration { path, masked, hides: Vec::new() });
-                    }
-                }
+                let masked = self.resolve(&path).ok() == self.resolve("/dev/null").ok();
+                found.entry(file).or_insert(Configuration { path, masked });
             }
         }
         found.into_values().collect()
@@ -119,6 +114,4 @@ pub(super) struct Configuration {
     pub(super) path: String,
     /// It leads to `/dev/null`.
     pub(super) masked: bool,
-    /// Files of its name that do not count for it.
-    pub(super) hides: Vec<String>,
 }
