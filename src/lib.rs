@@ -126,6 +126,8 @@ pub mod finding;
 pub mod flow;
 pub mod import;
 pub mod kernel;
+#[cfg(feature = "parquet")]
+pub mod parquet;
 pub mod stats;
 pub mod tune;
 pub mod wire;

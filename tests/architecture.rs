@@ -4,21 +4,33 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What a module may use of the crate. `table` and `testing` may use whatever is below them.
-const MAY_USE: [(&str, &[&str]); 16] = [
+const MAY_USE: [(&str, &[&str]); 17] = [
     ("wire", &[]),
     ("flow", &["wire"]),
     ("kernel", &[]),
     ("filter", &["flow", "kernel", "wire"]),
     ("aggregate", &["filter", "flow", "wire"]),
-    ("capture", &["aggregate", "flow", "wire"]),
+    ("capture", &["aggregate", "export", "flow", "wire"]),
     ("error", &["wire"]),
-    ("export", &["flow"]),
-    ("import", &["aggregate", "flow"]),
+    ("export", &["aggregate", "flow"]),
+    ("import", &["aggregate", "export", "flow"]),
+    ("parquet", &["capture", "export"]),
     ("stats", &["wire"]),
     ("socket", &["error", "flow", "wire"]),
     (
         "table",
-        &["aggregate", "capture", "error", "filter", "flow", "kernel", "socket", "stats", "wire"],
+        &[
+            "aggregate",
+            "capture",
+            "error",
+            "export",
+            "filter",
+            "flow",
+            "kernel",
+            "socket",
+            "stats",
+            "wire",
+        ],
     ),
     (
         "diagnose",

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::export::{Moment, Observation};
+
 /// Where and when a capture was taken; `None` is what it does not say.
 ///
 /// It travels as a comment of the file, one `name=value` on each line.
@@ -11,6 +13,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub struct CaptureFacts {
     /// When it began, in seconds since 1970.
     pub time: Option<u64>,
+    /// The machine.
+    pub node: Option<String>,
     /// The kernel's release.
     pub kernel: Option<String>,
     /// The inode of the network namespace.
@@ -33,12 +37,26 @@ impl CaptureFacts {
         Some(UNIX_EPOCH + Duration::from_secs(self.time?))
     }
 
-    pub(super) fn to_comment(&self) -> String {
+    /// Where and when, as rows of tables say it.
+    pub fn observation(&self) -> Observation {
+        Observation {
+            at: self.moment().map(Moment::from),
+            node: self.node.clone(),
+            netns_inode: self.namespace.and_then(|inode| inode.try_into().ok()),
+        }
+    }
+
+    /// As lines of `name=value`.
+    pub(crate) fn to_comment(&self) -> String {
         let number =
             |name: &str, value: Option<u64>| value.map(|value| format!("{name}={value}\n"));
+        let text = |name: &str, value: &Option<String>| {
+            value.as_ref().map(|value| format!("{name}={}\n", value.replace('\n', " ")))
+        };
         let lines = [
             number("time", self.time),
-            self.kernel.as_ref().map(|kernel| format!("kernel={}\n", kernel.replace('\n', " "))),
+            text("node", &self.node),
+            text("kernel", &self.kernel),
             number("namespace", self.namespace),
             number("before", self.before),
             number("after", self.after),
@@ -50,11 +68,12 @@ impl CaptureFacts {
     }
 
     /// Takes what a comment says; lines that say something else are passed over.
-    pub(super) fn read_comment(&mut self, comment: &str) {
+    pub(crate) fn read_comment(&mut self, comment: &str) {
         for (name, value) in comment.lines().filter_map(|line| line.split_once('=')) {
             let number = value.parse().ok();
             match name {
                 "time" => self.time = number.or(self.time),
+                "node" => self.node = Some(value.to_owned()),
                 "kernel" => self.kernel = Some(value.to_owned()),
                 "namespace" => self.namespace = number.or(self.namespace),
                 "before" => self.before = number.or(self.before),

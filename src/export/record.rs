@@ -1,104 +1,102 @@
-//! An entry as one flat record, for JSON, CSV and tables.
+//! An entry as one flat record, for JSON, CSV, Parquet and tables.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::flow::{Direction, Endpoints, FlowRef, Protocol, Status, Tuple};
+use super::Moment;
+use super::schema::row;
+use crate::flow::{
+    Counters, Direction, Endpoints, Flow, FlowId, FlowRef, Helper, ProtoInfo, Protocol, Status,
+    Timestamps, Tuple,
+};
 
-macro_rules! record {
-    ($($(#[$doc:meta])* $name:ident: $type:ty,)*) => {
-        /// An entry as one flat record. What the entry does not say is `None`: `null` in JSON,
-        /// nothing in CSV, and never zero.
-        #[derive(Debug, Clone, PartialEq, Eq)]
-        #[cfg_attr(feature = "serde", derive(serde::Serialize))]
-        #[non_exhaustive]
-        pub struct Record {
-            $($(#[$doc])* pub $name: $type,)*
-        }
-
-        impl Record {
-            /// The names of the columns, in order.
-            pub const COLUMNS: &[&str] = &[$(stringify!($name)),*];
-
-            fn cells(&self) -> impl Iterator<Item = &dyn Cell> {
-                [$(&self.$name as &dyn Cell),*].into_iter()
-            }
-        }
-    };
-}
-
-record! {
-    /// 4 or 6.
-    family: u8,
-    /// The layer-4 protocol's number.
-    proto: u8,
-    /// Who opened the flow.
-    src_ip: IpAddr,
-    /// Where it was addressed to.
-    dst_ip: IpAddr,
-    /// Source port, of protocols that have ports.
-    src_port: Option<u16>,
-    /// Destination port, of protocols that have ports.
-    dst_port: Option<u16>,
-    /// Who answers: behind destination NAT, the real server.
-    reply_src_ip: IpAddr,
-    /// Where answers go: behind source NAT, the gateway.
-    reply_dst_ip: IpAddr,
-    /// The port that answers.
-    reply_src_port: Option<u16>,
-    /// The port that answers go to.
-    reply_dst_port: Option<u16>,
-    /// ICMP and ICMPv6: type of the first message.
-    icmp_type: Option<u8>,
-    /// ICMP and ICMPv6: code of the first message.
-    icmp_code: Option<u8>,
-    /// ICMP and ICMPv6: identifier.
-    icmp_id: Option<u16>,
-    /// The state, of every protocol; see [`State`](crate::flow::State).
-    state: Cow<'static, str>,
-    /// The state, of TCP only.
-    tcp_state: Option<Cow<'static, str>>,
-    /// All status bits.
-    status: u32,
-    /// Not evicted early.
-    assured: bool,
-    /// Packets went both ways.
-    seen_reply: bool,
-    /// Source NAT changed it, by its tuples.
-    snat: bool,
-    /// Destination NAT changed it, by its tuples.
-    dnat: bool,
-    /// Seconds it lives if no packet comes.
-    timeout_s: Option<u64>,
-    /// The mark.
-    mark: Option<u32>,
-    /// The zone, whichever direction it is for.
-    zone: Option<u16>,
-    /// The numbers of the labels that are set.
-    labels: Option<Labels>,
-    /// The helper.
-    helper: Option<String>,
-    /// The kernel's id. Not unique.
-    id: Option<u32>,
-    /// Packets of the opener.
-    orig_packets: Option<u64>,
-    /// Bytes of the opener.
-    orig_bytes: Option<u64>,
-    /// Packets of the answers.
-    reply_packets: Option<u64>,
-    /// Bytes of the answers.
-    reply_bytes: Option<u64>,
-    /// When it began, in nanoseconds since 1970.
-    start_ns: Option<u64>,
-    /// When it ended, in nanoseconds since 1970; only with the event of its end.
-    stop_ns: Option<u64>,
+row! {
+    by src_ip, |row| (
+        row.src_ip.to_string(),
+        format!("{} {} {:03}", row.state, row.dst_ip, row.proto),
+        u32::from(row.dst_port.unwrap_or_default()) << 16 | u32::from(row.src_port.unwrap_or_default())
+    );
+    /// An entry as one flat record. What the entry does not say is `None`: `null` in JSON and in
+    /// Parquet, nothing in CSV, and never zero.
+    Record {
+        /// When the table was looked at.
+        observed_at: Option<Moment>,
+        /// The machine it is of.
+        node: Option<String>,
+        /// The inode of the network namespace.
+        netns_inode: Option<u32>,
+        /// 4 or 6.
+        family: u8,
+        /// The layer-4 protocol's number.
+        proto: u8,
+        /// Who opened the flow.
+        src_ip: IpAddr,
+        /// Where it was addressed to.
+        dst_ip: IpAddr,
+        /// Source port, of protocols that have ports.
+        src_port: Option<u16>,
+        /// Destination port, of protocols that have ports.
+        dst_port: Option<u16>,
+        /// Who answers: behind destination NAT, the real server.
+        reply_src_ip: IpAddr,
+        /// Where answers go: behind source NAT, the gateway.
+        reply_dst_ip: IpAddr,
+        /// The port that answers.
+        reply_src_port: Option<u16>,
+        /// The port that answers go to.
+        reply_dst_port: Option<u16>,
+        /// ICMP and ICMPv6: type of the first message.
+        icmp_type: Option<u8>,
+        /// ICMP and ICMPv6: code of the first message.
+        icmp_code: Option<u8>,
+        /// ICMP and ICMPv6: identifier.
+        icmp_id: Option<u16>,
+        /// The state, of every protocol; see [`State`](crate::flow::State).
+        state: Cow<'static, str>,
+        /// The state, of TCP only.
+        tcp_state: Option<Cow<'static, str>>,
+        /// All status bits.
+        status: u32,
+        /// Not evicted early.
+        assured: bool,
+        /// Packets went both ways.
+        seen_reply: bool,
+        /// Source NAT changed it, by its tuples.
+        snat: bool,
+        /// Destination NAT changed it, by its tuples.
+        dnat: bool,
+        /// Seconds it lives if no packet comes.
+        timeout_s: Option<u64>,
+        /// The mark.
+        mark: Option<u32>,
+        /// The zone, whichever direction it is for.
+        zone: Option<u16>,
+        /// The numbers of the labels that are set.
+        labels: Option<Labels>,
+        /// The helper.
+        helper: Option<String>,
+        /// The kernel's id. Not unique.
+        id: Option<u32>,
+        /// Packets of the opener.
+        orig_packets: Option<u64>,
+        /// Bytes of the opener.
+        orig_bytes: Option<u64>,
+        /// Packets of the answers.
+        reply_packets: Option<u64>,
+        /// Bytes of the answers.
+        reply_bytes: Option<u64>,
+        /// When it began, in nanoseconds since 1970.
+        start_ns: Option<u64>,
+        /// When it ended, in nanoseconds since 1970; only with the event of its end.
+        stop_ns: Option<u64>,
+    }
 }
 
 /// The numbers of labels: a list in JSON, separated by blanks in CSV.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Labels(pub Vec<u8>);
 
 impl From<&FlowRef<'_>> for Record {
@@ -120,6 +118,9 @@ impl From<&FlowRef<'_>> for Record {
         };
         let timestamps = flow.timestamps();
         Self {
+            observed_at: None,
+            node: None,
+            netns_inode: None,
             family: original.family().version(),
             proto: original.protocol.0,
             src_ip: original.source,
@@ -157,82 +158,116 @@ impl From<&FlowRef<'_>> for Record {
     }
 }
 
-/// A record as a line of CSV (RFC 4180), without its end. Made by [`Record::csv`].
-#[derive(Debug, Clone, Copy)]
-pub struct CsvRow<'r>(&'r Record);
+/// Where and when entries were seen, which no entry says itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Observation {
+    /// When the table was looked at.
+    pub at: Option<Moment>,
+    /// The machine.
+    pub node: Option<String>,
+    /// The inode of the network namespace.
+    pub netns_inode: Option<u32>,
+}
 
 impl Record {
-    /// The values in the order of [`COLUMNS`](Self::COLUMNS), with commas between.
-    pub fn csv(&self) -> CsvRow<'_> {
-        CsvRow(self)
+    /// With where and when it was seen.
+    #[must_use]
+    pub fn observed(mut self, observation: &Observation) -> Self {
+        self.observed_at = observation.at;
+        self.node.clone_from(&observation.node);
+        self.netns_inode = observation.netns_inode;
+        self
+    }
+
+    /// Where and when it was seen.
+    pub fn observation(&self) -> Observation {
+        Observation { at: self.observed_at, node: self.node.clone(), netns_inode: self.netns_inode }
+    }
+
+    fn tuples(&self) -> Option<(Tuple, Tuple)> {
+        let protocol = Protocol(self.proto);
+        let ports = |source: Option<u16>, destination: Option<u16>| {
+            Some(Endpoints::Ports { source: source?, destination: destination? })
+        };
+        let icmp = || {
+            Some(Endpoints::Icmp {
+                icmp_type: self.icmp_type?,
+                code: self.icmp_code?,
+                id: self.icmp_id?,
+            })
+        };
+        let endpoints = ports(self.src_port, self.dst_port).or_else(icmp);
+        let original = Tuple {
+            source: self.src_ip,
+            destination: self.dst_ip,
+            protocol,
+            endpoints: endpoints.unwrap_or(Endpoints::None),
+            zone: None,
+        };
+        // What ports the answers have, and that they are answers of ICMP.
+        let answer = ports(self.reply_src_port, self.reply_dst_port);
+        let reply = Tuple {
+            source: self.reply_src_ip,
+            destination: self.reply_dst_ip,
+            endpoints: answer.unwrap_or(original.inverse().endpoints),
+            ..original
+        };
+        let four = self.family == 4;
+        let same = [original, reply]
+            .iter()
+            .all(|tuple| tuple.source.is_ipv4() == four && tuple.destination.is_ipv4() == four);
+        (same && [4, 6].contains(&self.family)).then_some((original, reply))
     }
 }
 
-impl fmt::Display for CsvRow<'_> {
+/// Addresses that are not of the record's family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MixedFamilies;
+
+impl fmt::Display for MixedFamilies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut comma = "";
-        for cell in self.0.cells() {
-            f.write_str(comma)?;
-            cell.write(f)?;
-            comma = ",";
-        }
-        Ok(())
+        f.write_str("addresses that are not of the family 4 or 6 that it says")
     }
 }
 
-/// A value in a line of CSV.
-trait Cell {
-    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
-}
+impl std::error::Error for MixedFamilies {}
 
-macro_rules! plain {
-    ($($type:ty)*) => {
-        $(impl Cell for $type {
-            fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Display::fmt(self, f)
-            }
-        })*
-    };
-}
+/// The entry a record is of, as far as it says: keys of GRE, the identifier of NAT of ICMP, and which
+/// direction a zone is for, are not in it.
+impl TryFrom<&Record> for Flow {
+    type Error = MixedFamilies;
 
-plain! { u8 u16 u32 u64 bool IpAddr }
-
-impl<T: Cell> Cell for Option<T> {
-    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_ref().map_or(Ok(()), |value| value.write(f))
-    }
-}
-
-impl Cell for str {
-    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.contains([',', '"', '\n', '\r']) {
-            write!(f, "\"{}\"", self.replace('"', "\"\""))
-        } else {
-            f.write_str(self)
-        }
-    }
-}
-
-impl Cell for String {
-    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_str().write(f)
-    }
-}
-
-impl Cell for Cow<'static, str> {
-    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).write(f)
-    }
-}
-
-impl Cell for Labels {
-    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut blank = "";
-        for label in &self.0 {
-            write!(f, "{blank}{label}")?;
-            blank = " ";
-        }
-        Ok(())
+    fn try_from(record: &Record) -> Result<Self, MixedFamilies> {
+        let (original, reply) = record.tuples().ok_or(MixedFamilies)?;
+        let counters = |packets: Option<u64>, bytes: Option<u64>| {
+            Some(Counters { packets: packets?, bytes: bytes? })
+        };
+        let moment = |nanoseconds| UNIX_EPOCH + Duration::from_nanos(nanoseconds);
+        let mut flow = Self::new(original, reply);
+        flow.status = Status::from_bits_retain(record.status);
+        flow.timeout = record.timeout_s.map(Duration::from_secs);
+        flow.mark = record.mark;
+        flow.zone = record.zone;
+        flow.id = record.id.map(FlowId);
+        flow.protoinfo = match Protocol(record.proto) {
+            Protocol::TCP => record
+                .tcp_state
+                .as_deref()
+                .and_then(|state| ProtoInfo::of_state(Protocol::TCP, state)),
+            protocol => ProtoInfo::of_state(protocol, &record.state),
+        };
+        flow.labels = record.labels.as_ref().map(|numbers| {
+            let mut labels = crate::flow::Labels::default();
+            numbers.0.iter().for_each(|number| _ = labels.insert(*number));
+            labels
+        });
+        flow.helper = record.helper.clone().map(|name| Helper { name: name.into(), info: None });
+        flow.counters_original = counters(record.orig_packets, record.orig_bytes);
+        flow.counters_reply = counters(record.reply_packets, record.reply_bytes);
+        flow.timestamps = record
+            .start_ns
+            .map(|start| Timestamps { start: moment(start), stop: record.stop_ns.map(moment) });
+        Ok(flow)
     }
 }
 
@@ -251,7 +286,7 @@ mod tests {
         let record = Record::from(&FlowRef::parse(&bytes).unwrap());
         assert_eq!(
             record.csv().to_string(),
-            "4,17,10.0.0.1,10.0.0.2,1,2,10.0.0.2,10.0.0.1,2,1,,,,UNREPLIED,,0,false,false,false,\
+            ",,,4,17,10.0.0.1,10.0.0.2,1,2,10.0.0.2,10.0.0.1,2,1,,,,UNREPLIED,,0,false,false,false,\
              false,,,,,\"a,\"\"b\"\"\",,,,,,,"
         );
         let commas = record.csv().to_string().matches(',').count();

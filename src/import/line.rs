@@ -4,10 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::flow::{
-    Counters, DccpInfo, DccpState, Endpoints, Flow, FlowId, Helper, ProtoInfo, Protocol, SctpInfo,
-    SctpState, Status, TcpInfo, TcpState, Tuple,
-};
+use crate::flow::{Counters, Endpoints, Flow, FlowId, Helper, ProtoInfo, Protocol, Status, Tuple};
 
 /// Why a line is not an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,7 +138,7 @@ pub fn parse_line(line: &str) -> Result<Flow, LineError> {
     let mut flow = Flow::new(original.tuple(protocol)?, reply.tuple(protocol)?);
     flow.status = status;
     flow.timeout = timeout.and_then(|text| text.parse().ok()).map(Duration::from_secs);
-    flow.protoinfo = state.and_then(|state| tracked(protocol, state));
+    flow.protoinfo = state.and_then(|state| ProtoInfo::of_state(protocol, state));
     (flow.counters_original, flow.counters_reply) = (original.counters(), reply.counters());
     (flow.mark, flow.zone, flow.use_count) = (rest.mark, rest.zone, rest.uses);
     flow.id = rest.id.map(FlowId);
@@ -202,27 +199,4 @@ fn hexadecimal(text: &str) -> Option<u16> {
         Some(digits) => u16::from_str_radix(digits, 16).ok(),
         None => text.parse().ok(),
     }
-}
-
-/// The state of a protocol's tracker by its name, or by its number.
-fn tracked(protocol: Protocol, state: &str) -> Option<ProtoInfo> {
-    let number = |name: fn(u8) -> Option<&'static str>| {
-        let known = (0..=u8::MAX).find(|number| name(*number) == Some(state));
-        known.or_else(|| state.parse().ok())
-    };
-    Some(match protocol {
-        Protocol::TCP => {
-            let number = number(|number| TcpState(number).name())?;
-            ProtoInfo::Tcp(TcpInfo::new(TcpState(number)))
-        }
-        Protocol::SCTP => {
-            let state = SctpState(number(|number| SctpState(number).name())?);
-            ProtoInfo::Sctp(SctpInfo { state, vtag_original: None, vtag_reply: None })
-        }
-        Protocol::DCCP => {
-            let state = DccpState(number(|number| DccpState(number).name())?);
-            ProtoInfo::Dccp(DccpInfo { state, role: None, handshake_sequence: None })
-        }
-        _ => return None,
-    })
 }

@@ -6,6 +6,8 @@
 //! This folder must not read files by itself.
 
 mod line;
+#[cfg(feature = "json")]
+mod record;
 mod table;
 
 pub use line::{LineError, parse_line};

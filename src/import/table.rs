@@ -2,14 +2,16 @@
 
 use std::io::{self, BufRead, Read};
 
-use super::line::{LineError, parse_line};
+use super::line::parse_line;
 use crate::aggregate::{Aggregator, Query, Report};
+use crate::export::Observation;
 use crate::flow::Flow;
 
 /// Bytes of a line that are looked at: no entry is as long.
 const LINE: u64 = 64 * 1024;
 
-/// A list of entries as text, read line by line.
+/// A list of entries as text, read line by line: as `conntrack -L` and the kernel print them and, with the
+/// feature `json`, as [records](crate::export::Record), one a line.
 ///
 /// ```
 /// use ctnetlink::{Query, aggregate::Field, import::Lines};
@@ -24,6 +26,7 @@ const LINE: u64 = 64 * 1024;
 pub struct Lines<R> {
     reader: R,
     line: Vec<u8>,
+    seen: Option<Observation>,
     end: TextEnd,
 }
 
@@ -32,6 +35,8 @@ pub struct Lines<R> {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct TextEnd {
+    /// Bytes.
+    pub bytes: u64,
     /// Lines there were, empty ones left out.
     pub lines: u64,
     /// Entries among them.
@@ -45,7 +50,7 @@ pub struct TextEnd {
 impl<R: BufRead> Lines<R> {
     /// Reads from here.
     pub fn new(reader: R) -> Self {
-        Self { reader, line: Vec::new(), end: TextEnd::default() }
+        Self { reader, line: Vec::new(), seen: None, end: TextEnd::default() }
     }
 
     /// The next entry; lines that are none are counted. `None` at the end.
@@ -56,9 +61,11 @@ impl<R: BufRead> Lines<R> {
     pub fn next_flow(&mut self) -> io::Result<Option<Flow>> {
         loop {
             self.line.clear();
-            if (&mut self.reader).take(LINE).read_until(b'\n', &mut self.line)? == 0 {
+            let read = (&mut self.reader).take(LINE).read_until(b'\n', &mut self.line)?;
+            if read == 0 {
                 return Ok(None);
             }
+            self.end.bytes += read as u64;
             let text = String::from_utf8_lossy(&self.line);
             let text = text.trim();
             // What `conntrack` says besides the entries, where both came into one file.
@@ -67,12 +74,19 @@ impl<R: BufRead> Lines<R> {
                 continue;
             }
             self.end.lines += 1;
-            match parse_line(text) {
+            #[cfg(feature = "json")]
+            let flow = match text.starts_with('{') {
+                true => super::record::parse(text, &mut self.seen),
+                false => parse_line(text).map_err(|error| error.to_string()),
+            };
+            #[cfg(not(feature = "json"))]
+            let flow = parse_line(text).map_err(|error| error.to_string());
+            match flow {
                 Ok(flow) => {
                     self.end.entries += 1;
                     return Ok(Some(flow));
                 }
-                Err(error) => self.end.note(&error),
+                Err(error) => self.end.note(error),
             }
         }
     }
@@ -91,6 +105,11 @@ impl<R: BufRead> Lines<R> {
         Ok(aggregator.finish())
     }
 
+    /// Where and when the first record was seen; text of other forms does not say it.
+    pub fn observation(&self) -> Option<&Observation> {
+        self.seen.as_ref()
+    }
+
     /// How it went so far.
     pub fn end(&self) -> &TextEnd {
         &self.end
@@ -98,8 +117,8 @@ impl<R: BufRead> Lines<R> {
 }
 
 impl TextEnd {
-    fn note(&mut self, error: &LineError) {
+    fn note(&mut self, error: String) {
         self.unread += 1;
-        self.first_unread.get_or_insert_with(|| (self.lines, error.to_string()));
+        self.first_unread.get_or_insert((self.lines, error));
     }
 }

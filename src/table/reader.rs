@@ -1,6 +1,9 @@
 //! The handle that reads: a socket, and the conversation on it.
 
+use std::time::SystemTime;
+
 use crate::error::{ErrorKind, Result};
+use crate::export::Observation;
 use crate::flow::Family;
 use crate::kernel::Capabilities;
 use crate::socket::{Namespace, Request, Socket};
@@ -80,9 +83,17 @@ impl Reader {
         Self { socket, sequence: 0, abandoned: false, capabilities: None, origin: None }
     }
 
+    /// Where and when this is, for [records](crate::export::Record) of what is read now.
+    pub fn observe(&self) -> Observation {
+        Observation {
+            at: Some(SystemTime::now().into()),
+            node: Some(rustix::system::uname().nodename().to_string_lossy().into_owned()),
+            netns_inode: self.inode().and_then(|inode| inode.try_into().ok()),
+        }
+    }
+
     /// The inode of the network namespace, as far as it is known: where the thread is, or where it was
     /// opened in.
-    #[cfg(feature = "capture")]
     pub(super) fn inode(&self) -> Option<u64> {
         use std::os::unix::fs::MetadataExt;
         match &self.origin {

@@ -1,7 +1,6 @@
 //! A dump into a file.
 
 use std::io::Write;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::dump::Kind;
 use super::{DumpEnd, List, Reader};
@@ -27,9 +26,10 @@ impl Reader {
         let io = |source| ErrorKind::Io { operation: OPERATION, source };
         let before = self.limits()?;
         let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").ok();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let seen = self.observe();
         let mut facts = CaptureFacts {
-            time: Some(now.as_secs()),
+            time: seen.at.map(|at| at.micros() / 1_000_000),
+            node: seen.node,
             kernel: release.map(|release| release.trim().to_owned()),
             namespace: self.inode(),
             before: Some(before.entries.into()),

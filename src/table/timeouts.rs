@@ -205,7 +205,9 @@ fn parse(attributes: &[u8]) -> Result<TimeoutPolicy, WireError> {
             CTA_TIMEOUT_NAME => {
                 policy.name = String::from_utf8_lossy(attribute.text()).into_owned()
             }
-            CTA_TIMEOUT_L3PROTO if attribute.be16("CTA_TIMEOUT_L3PROTO")? == AF_INET6.into() => {
+            CTA_TIMEOUT_L3PROTO
+                if attribute.be16("CTA_TIMEOUT_L3PROTO")? == u16::from(AF_INET6) =>
+            {
                 policy.family = Family::Ipv6;
             }
             CTA_TIMEOUT_L4PROTO => {

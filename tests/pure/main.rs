@@ -9,6 +9,7 @@ mod hostile;
 mod import;
 mod model;
 mod naive;
+mod parquet;
 mod persist;
 mod round_trip;
 mod shapes;

@@ -1,0 +1,51 @@
+//! A row as a line of CSV.
+
+use std::fmt;
+
+use super::schema::{Cells, Scalar};
+
+/// A row as a line of CSV (RFC 4180), without its end. What is not there is empty.
+#[derive(Debug, Clone)]
+pub struct CsvRow<'r> {
+    cells: Vec<Scalar<'r>>,
+}
+
+impl<'r> CsvRow<'r> {
+    pub(crate) fn of(row: &'r impl Cells) -> Self {
+        Self { cells: row.scalars().collect() }
+    }
+}
+
+impl fmt::Display for CsvRow<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut comma = "";
+        for cell in &self.cells {
+            f.write_str(comma)?;
+            write(cell, f)?;
+            comma = ",";
+        }
+        Ok(())
+    }
+}
+
+fn write(cell: &Scalar<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match cell {
+        Scalar::Nothing => Ok(()),
+        Scalar::Bool(value) => write!(f, "{value}"),
+        Scalar::Number(value) => write!(f, "{value}"),
+        Scalar::Address(value) => write!(f, "{value}"),
+        Scalar::Moment(value) => write!(f, "{value}"),
+        Scalar::Text(text) if text.contains([',', '"', '\n', '\r']) => {
+            write!(f, "\"{}\"", text.replace('"', "\"\""))
+        }
+        Scalar::Text(text) => f.write_str(text),
+        Scalar::Labels(labels) => {
+            let mut blank = "";
+            for label in &labels.0 {
+                write!(f, "{blank}{label}")?;
+                blank = " ";
+            }
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Tables in columns: types, order, places, and files that are no such table.
+
+use ctnetlink::aggregate::Aggregator;
+use ctnetlink::export::{Level, Moment, Observation, Record, Rollup};
+use ctnetlink::flow::FlowRef;
+use ctnetlink::parquet::{Partition, Reader, Writer};
+use ctnetlink::testing::{Frames, Population};
+use proptest::prelude::*;
+
+fn records(flows: u64) -> Vec<Record> {
+    let frames = Frames::of(&Population::new(flows));
+    let record = |entry| Record::from(&FlowRef::parse(entry).expect("an entry"));
+    frames.entries().map(record).collect()
+}
+
+fn written<R: ctnetlink::export::Row>(rows: impl IntoIterator<Item = R>) -> Vec<u8> {
+    let mut writer = Writer::new(Vec::new()).expect("a file");
+    rows.into_iter().for_each(|row| writer.push(row).expect("written"));
+    writer.finish().expect("written")
+}
+
+#[test]
+fn rows_are_sorted_by_source() {
+    let all = records(3_000);
+    let read = Reader::<Record>::from_bytes(written(all.clone())).expect("a file");
+    let read: Vec<_> = read.map(|row| row.expect("a row")).collect();
+    assert!(read.is_sorted_by_key(|row| row.src_ip.to_string()));
+    assert!(!all.is_sorted_by_key(|row| row.src_ip.to_string()), "they were not before");
+    assert_eq!(read.len(), all.len());
+}
+
+#[test]
+fn a_rollup_has_all_flows_in_few_rows() {
+    let frames = Frames::of(&Population::new(20_000));
+    let mut aggregator = Aggregator::new(&Rollup::query());
+    frames.entries().for_each(|entry| aggregator.record_bytes(entry).expect("an entry"));
+    let seen = Observation { node: Some("gw-1".to_owned()), ..Observation::default() };
+    let rows = Rollup::of(&aggregator.finish(), &seen);
+    let records = records(20_000);
+    assert_eq!(rows.iter().map(|row| row.flows).sum::<u64>(), 20_000);
+    assert!(rows.len() < 10_000, "{}", rows.len());
+    // By hand, for one of them.
+    let most = rows.iter().max_by_key(|row| row.flows).expect("one");
+    let network = most.src_prefix.strip_suffix("0/24").expect("a network of IPv4");
+    let these = records.iter().filter(|record| {
+        record.src_ip.to_string().starts_with(network)
+            && record.state == most.state
+            && (record.proto, record.dst_port) == (most.proto, most.dst_port)
+    });
+    let these: Vec<_> = these.collect();
+    assert_eq!(these.len() as u64, most.flows);
+    let sum = |both: fn(&Record) -> [Option<u64>; 2]| {
+        these.iter().flat_map(|record| both(record)).flatten().sum::<u64>()
+    };
+    assert_eq!(most.packets, Some(sum(|record| [record.orig_packets, record.reply_packets])));
+    assert_eq!(most.bytes, Some(sum(|record| [record.orig_bytes, record.reply_bytes])));
+    let file = written(rows.iter().cloned());
+    let mut read: Vec<_> = Reader::<Rollup>::from_bytes(file)
+        .expect("a file")
+        .map(|row| row.expect("a row"))
+        .collect();
+    let mut rows = rows;
+    let key = |row: &Rollup| row.csv().to_string();
+    rows.sort_by_key(key);
+    read.sort_by_key(key);
+    assert!(rows == read);
+
+    let mut uncounted = Aggregator::new(&Rollup::query());
+    for flow in Population::new(50).flows() {
+        uncounted.record_bytes(&flow.to_bytes()).expect("an entry");
+    }
+    let rows = Rollup::of(&uncounted.finish(), &seen);
+    assert!(rows.iter().all(|row| row.packets.is_none() && row.bytes.is_none()), "not zero");
+}
+
+#[test]
+fn a_level_keeps_what_is_known() {
+    let seen = Observation { at: Some(Moment::from_micros(5)), ..Observation::default() };
+    let mut level = Level::of(&seen);
+    (level.entries, level.max) = (Some(7), Some(u64::MAX));
+    let mut read = Reader::<Level>::from_bytes(written([level.clone()])).expect("a file");
+    assert_eq!(read.next().expect("a row").expect("a row"), level);
+    assert!(read.next().is_none());
+}
+
+#[test]
+fn files_of_a_partition_have_no_node_and_a_place() {
+    let at = "2026-01-02T03:04:05Z".parse().ok();
+    let seen = Observation { at, node: Some("a b=c/../é".to_owned()), netns_inode: None };
+    let partition = Partition::of(&seen).expect("a place");
+    let path = partition.path();
+    assert_eq!(path.to_str(), Some("dt=2026-01-02/hour=03/node=a%20b%3Dc%2F..%2F%C3%A9"));
+    assert_eq!(path.components().count(), 3, "whatever the name, it stays below the root");
+    for node in ["", ".", ".."] {
+        let seen = Observation { node: Some(node.to_owned()), ..seen.clone() };
+        let path = Partition::of(&seen).expect("a place").path();
+        assert_eq!(path.components().count(), 3, "{node:?}");
+        let plain = |part| matches!(part, std::path::Component::Normal(_));
+        assert!(path.components().all(plain), "{node:?}");
+    }
+    assert_eq!(Partition::of(&Observation { node: None, ..seen.clone() }), None);
+    let mut writer = Writer::partitioned(Vec::new()).expect("a file");
+    for record in records(10) {
+        writer.push(record.observed(&seen)).expect("written");
+    }
+    let read = Reader::<Record>::from_bytes(writer.finish().expect("written")).expect("a file");
+    let rows: Vec<_> = read.map(|row| row.expect("a row")).collect();
+    assert!(rows.iter().all(|row| row.node.is_none() && row.observed_at == at));
+}
+
+#[test]
+fn a_file_of_other_columns_is_refused() {
+    let levels = written([Level::default()]);
+    let error = Reader::<Record>::from_bytes(levels).expect_err("no records");
+    assert!(error.to_string().contains("no column family"), "{error}");
+    let whole = written(records(200));
+    for length in (0..whole.len()).step_by(23) {
+        assert!(Reader::<Record>::from_bytes(whole[..length].to_vec()).is_err(), "{length}");
+    }
+}
+
+/// Less than what the raw messages take by ten times: see benches/README.md for the figures.
+#[test]
+fn a_flow_takes_less_than_eighteen_bytes() {
+    let flows = 60_000;
+    let all = Population::new(flows).flows().zip(0_u32..).map(|(mut flow, index)| {
+        flow.id = Some(ctnetlink::flow::FlowId(index.wrapping_mul(0x9e37_79b1)));
+        Record::from(&FlowRef::parse(&flow.to_bytes()).expect("an entry"))
+    });
+    let size = written(all).len() as f64 / flows as f64;
+    assert!(size < 18.0, "{size}");
+}
+
+proptest! {
+    #[test]
+    fn no_damage_panics(
+        damages in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+        tail: bool,
+    ) {
+        let mut file = written(records(40));
+        // The index at the end is where most can go wrong.
+        let from = if tail { file.len() * 3 / 4 } else { 0 };
+        for (at, byte) in damages {
+            *at.get_mut(&mut file[from..]) = byte;
+        }
+        if let Ok(reader) = Reader::<Record>::from_bytes(file) {
+            prop_assert!(reader.take(100_000).filter(Result::is_ok).count() <= 1_000);
+        }
+    }
+}
