@@ -8,6 +8,8 @@
 
 mod aggregator;
 mod baseline;
+#[cfg(feature = "serde")]
+pub(crate) mod document;
 mod estimate;
 mod field;
 mod groups;

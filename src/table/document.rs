@@ -1,11 +1,12 @@
 //! A scan as the document that `top_sources --json` prints.
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::ser::{Serialize, Serializer};
 
 use super::{Limits, Rates, Sample, Scan};
-use crate::aggregate::{Field, Interval, Report, Row, Value, Volume};
+use crate::aggregate::document::{Answer, Group, Key};
+use crate::aggregate::{Interval, Report};
 
-/// The shape of the document. A group's key has the text forms of the fields as names.
+/// The shape of the document.
 #[derive(serde::Serialize)]
 struct Document<'a> {
     table: Occupancy,
@@ -16,42 +17,7 @@ struct Document<'a> {
     coverage: f64,
     elapsed_ms: f64,
     #[serde(flatten)]
-    answer: Answer<Group<'a>>,
-}
-
-/// What a report says.
-#[derive(serde::Serialize)]
-struct Answer<G> {
-    flows: u64,
-    undecided: u64,
-    by: Vec<String>,
-    measure: String,
-    volume: Option<Volume>,
-    unique_of: Vec<String>,
-    unique_at_least: bool,
-    distinct: u64,
-    missed: Option<u64>,
-    groups: Vec<G>,
-    other: u64,
-}
-
-impl<G> Answer<G> {
-    fn of<'r>(report: &'r Report, group: impl Fn(&'r Row) -> G) -> Self {
-        let names = |fields: &[Field]| fields.iter().map(ToString::to_string).collect();
-        Self {
-            flows: report.flows(),
-            undecided: report.undecided(),
-            by: names(report.fields()),
-            measure: report.measure().to_string(),
-            volume: report.volume(),
-            unique_of: names(report.uniques()),
-            unique_at_least: report.uniques_are_at_least(),
-            distinct: report.distinct(),
-            missed: report.missed(),
-            groups: report.rows().iter().map(group).collect(),
-            other: report.other(),
-        }
-    }
+    answer: &'a Report,
 }
 
 #[derive(serde::Serialize)]
@@ -59,44 +25,6 @@ struct Occupancy {
     entries_before: u32,
     entries_after: u32,
     max: Option<u32>,
-}
-
-#[derive(serde::Serialize)]
-struct Group<'a> {
-    key: Key<'a>,
-    flows: u64,
-    missed: u64,
-    volume: Option<Volume>,
-    unique: Option<u64>,
-    share: f64,
-}
-
-impl<'a> Group<'a> {
-    fn of(report: &'a Report, row: &'a Row) -> Self {
-        Self {
-            key: Key { fields: report.fields(), values: &row.key },
-            flows: row.flows,
-            missed: row.missed,
-            volume: row.volume,
-            unique: row.unique,
-            share: report.share_of(row),
-        }
-    }
-}
-
-struct Key<'a> {
-    fields: &'a [Field],
-    values: &'a [Value],
-}
-
-impl Serialize for Key<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut key = serializer.serialize_map(Some(self.fields.len()))?;
-        for (field, value) in self.fields.iter().zip(self.values) {
-            key.serialize_entry(&field.to_string(), value)?;
-        }
-        key.end()
-    }
 }
 
 impl Serialize for Scan {
@@ -109,7 +37,7 @@ impl Serialize for Scan {
             stopped: self.stopped.as_ref().map(ToString::to_string),
             coverage: self.coverage(),
             elapsed_ms: self.elapsed.as_secs_f64() * 1000.0,
-            answer: Answer::of(&self.report, |row| Group::of(&self.report, row)),
+            answer: &self.report,
         }
         .serialize(serializer)
     }
@@ -165,7 +93,7 @@ impl Serialize for Sample {
                 .rows()
                 .iter()
                 .map(|row| SampleGroup {
-                    key: Key { fields, values: &row.key },
+                    key: Key::of(fields, &row.key),
                     flows: row.flows,
                     interval: ends(row.interval),
                     share: report.share(row.flows),
