@@ -54,8 +54,10 @@ impl<'f, 'a> SaveLine<'f, 'a> {
 
     fn addresses(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (original, reply) = (self.flow.original(), self.flow.reply());
-        let answers = if self.flow.destination_nat().is_some() { "-g" } else { "-r" };
-        let back = if self.flow.source_nat().is_some() { "-n" } else { "-q" };
+        // Tuples may differ without NAT; then no packet is translated.
+        let status = self.flow.status();
+        let answers = if status.contains(Status::DST_NAT) { "-g" } else { "-r" };
+        let back = if status.contains(Status::SRC_NAT) { "-n" } else { "-q" };
         write!(f, " -s {} -d {}", original.source, original.destination)?;
         write!(f, " {answers} {} {back} {}", reply.source, reply.destination)
     }
@@ -111,8 +113,9 @@ impl<'f, 'a> SaveLine<'f, 'a> {
             (Protocol::TCP, _) if in_flow_table => f.write_str(" --state ESTABLISHED"),
             (Protocol::TCP, _) => f.write_str(" --state NONE"),
             (_, Some(ProtoInfo::Sctp(sctp))) => {
-                let tags = [sctp.vtag_original, sctp.vtag_reply].map(Option::unwrap_or_default);
-                let [original, reply] = tags;
+                // `conntrack` takes and prints them in the byte order of this machine.
+                let tag = |tag: Option<u32>| tag.unwrap_or_default().to_be();
+                let (original, reply) = (tag(sctp.vtag_original), tag(sctp.vtag_reply));
                 let state = sctp.state.name().unwrap_or("NONE");
                 write!(f, " --state {state} --orig-vtag {original} --reply-vtag {reply}")
             }

@@ -136,6 +136,9 @@ pub fn parse_line(line: &str) -> Result<Flow, LineError> {
     }
     let [original, reply] = &halves;
     let mut flow = Flow::new(original.tuple(protocol)?, reply.tuple(protocol)?);
+    // Text shows NAT by the tuples alone.
+    status.set(Status::SRC_NAT, flow.source_nat().is_some());
+    status.set(Status::DST_NAT, flow.destination_nat().is_some());
     flow.status = status;
     flow.timeout = timeout.and_then(|text| text.parse().ok()).map(Duration::from_secs);
     flow.protoinfo = state.and_then(|state| ProtoInfo::of_state(protocol, state));
