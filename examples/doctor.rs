@@ -9,14 +9,16 @@
 #[allow(dead_code)] // This one counts what the library counts for it.
 mod common;
 
-use std::io::Write;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{BufReader, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use anstyle::Style;
 use clap::Parser;
-use ctnetlink::diagnose::{Facts, Sources, diagnose};
+use common::from::From;
+use ctnetlink::diagnose::{Facts, LogFacts, Rules, Sources, diagnose};
 use ctnetlink::finding::{Finding, Severity, worst};
 use ctnetlink::tune::Settings;
 
@@ -30,7 +32,11 @@ struct Options {
     #[command(flatten)]
     common: common::Shared,
 
-    /// Look at the files of a copy of a machine alone, and not at this one
+    #[command(flatten)]
+    from: From,
+
+    /// Look at the files of a copy of a machine alone, and not at this one; the table of it may be in
+    /// --from
     #[arg(long, value_name = "DIR", conflicts_with_all = ["demo", "netns"])]
     root: Option<PathBuf>,
 
@@ -103,13 +109,33 @@ fn facts(options: &Options) -> common::Result<Facts> {
             std::fs::read_to_string(file)
                 .map_err(|error| common::Usage(format!("--rules {}: {error}", file.display())))?,
         ),
-        None if options.root.is_some() || options.common.netns.is_some() => None,
+        None if options.root.is_some()
+            || options.common.netns.is_some()
+            || options.from.from.is_some() =>
+        {
+            None
+        }
         None => rules(),
     };
     if let Some(root) = &options.root {
         sources.root.clone_from(root);
         sources.log = options.kmsg.clone().unwrap_or_else(|| root.join("var/log/dmesg"));
-        return Ok(Facts::of_files(&sources));
+        let mut facts = Facts::of_files(&sources);
+        if let Some(file) = &options.from.from {
+            read_table(&mut facts, file)?;
+        }
+        return Ok(facts);
+    }
+    if let Some(file) = &options.from.from {
+        let mut facts = Facts::default();
+        read_table(&mut facts, file)?;
+        facts.rules = sources.rules.as_deref().map(Rules::parse);
+        if let Some(log) = &options.kmsg {
+            let opened = File::open(log).and_then(|file| LogFacts::read(BufReader::new(file)));
+            let named = |error| common::Usage(format!("--kmsg {}: {error}", log.display()));
+            facts.log = Some(opened.map_err(named)?);
+        }
+        return Ok(facts);
     }
     if let Some(log) = &options.kmsg {
         sources.log.clone_from(log);
@@ -146,6 +172,13 @@ fn facts(options: &Options) -> common::Result<Facts> {
             Ok(facts)
         }
     }
+}
+
+/// The table of a file in place of the kernel's.
+fn read_table(facts: &mut Facts, file: &Path) -> common::Result {
+    let wrong = |error: std::io::Error| common::Usage(error.to_string());
+    let mut snapshot = common::from::open(file).map_err(wrong)?;
+    Ok(facts.read_snapshot(&mut snapshot).map_err(wrong)?)
 }
 
 /// What the packet filter's own programs print, of those that are there.

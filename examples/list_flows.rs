@@ -9,14 +9,18 @@
 mod common;
 
 use std::io::{BufWriter, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
-use std::str::FromStr;
+use std::time::SystemTime;
 
 use clap::{Parser, ValueEnum};
+use common::Usage;
+use common::from::From;
+use common::lines::Format;
 use common::selection::Selection;
-use ctnetlink::export::{Line, Record};
+use ctnetlink::export::Observation;
 use ctnetlink::flow::FlowRef;
-use ctnetlink::{DumpEnd, DumpOptions, List};
+use ctnetlink::{DumpOptions, List};
 
 /// The entries of the table, one a line, as they stream past: a table of any size takes no memory.
 #[derive(Parser)]
@@ -26,9 +30,13 @@ struct Options {
     common: common::Shared,
 
     #[command(flatten)]
+    from: From,
+
+    #[command(flatten)]
     only: Selection,
 
-    /// How: plain, extended, id (or extended,id) as `conntrack` prints them; json, ndjson, csv
+    /// How: plain, extended, id (or extended,id) as `conntrack` prints them; save, which `conntrack -R`
+    /// loads; json, ndjson, csv
     #[arg(short, long, value_name = "FORMAT", default_value = "plain")]
     output: Format,
 
@@ -37,7 +45,7 @@ struct Options {
     limit: u64,
 
     /// Another list of the kernel's than the table
-    #[arg(long, value_enum, default_value_t = Which::Table)]
+    #[arg(long, value_enum, default_value_t = Which::Table, conflicts_with = "from")]
     list: Which,
 }
 
@@ -51,46 +59,16 @@ enum Which {
     Unconfirmed,
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Format {
-    Line { extended: bool, id: bool },
-    Json,
-    Ndjson,
-    Csv,
-}
-
-impl FromStr for Format {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "json" => return Ok(Self::Json),
-            "ndjson" => return Ok(Self::Ndjson),
-            "csv" => return Ok(Self::Csv),
-            _ => {}
-        }
-        let (mut extended, mut id) = (false, false);
-        for word in text.split(',') {
-            match word {
-                "plain" => {}
-                "extended" => extended = true,
-                "id" => id = true,
-                _ => {
-                    return Err(format!(
-                        "{word:?} is none of plain, extended, id, json, ndjson, csv"
-                    ));
-                }
-            }
-        }
-        Ok(Self::Line { extended, id })
-    }
-}
-
 fn main() -> ExitCode {
     common::exit(run(&Options::parse()))
 }
 
 fn run(options: &Options) -> common::Result {
+    let format = if options.common.json { Format::Json } else { options.output };
+    let mut out = BufWriter::with_capacity(64 * 1024, std::io::stdout().lock());
+    if let Some(file) = &options.from.from {
+        return from_file(file, format, options, &mut out);
+    }
     let list = match options.list {
         Which::Table => List::Table,
         Which::Dying => List::Dying,
@@ -101,77 +79,114 @@ fn run(options: &Options) -> common::Result {
         dump = dump.placement(placement);
     }
     options.common.prepare()?;
-    let mut out = BufWriter::with_capacity(64 * 1024, std::io::stdout().lock());
     if options.only.explain(&options.common, &mut out)? {
         return Ok(out.flush()?);
     }
-    let format = if options.common.json { Format::Json } else { options.output };
     let mut table = options.common.open()?;
+    let seen = table.observe();
     let mut dump = table.dump(dump)?;
-    match format {
-        Format::Json => write!(out, "{{\"flows\":[")?,
-        Format::Csv => writeln!(out, "{}", Record::COLUMNS.join(","))?,
-        _ => {}
-    }
-    let (mut shown, mut malformed) = (0, 0_u64);
-    let mut cut = options.limit == 0;
-    while let Some(batch) = if cut { None } else { dump.next_batch()? } {
+    let mut shown = Shown { format, limit: options.limit, ..Shown::default() };
+    format.begin(&mut out)?;
+    while !shown.is_enough() {
+        let Some(batch) = dump.next_batch()? else { break };
         for flow in batch.flows() {
-            let Ok(flow) = flow else {
-                malformed += 1;
-                continue;
-            };
-            cut = shown == options.limit;
-            if cut {
-                break;
-            }
-            show(&flow, format, shown == 0, &mut out)?;
-            shown += 1;
+            shown.show(flow, &seen, &mut out)?;
         }
     }
-    finish(format, shown, cut, malformed, dump.end(), &mut out)?;
-    out.flush()?;
-    Ok(())
+    let end = dump.end();
+    shown.finish(end.undecided, !end.interrupted, &mut out)
 }
 
-fn show(flow: &FlowRef<'_>, format: Format, first: bool, out: &mut impl Write) -> common::Result {
-    match format {
-        Format::Line { extended, id } => {
-            writeln!(out, "{}", Line::of(flow).extended(extended).id(id))?;
-        }
-        Format::Csv => writeln!(out, "{}", Record::from(flow).csv())?,
-        Format::Ndjson => common::json(&Record::from(flow), out)?,
-        Format::Json => {
-            write!(out, "{}", if first { "" } else { "," })?;
-            serde_json::to_writer(&mut *out, &Record::from(flow)).map_err(std::io::Error::from)?;
-        }
-    }
-    Ok(())
-}
-
-fn finish(
+/// The entries of a file.
+fn from_file(
+    file: &Path,
     format: Format,
-    shown: u64,
-    cut: bool,
-    malformed: u64,
-    end: DumpEnd,
+    options: &Options,
     out: &mut impl Write,
 ) -> common::Result {
-    let complete = !cut && malformed == 0 && !end.interrupted;
-    let undecided = end.undecided;
-    if format == Format::Json {
-        writeln!(out, "],\"shown\":{shown},\"undecided\":{undecided},\"complete\":{complete}}}")?;
+    let filter = options.only.filter()?;
+    let mut snapshot = common::from::open(file).map_err(|error| Usage(error.to_string()))?;
+    let mut shown = Shown { format, limit: options.limit, ..Shown::default() };
+    let seen = snapshot.facts().observation();
+    let moment = seen.at.map_or_else(SystemTime::now, SystemTime::from);
+    let mut undecided = 0;
+    format.begin(out)?;
+    while !shown.is_enough() {
+        let Some(entries) = snapshot.next_entries()? else { break };
+        for flow in entries.map(FlowRef::parse) {
+            match flow.as_ref().map(|flow| filter.judge(flow, moment)) {
+                Ok(Some(false)) => {}
+                Ok(None) => undecided += 1,
+                Ok(Some(true)) | Err(_) => shown.show(flow, &seen, out)?,
+            }
+        }
     }
-    out.flush()?;
-    // A person is told how much there was; what is missing, everybody.
-    if std::io::stderr().is_terminal() {
-        eprintln!("{shown} entries shown{}", if cut { "; there are more" } else { "" });
+    let cut = shown.is_enough();
+    shown.finish(undecided, snapshot.is_complete(), out)?;
+    match snapshot.end().damage {
+        Some(damage) if !cut => {
+            let file = file.display();
+            Err(format!("{file} is damaged at byte {}: {}", damage.offset, damage.what).into())
+        }
+        _ => Ok(()),
     }
-    if undecided > 0 {
-        eprintln!("note: {undecided} entries lack what the filter is about, and are left out");
+}
+
+/// What was shown so far.
+struct Shown {
+    format: Format,
+    limit: u64,
+    shown: u64,
+    malformed: u64,
+    /// There are more than were to be shown.
+    cut: bool,
+}
+
+impl Default for Shown {
+    fn default() -> Self {
+        let format = Format::Line { extended: false, id: false };
+        Self { format, limit: u64::MAX, shown: 0, malformed: 0, cut: false }
     }
-    if malformed > 0 {
-        eprintln!("note: {malformed} entries could not be read");
+}
+
+impl Shown {
+    /// Whether there is no use in more of them.
+    fn is_enough(&self) -> bool {
+        self.cut || self.limit == 0
     }
-    Ok(())
+
+    fn show(
+        &mut self,
+        flow: Result<FlowRef<'_>, ctnetlink::wire::WireError>,
+        seen: &Observation,
+        out: &mut impl Write,
+    ) -> common::Result {
+        let Ok(flow) = flow else {
+            self.malformed += 1;
+            return Ok(());
+        };
+        self.cut |= self.shown == self.limit;
+        if !self.cut {
+            self.format.write(&flow, seen, self.shown == 0, out)?;
+            self.shown += 1;
+        }
+        Ok(())
+    }
+
+    fn finish(&self, undecided: u64, complete: bool, out: &mut impl Write) -> common::Result {
+        let Self { shown, malformed, .. } = *self;
+        let complete = complete && !self.is_enough() && malformed == 0;
+        self.format.end(shown, undecided, complete, out)?;
+        // A person is told how much there was; what is missing, everybody.
+        if std::io::stderr().is_terminal() {
+            eprintln!("{shown} entries shown{}", if self.cut { "; there are more" } else { "" });
+        }
+        if undecided > 0 {
+            eprintln!("note: {undecided} entries lack what the filter is about, and are left out");
+        }
+        if malformed > 0 {
+            eprintln!("note: {malformed} entries could not be read");
+        }
+        Ok(())
+    }
 }

@@ -10,13 +10,15 @@
 mod common;
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anstyle::Style;
 use clap::Parser;
+use common::from::From;
 use common::selection::Selection;
 use ctnetlink::aggregate::{Field, Headroom};
-use ctnetlink::{Query, Reader, Scan};
+use ctnetlink::{Query, Reader};
 
 /// How many flows are in which state, for every protocol.
 ///
@@ -29,6 +31,9 @@ struct Options {
     common: common::Shared,
 
     #[command(flatten)]
+    from: From,
+
+    #[command(flatten)]
     only: Selection,
 }
 
@@ -39,8 +44,11 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> common::Result {
     let query = Query::new().by([Field::Protocol, Field::State]).top(usize::MAX);
     let query = options.only.of(query)?;
-    options.common.prepare()?;
     let mut out = anstream::stdout().lock();
+    if let Some(file) = &options.from.from {
+        return from_file(file, query, options.common.json, &mut out);
+    }
+    options.common.prepare()?;
     if options.only.explain(&options.common, &mut out)? {
         return Ok(());
     }
@@ -56,7 +64,7 @@ fn run(options: &Options) -> common::Result {
     let chance =
         headroom.zip(Reader::buckets()).map(|(headroom, buckets)| headroom.chance(buckets));
     if options.common.json {
-        common::json(&Document { scan: &scan, headroom, chance_of_room: chance }, &mut out)?;
+        common::json(&Document { look: &scan, headroom, chance_of_room: chance }, &mut out)?;
     } else {
         common::report::header(&scan, &mut out)?;
         if let Some(headroom) = headroom.filter(|_| scan.report.flows() > 0) {
@@ -68,11 +76,32 @@ fn run(options: &Options) -> common::Result {
     Ok(())
 }
 
+/// The same of a file.
+fn from_file(file: &Path, query: Query, json: bool, out: &mut impl Write) -> common::Result {
+    let whole = query.filter().is_everything();
+    let found = common::from::scan(file, &[query, Headroom::query()])?;
+    let headroom = found.reports.last().and_then(Headroom::of).filter(|_| whole);
+    let buckets = found.facts.buckets.and_then(|buckets| buckets.try_into().ok());
+    let chance = headroom.zip(buckets).map(|(headroom, buckets)| headroom.chance(buckets));
+    if json {
+        let document = Document { look: found.document(), headroom, chance_of_room: chance };
+        common::json(&document, out)?;
+    } else {
+        found.header(out)?;
+        if let Some(headroom) = headroom.filter(|_| found.report().flows() > 0) {
+            explain(&headroom, chance, out)?;
+        }
+        common::report::groups(found.report(), out)?;
+    }
+    out.flush()?;
+    found.outcome()
+}
+
 /// What `--json` prints.
 #[derive(serde::Serialize)]
-struct Document<'a> {
+struct Document<L: serde::Serialize> {
     #[serde(flatten)]
-    scan: &'a Scan,
+    look: L,
     headroom: Option<Headroom>,
     /// How likely a new flow is to find room if the table is full.
     chance_of_room: Option<f64>,

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use bytesize::ByteSize;
 use clap::Parser;
+use common::from::{Found, From};
 use common::selection::Selection;
 use ctnetlink::aggregate::{Field, Fields, Measure};
 use ctnetlink::{Budget, DutyCycle, Query, Reader, Scan};
@@ -25,6 +26,9 @@ use ctnetlink::{Budget, DutyCycle, Query, Reader, Scan};
 struct Options {
     #[command(flatten)]
     common: common::Shared,
+
+    #[command(flatten)]
+    from: From,
 
     #[command(flatten)]
     only: Selection,
@@ -55,16 +59,16 @@ struct Options {
     memory: Option<ByteSize>,
 
     /// Look at N entries only, and estimate the rest: at a bounded cost, whatever the table's size
-    #[arg(long, value_name = "N", conflicts_with_all = ["placement", "measure"],
+    #[arg(long, value_name = "N", conflicts_with_all = ["placement", "measure", "from"],
           value_parser = some)]
     sample: Option<u64>,
 
     /// Read the table by up to N dumps at once, each on a processor of its own
-    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with_all = ["sample", "placement"])]
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with_all = ["sample", "placement", "from"])]
     threads: usize,
 
     /// Take SECS seconds at most, and estimate what was not seen by then
-    #[arg(long, value_name = "SECS", conflicts_with_all = ["sample", "threads", "placement"],
+    #[arg(long, value_name = "SECS", conflicts_with_all = ["sample", "threads", "placement", "from"],
           value_parser = common::time)]
     within: Option<Duration>,
 
@@ -72,11 +76,11 @@ struct Options {
     /// with --measure what they and the others have carried since [default SECS: 1]
     #[arg(long, value_name = "SECS", num_args = 0..=1, require_equals = true,
           default_missing_value = "1", value_parser = common::seconds,
-          conflicts_with_all = ["sample", "threads", "within", "placement"])]
+          conflicts_with_all = ["sample", "threads", "within", "placement", "from"])]
     rate: Option<Duration>,
 
     /// Look again every SECS seconds
-    #[arg(long, value_name = "SECS", value_parser = common::seconds)]
+    #[arg(long, value_name = "SECS", value_parser = common::seconds, conflicts_with = "from")]
     watch: Option<Duration>,
 
     /// Pause for longer where it needs to, to use PERCENT of one processor at most
@@ -117,8 +121,11 @@ fn run(options: &Options) -> common::Result {
         query = query.in_key_order();
     }
     let query = options.only.of(query)?;
-    options.common.prepare()?;
     let mut out = anstream::stdout().lock();
+    if let Some(file) = &options.from.from {
+        return show_file(&common::from::scan(file, &[query])?, options.common.json, &mut out);
+    }
+    options.common.prepare()?;
     if options.only.explain(&options.common, &mut out)? {
         return Ok(());
     }
@@ -157,6 +164,19 @@ fn run(options: &Options) -> common::Result {
         let least = options.duty.map(|duty| duty.pause_after(work)).unwrap_or_default();
         std::thread::sleep(pause.max(least));
     }
+}
+
+/// What a file says.
+fn show_file(found: &Found, json: bool, out: &mut impl Write) -> common::Result {
+    if json {
+        common::json(&found.document(), out)?;
+    } else {
+        found.header(out)?;
+        common::report::notes(found.report(), out)?;
+        common::report::groups(found.report(), out)?;
+    }
+    out.flush()?;
+    found.outcome()
 }
 
 /// Before a look that replaces another one.

@@ -34,8 +34,11 @@
 //! - [`kernel`]: what kernels can do, and what they do wrong.
 //! - [`filter`]: which entries are meant, typed or as text.
 //! - [`aggregate`]: what to group by, and the groups.
-//! - [`export`]: entries as the lines `conntrack` prints, and as flat records.
-//! - [`import`]: entries out of text that `conntrack` has printed.
+//! - [`export`]: entries as the lines `conntrack` prints, and as rows for JSON, CSV and columns.
+//! - [`import`]: entries out of text: what `conntrack` has printed, and rows as JSON.
+//! - `capture`: netlink's messages in a file that Wireshark opens (feature `capture`).
+//! - `parquet`: rows in columns, for analytics over many machines (feature `parquet`).
+//! - `snapshot`: a table out of a file of any of these forms, differences, redaction.
 //! - [`stats`]: the kernel's counters, and what each is a sign of.
 //! - [`diagnose`]: what is wrong here, why it matters and what to do.
 //! - [`tune`]: settings, timeouts, sizes, and how they last.
@@ -69,8 +72,11 @@
 //! | many gone, after a look at which | [`Conntrack::delete_plan`] |
 //! | all gone | [`Conntrack::flush`] |
 //! | flows that helpers have announced | [`Reader::expectations`] |
-//! | the table in a file, and to group it elsewhere | `Reader::record`, `capture::Capture` (feature `capture`) |
+//! | the table in a file, and to group it elsewhere | `Reader::record`, `snapshot::Snapshot` (feature `capture`) |
 //! | to group what `conntrack -L` has printed | [`import::Lines`] |
+//! | what two such files differ in | `snapshot::Difference` |
+//! | a file to show to others | `snapshot::Redactor` (feature `redact`) |
+//! | many machines in one query | [`export::Rollup`], `parquet::Writer` (feature `parquet`) |
 //! | to group entries from elsewhere | [`Aggregator`](aggregate::Aggregator) |
 //!
 //! # What is there and what is not
@@ -102,7 +108,11 @@
 //!
 //! # Features
 //!
-//! - `capture`: the module `capture`, tables in files.
+//! - `capture`: the modules `capture` and `snapshot`, tables in files.
+//! - `zstd`: reading such files compressed.
+//! - `json`: reading entries written as JSON, one a line.
+//! - `parquet`: the module `parquet`, tables in columns.
+//! - `redact`: other addresses in place of the true ones.
 //! - `serde`: [`Scan`] serializes to the document that the examples print with `--json`.
 //! - `testing`: the module `testing`, a private namespace and synthetic entries.
 //!
@@ -128,6 +138,8 @@ pub mod import;
 pub mod kernel;
 #[cfg(feature = "parquet")]
 pub mod parquet;
+#[cfg(feature = "capture")]
+pub mod snapshot;
 pub mod stats;
 pub mod tune;
 pub mod wire;

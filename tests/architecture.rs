@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What a module may use of the crate. `table` and `testing` may use whatever is below them.
-const MAY_USE: [(&str, &[&str]); 17] = [
+const MAY_USE: [(&str, &[&str]); 18] = [
     ("wire", &[]),
     ("flow", &["wire"]),
     ("kernel", &[]),
@@ -15,6 +15,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("export", &["aggregate", "flow"]),
     ("import", &["aggregate", "export", "flow"]),
     ("parquet", &["capture", "export"]),
+    ("snapshot", &["aggregate", "capture", "export", "flow", "import", "parquet", "wire"]),
     ("stats", &["wire"]),
     ("socket", &["error", "flow", "wire"]),
     (
@@ -41,6 +42,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
             "finding",
             "flow",
             "kernel",
+            "snapshot",
             "socket",
             "stats",
             "table",

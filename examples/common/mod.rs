@@ -1,5 +1,7 @@
 //! What the examples share: the demo, the table on the screen, progress, exit codes.
 
+pub mod from;
+pub mod lines;
 pub mod report;
 pub mod sample;
 pub mod selection;
@@ -170,8 +172,7 @@ impl Shared {
 /// Scans the table; a long scan shows on a terminal how far it is.
 pub fn scan(table: &mut Reader, query: &Query) -> Result<Scan> {
     // Anything but a terminal gets nothing at all, and a short scan is over before the first look.
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5))
-        .with_style(ProgressStyle::with_template("{bar:30} {percent}% of {len} entries")?);
+    let bar = progress(Some(0))?;
     let start = Instant::now();
     let show = |progress: Progress| {
         if start.elapsed() > Duration::from_millis(500) {
@@ -182,6 +183,14 @@ pub fn scan(table: &mut Reader, query: &Query) -> Result<Scan> {
     let scan = table.scan_with(query, show);
     bar.finish_and_clear();
     Ok(scan?)
+}
+
+/// How far a long work is, for a terminal: of about as many entries as there are, if that is known.
+pub fn progress(entries: Option<u64>) -> Result<ProgressBar> {
+    let style =
+        if entries.is_some() { "{bar:30} {percent}% of {len} entries" } else { "{pos} entries" };
+    Ok(ProgressBar::with_draw_target(entries, ProgressDrawTarget::stderr_with_hz(5))
+        .with_style(ProgressStyle::with_template(style)?))
 }
 
 /// A document on a line of its own.

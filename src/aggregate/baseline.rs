@@ -45,7 +45,7 @@ impl Baseline {
     }
 
     /// An empty one that knows entries by the same marks, for the next look.
-    #[cfg(any(feature = "capture", all(target_os = "linux", not(ctnetlink_pure))))]
+    #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
     pub(crate) fn next(&self) -> Self {
         let entries = match &self.entries {
             Entries::Known(entries) => Entries::Known(room(entries.len())),
@@ -126,7 +126,7 @@ impl Baseline {
 }
 
 /// Room for about as many as there were the last time.
-#[cfg(any(feature = "capture", all(target_os = "linux", not(ctnetlink_pure))))]
+#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 fn room<V>(entries: usize) -> HashMap<u64, V, RandomState> {
     HashMap::with_capacity_and_hasher(entries, RandomState::default())
 }
@@ -139,6 +139,12 @@ pub(crate) struct Sight {
 }
 
 impl Sight {
+    /// What the entry is known again by, among those of one baseline.
+    #[cfg(feature = "capture")]
+    pub(crate) const fn mark(&self) -> u64 {
+        self.mark
+    }
+
     /// What was carried since; all of it, if the counters were set back meanwhile.
     pub(crate) fn since(&self, before: [Option<Counters>; 2]) -> [Option<Counters>; 2] {
         let [original, reply] = self.counters;

@@ -46,6 +46,14 @@ impl CaptureFacts {
         }
     }
 
+    /// Takes over where and when, if that is not known yet.
+    pub(crate) fn take(&mut self, seen: Option<&Observation>) {
+        let Some(seen) = seen else { return };
+        self.time = self.time.or(seen.at.map(|at| at.micros() / 1_000_000));
+        self.node = self.node.take().or_else(|| seen.node.clone());
+        self.namespace = self.namespace.or(seen.netns_inode.map(u64::from));
+    }
+
     /// As lines of `name=value`.
     pub(crate) fn to_comment(&self) -> String {
         let number =

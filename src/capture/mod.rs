@@ -7,13 +7,11 @@
 //!
 //! This folder must not talk to a kernel.
 
-mod difference;
 mod facts;
 mod file;
 mod reader;
 mod recorder;
 
-pub use difference::{Change, Difference};
 pub use facts::CaptureFacts;
 pub use reader::{Capture, CaptureEnd, Damage};
 pub use recorder::Recorder;

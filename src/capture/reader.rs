@@ -31,6 +31,8 @@ pub struct Capture<R> {
     file: File<R>,
     facts: CaptureFacts,
     entries: Vec<Range<usize>>,
+    /// The entries are those of a datagram that nobody has had yet.
+    held: bool,
     end: CaptureEnd,
 }
 
@@ -82,8 +84,19 @@ impl<R: Read> Capture<R> {
             file: File::new(reader, Self::LONGEST),
             facts: CaptureFacts::default(),
             entries: Vec::new(),
+            held: false,
             end: CaptureEnd::default(),
         }
+    }
+
+    /// Reads as far as the first entries, so that [`facts`](Self::facts) are known. Nothing is lost by it.
+    ///
+    /// # Errors
+    ///
+    /// As [`next_entries`](Self::next_entries).
+    pub fn begin(&mut self) -> io::Result<()> {
+        self.held = self.held || self.next_entries()?.is_some();
+        Ok(())
     }
 
     /// The entries of the next datagram that has any, each as the attributes behind the netfilter
@@ -93,6 +106,9 @@ impl<R: Read> Capture<R> {
     ///
     /// The reader's. A file that is damaged is no error: see [`end`](Self::end).
     pub fn next_entries(&mut self) -> io::Result<Option<impl Iterator<Item = &[u8]>>> {
+        if std::mem::take(&mut self.held) {
+            return Ok(Some(self.found()));
+        }
         while self.end.damage.is_none() {
             let offset = self.file.offset();
             match self.file.next()? {
@@ -103,13 +119,16 @@ impl<R: Read> Capture<R> {
                 Piece::Packet { link, at } => {
                     self.note(link, at);
                     if !self.entries.is_empty() {
-                        let file = &self.file;
-                        return Ok(Some(self.entries.iter().map(|at| file.bytes(at.clone()))));
+                        return Ok(Some(self.found()));
                     }
                 }
             }
         }
         Ok(None)
+    }
+
+    fn found(&self) -> impl Iterator<Item = &[u8]> {
+        self.entries.iter().map(|at| self.file.bytes(at.clone()))
     }
 
     /// Notes where in a packet entries are.
@@ -175,16 +194,13 @@ impl<R: Read> Capture<R> {
     ///
     /// As [`next_entries`](Self::next_entries).
     pub fn scan_all(&mut self, queries: &[Query]) -> io::Result<Vec<Report>> {
+        self.begin()?;
         let mut aggregator = Aggregator::of(queries);
-        let mut dated = false;
+        if let Some(moment) = self.facts.moment() {
+            aggregator = aggregator.at(moment);
+        }
         let mut malformed = 0;
-        loop {
-            // The facts come before the first entry.
-            if let Some(moment) = self.facts.moment().filter(|_| !dated) {
-                aggregator = aggregator.at(moment);
-                dated = true;
-            }
-            let Some(entries) = self.next_entries()? else { break };
+        while let Some(entries) = self.next_entries()? {
             for entry in entries {
                 malformed += u64::from(aggregator.record_bytes(entry).is_err());
             }

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::io::{self, BufWriter, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bytes::BytesMut;
+use netlink_packet_core::{NLM_F_MULTIPART, NLMSG_DONE, NetlinkHeader};
 use pcap_file::pcapng::PcapNgWriter;
 use pcap_file::pcapng::blocks::enhanced_packet::EnhancedPacketBlock;
 use pcap_file::pcapng::blocks::interface_description::{
@@ -16,6 +18,10 @@ use pcap_file::pcapng::blocks::section_header::{SectionHeaderBlock, SectionHeade
 use pcap_file::{DataLink, Endianness, PcapError};
 
 use super::{ARPHRD, CaptureFacts, HEADER, PROTOCOL};
+use crate::flow::Family;
+use crate::wire::Messages;
+use crate::wire::ctnetlink::{IPCTNL_MSG_CT_NEW, NFNL_SUBSYS_CTNETLINK};
+use crate::wire::writer::Writer;
 
 /// Room for a datagram of the kernel and what is around it.
 const BUFFER: usize = 64 * 1024;
@@ -35,7 +41,12 @@ pub struct Recorder<W: Write> {
     // A block is written in a dozen pieces.
     writer: PcapNgWriter<BufWriter<W>>,
     packet: Vec<u8>,
+    /// A datagram that is put together.
+    entries: BytesMut,
 }
+
+/// What the kernel packs into one datagram at most.
+const DATAGRAM: usize = 32_448;
 
 impl<W: Write> std::fmt::Debug for Recorder<W> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -74,7 +85,7 @@ impl<W: Write> Recorder<W> {
         let [c, d] = PROTOCOL.to_be_bytes();
         // From the kernel to a program.
         let packet = vec![0, 6, a, b, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, c, d];
-        Ok(Self { writer, packet })
+        Ok(Self { writer, packet, entries: BytesMut::new() })
     }
 
     /// Writes a datagram.
@@ -97,6 +108,34 @@ impl<W: Write> Recorder<W> {
         Ok(())
     }
 
+    /// Writes an entry, given as its attributes, in a datagram of its own and the next ones'.
+    ///
+    /// # Errors
+    ///
+    /// The writer's.
+    pub fn entry(&mut self, family: Family, attributes: &[u8]) -> io::Result<()> {
+        if self.entries.len() + Messages::HEADER + attributes.len() > DATAGRAM {
+            self.flush_entries()?;
+        }
+        let kind = u16::from_be_bytes([NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW]);
+        self.message(kind, family.number(), attributes);
+        Ok(())
+    }
+
+    fn message(&mut self, kind: u16, family: u8, attributes: &[u8]) {
+        let mut header = NetlinkHeader::default();
+        header.message_type = kind;
+        header.flags = NLM_F_MULTIPART;
+        header.sequence_number = 1;
+        let mut writer = Writer::new(&mut self.entries);
+        writer.message(header, family, |writer| writer.raw(attributes));
+    }
+
+    fn flush_entries(&mut self) -> io::Result<()> {
+        let entries = self.entries.split();
+        if entries.is_empty() { Ok(()) } else { self.datagram(&entries) }
+    }
+
     /// Ends the file with what is known only now, and gives the writer back. A file that is not ended
     /// is a capture, too; it does not say that it is complete.
     ///
@@ -104,6 +143,11 @@ impl<W: Write> Recorder<W> {
     ///
     /// The writer's.
     pub fn finish(mut self, facts: &CaptureFacts) -> io::Result<W> {
+        if !self.entries.is_empty() {
+            // As the kernel ends a dump.
+            self.message(NLMSG_DONE, 0, &[]);
+            self.flush_entries()?;
+        }
         let block = InterfaceStatisticsBlock {
             interface_id: 0,
             timestamp: 0,

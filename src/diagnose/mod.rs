@@ -16,6 +16,8 @@ mod log;
 mod namespaces;
 mod pressure;
 mod rules;
+#[cfg(feature = "capture")]
+mod snapshot;
 mod timeouts;
 mod traffic;
 

@@ -13,6 +13,8 @@ mod writer;
 
 pub use partition::Partition;
 pub use reader::Reader;
+#[cfg(feature = "capture")]
+pub(crate) use writer::FACTS;
 pub use writer::Writer;
 
 use std::io;

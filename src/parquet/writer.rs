@@ -33,7 +33,7 @@ const MANY: [&str; 9] = [
 
 /// What facts are noted as.
 #[cfg(feature = "capture")]
-const FACTS: &str = "ctnetlink";
+pub(crate) const FACTS: &str = "ctnetlink";
 
 /// How hard it compresses.
 const LEVEL: i32 = 9;

@@ -4,7 +4,11 @@
 
 use bytes::{BufMut, BytesMut};
 use netlink_packet_core::NLA_F_NESTED;
-#[cfg(any(feature = "testing", all(target_os = "linux", not(ctnetlink_pure))))]
+#[cfg(any(
+    feature = "testing",
+    feature = "capture",
+    all(target_os = "linux", not(ctnetlink_pure))
+))]
 use netlink_packet_core::{Emitable, NetlinkHeader};
 
 use super::{Attributes, align};
@@ -28,7 +32,11 @@ impl<'b> Writer<'b> {
     }
 
     /// Appends a message: header, `nfgenmsg` of `family`, and what `attributes` writes.
-    #[cfg(any(feature = "testing", all(target_os = "linux", not(ctnetlink_pure))))]
+    #[cfg(any(
+        feature = "testing",
+        feature = "capture",
+        all(target_os = "linux", not(ctnetlink_pure))
+    ))]
     pub(crate) fn message(
         &mut self,
         mut header: NetlinkHeader,
@@ -43,6 +51,13 @@ impl<'b> Writer<'b> {
             header.length = u32::try_from(message.len()).unwrap_or(u32::MAX);
             header.emit(message);
         }
+    }
+
+    /// Appends attributes that are put together already.
+    #[cfg(feature = "capture")]
+    pub(crate) fn raw(&mut self, attributes: &[u8]) {
+        self.buffer.put_slice(attributes);
+        self.buffer.put_bytes(0, align(attributes.len()) - attributes.len());
     }
 
     /// Appends an attribute.

@@ -31,6 +31,7 @@ mod programs;
 mod protocol;
 mod rates;
 mod sample;
+mod snapshot;
 #[path = "../pure/spec.rs"]
 mod spec;
 mod stats;
@@ -79,6 +80,7 @@ fn main() {
         ("protocol", protocol::TESTS),
         ("rates", rates::TESTS),
         ("sample", sample::TESTS),
+        ("snapshot", snapshot::TESTS),
         ("stats", stats::TESTS),
         ("text", text::TESTS),
         ("traffic", traffic::TESTS),

@@ -4,7 +4,7 @@ use std::io::{Cursor, Read};
 
 use ctnetlink::Query;
 use ctnetlink::aggregate::{Aggregator, Fields, Report};
-use ctnetlink::capture::{Capture, CaptureFacts, Difference, Recorder};
+use ctnetlink::capture::{Capture, CaptureFacts, Recorder};
 use ctnetlink::testing::{Frames, Population};
 use pcap_file::DataLink;
 use pcap_file::pcap::{PcapHeader, PcapPacket, PcapWriter};
@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 const KEYS: [&str; 3] = ["source", "state,protocol,source/24", "destination,dport,zone,mark"];
 
-fn query(keys: &str) -> Query {
+pub fn query(keys: &str) -> Query {
     Query::new().by(keys.parse::<Fields>().expect("keys")).top(usize::MAX)
 }
 
@@ -20,10 +20,11 @@ fn facts() -> CaptureFacts {
     let mut facts = CaptureFacts::default();
     (facts.time, facts.before, facts.max) = (Some(1_700_000_000), Some(500), Some(262_144));
     facts.kernel = Some("6.18.44".to_owned());
+    facts.node = Some("gw-1".to_owned());
     facts
 }
 
-fn recorded(frames: &Frames) -> Vec<u8> {
+pub fn recorded(frames: &Frames) -> Vec<u8> {
     let mut recorder = Recorder::new(Vec::new(), &facts()).expect("a file");
     for datagram in frames.datagrams() {
         recorder.datagram(datagram).expect("written");
@@ -41,7 +42,7 @@ fn cooked(protocol: u16, datagram: &[u8]) -> Vec<u8> {
     packet
 }
 
-fn direct(frames: &Frames, keys: &str) -> Report {
+pub fn direct(frames: &Frames, keys: &str) -> Report {
     let mut aggregator = Aggregator::new(&query(keys));
     for entry in frames.entries() {
         aggregator.record_bytes(entry).expect("an entry");
@@ -63,6 +64,7 @@ fn what_is_written_is_read_again() {
         let said = capture.facts();
         assert_eq!((said.before, said.after, said.complete), (Some(500), Some(501), Some(true)));
         assert_eq!(said.kernel.as_deref(), Some("6.18.44"));
+        assert_eq!(said.node.as_deref(), Some("gw-1"));
         assert!(said.moment().is_some() && said.namespace.is_none());
     }
     let mut seen = 0;
@@ -124,47 +126,6 @@ fn a_file_cut_anywhere_is_read_up_to_there() {
     // Nothing at all, and a cut behind each block: two heads, the packet, the facts at the end.
     assert_eq!(undamaged, 5);
     assert_eq!(most, 40);
-}
-
-#[test]
-fn two_captures_and_what_they_differ_in() {
-    let flows: Vec<_> = Population::new(3_000).sources(300).flows().collect();
-    // A part ends, a part begins, and the rest stays, some of it in another state.
-    let first = recorded(&flows[..2_000].iter().cloned().collect());
-    let mut later: Vec<_> = flows[500..].to_vec();
-    for flow in later.iter_mut().take(200) {
-        flow.status |= ctnetlink::flow::Status::ASSURED;
-    }
-    let second = recorded(&later.iter().cloned().collect());
-    let open = |file: &'static [u8]| move || Ok(file);
-    let (first, second) = (&*first.leak(), &*second.leak());
-    let query = query("source");
-    let found = Difference::of(open(first), open(second), &query).expect("files");
-    assert_eq!((found.born, found.died, found.stayed), (1_000, 500, 1_500));
-    assert_eq!((found.first.entries, found.second.entries), (2_000, 2_500));
-    let count = |flows: &[ctnetlink::flow::Flow], source: &str| {
-        flows.iter().filter(|flow| flow.original.source.to_string() == source).count() as u64
-    };
-    for change in &found.rows {
-        let source = change.key[0].to_string();
-        let expected = [&flows[..2_000], &flows[500..], &flows[2_000..], &flows[..500]];
-        let expected = expected.map(|flows| count(flows, &source));
-        assert_eq!([change.before, change.after, change.born, change.died], expected, "{source}");
-        assert_eq!(change.growth(), expected[1] as i64 - expected[0] as i64);
-    }
-    assert!(found.rows.is_sorted_by_key(|change| std::cmp::Reverse(change.growth())));
-    let sums = found.rows.iter().fold((0, 0), |(b, d), change| (b + change.born, d + change.died));
-    assert_eq!(sums, (1_000, 500), "every source that has changed is there");
-    let few = Difference::of(open(first), open(second), &query.clone().top(3)).expect("files");
-    assert_eq!(few.rows[..3], found.rows[..3]);
-    assert_eq!(few.rows[3..], found.rows[found.rows.len() - 3..]);
-    let none = Difference::of(open(first), open(first), &query).expect("files");
-    assert_eq!((none.born, none.died, none.stayed, none.rows.len()), (0, 0, 2_000, 0));
-    // Of some entries: who is in both counts, whatever the filter.
-    let tcp = query.of("proto=tcp".parse().expect("a filter"));
-    let tcp = Difference::of(open(first), open(second), &tcp).expect("files");
-    assert_eq!((tcp.born, tcp.stayed), (1_000, 1_500));
-    assert!(tcp.rows.iter().map(|change| change.born).sum::<u64>() < 1_000);
 }
 
 /// A reader that gives a few bytes at a time.

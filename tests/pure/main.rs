@@ -14,6 +14,7 @@ mod persist;
 mod round_trip;
 mod shapes;
 mod since;
+mod snapshot;
 mod spec;
 mod special;
 mod strategy;

@@ -1,0 +1,183 @@
+//! A table out of a file, in place of the kernel's.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anstyle::Style;
+use ctnetlink::Query;
+use ctnetlink::aggregate::Report;
+use ctnetlink::capture::CaptureFacts;
+use ctnetlink::snapshot::{Form, Snapshot, SnapshotEnd};
+use serde::Serialize;
+
+use super::{Result, Usage};
+
+/// Where the table is from, for those that only look at it.
+#[derive(clap::Args)]
+pub struct From {
+    /// Look at the table in FILE instead, which takes no privilege: a capture (snapshot save, tcpdump),
+    /// text (conntrack -L), NDJSON or Parquet, perhaps compressed (zstd); - for the standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["demo", "netns"])]
+    pub from: Option<PathBuf>,
+}
+
+/// Opens a file, or the standard input.
+pub fn open(file: &Path) -> io::Result<Snapshot<'static>> {
+    let opened = match file.to_str() {
+        Some("-") => Snapshot::new(io::stdin()),
+        _ => Snapshot::open(file),
+    };
+    opened.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", file.display())))
+}
+
+/// What was found in a file.
+pub struct Found {
+    pub file: PathBuf,
+    pub filter: String,
+    pub reports: Vec<Report>,
+    pub facts: CaptureFacts,
+    pub end: SnapshotEnd,
+    pub complete: bool,
+}
+
+/// Answers queries from a file.
+pub fn scan(file: &Path, queries: &[Query]) -> Result<Found> {
+    let wrong = |error: io::Error| Usage(error.to_string());
+    let mut snapshot = open(file).map_err(wrong)?;
+    let reports = snapshot.scan_all(queries);
+    let reports = reports.map_err(|error| Usage(format!("{}: {error}", file.display())))?;
+    Ok(Found {
+        file: file.to_owned(),
+        filter: queries.first().map(|query| query.filter().to_string()).unwrap_or_default(),
+        reports,
+        facts: snapshot.facts().clone(),
+        end: snapshot.end(),
+        complete: snapshot.is_complete(),
+    })
+}
+
+/// What `--json` prints: the document of a scan of the kernel's table, as far as a file knows.
+#[derive(Serialize)]
+pub struct Document<'a> {
+    table: Occupancy,
+    file: String,
+    facts: &'a CaptureFacts,
+    read: &'a SnapshotEnd,
+    filter: Option<&'a str>,
+    mode: &'static str,
+    complete: bool,
+    #[serde(flatten)]
+    report: &'a Report,
+}
+
+#[derive(Serialize)]
+struct Occupancy {
+    entries_before: Option<u64>,
+    entries_after: Option<u64>,
+    max: Option<u64>,
+}
+
+impl Found {
+    /// The answer to the first query.
+    pub fn report(&self) -> &Report {
+        &self.reports[0]
+    }
+
+    pub fn document(&self) -> Document<'_> {
+        let CaptureFacts { before, after, max, .. } = self.facts;
+        Document {
+            table: Occupancy { entries_before: before, entries_after: after, max },
+            file: self.file.display().to_string(),
+            facts: &self.facts,
+            read: &self.end,
+            filter: Some(&*self.filter).filter(|text| !text.is_empty()),
+            mode: "file",
+            complete: self.complete,
+            report: self.report(),
+        }
+    }
+
+    /// Fails for a file that is damaged, once what is whole of it was shown.
+    pub fn outcome(&self) -> Result {
+        match &self.end.damage {
+            None => Ok(()),
+            Some(damage) => {
+                let (file, offset) = (self.file.display(), damage.offset);
+                Err(format!("{file} is damaged at byte {offset}: {}", damage.what).into())
+            }
+        }
+    }
+
+    /// Lines on where it is from, and what of it could not be read.
+    pub fn header(&self, out: &mut impl Write) -> io::Result<()> {
+        let bold = Style::new().bold();
+        let (facts, end) = (&self.facts, &self.end);
+        let said = [
+            facts.node.clone(),
+            facts.kernel.as_ref().map(|kernel| format!("Linux {kernel}")),
+            facts.namespace.map(|inode| format!("netns {inode}")),
+            facts.moment().map(|moment| humantime::format_rfc3339_seconds(moment).to_string()),
+            facts.max.map(|max| format!("at most {max} entries")),
+        ];
+        let said: Vec<_> = said.into_iter().flatten().collect();
+        if !said.is_empty() {
+            writeln!(out, "{bold}from{bold:#}   {}", said.join(", "))?;
+        }
+        writeln!(out, "{bold}file{bold:#}   {}, {} entries", end.form, end.entries)?;
+        if let (Some(before), Some(after)) = (facts.before, facts.after) {
+            writeln!(
+                out,
+                "{bold}dump{bold:#}   not atomic: {before} entries before, {after} after"
+            )?;
+        }
+        for note in self.notes() {
+            writeln!(out, "{bold}note{bold:#}   {note}")?;
+        }
+        if !self.filter.is_empty() {
+            writeln!(out, "{bold}filter{bold:#} {}", self.filter)?;
+        }
+        if self.report().undecided() > 0 {
+            writeln!(
+                out,
+                "{bold}note{bold:#}   {} entries lack what the filter is about, and are left out",
+                self.report().undecided()
+            )?;
+        }
+        if self.report().flows() == 0 {
+            writeln!(out, "No entry matches.")?;
+        }
+        Ok(())
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let end = &self.end;
+        let mut notes = Vec::new();
+        if end.dumps > 1 {
+            notes.push(format!("{} dumps are in it: entries count more than once", end.dumps));
+        }
+        match &end.first_malformed {
+            Some((line, why)) => notes.push(format!(
+                "{} lines are no entry; the first, line {line}: {why}",
+                end.malformed
+            )),
+            None if end.malformed > 0 => {
+                notes.push(format!("{} entries unreadable", end.malformed))
+            }
+            None => {}
+        }
+        if end.foreign > 0 {
+            notes.push(format!("{} packets of something else", end.foreign));
+        }
+        match &end.damage {
+            Some(damage) => notes.push(format!(
+                "damaged at byte {}: {}; what is before that counts",
+                damage.offset, damage.what
+            )),
+            None if end.form == Form::Capture && !self.complete => {
+                notes.push("the file does not say that it is complete".to_owned());
+            }
+            None => {}
+        }
+        notes
+    }
+}

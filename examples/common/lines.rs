@@ -1,0 +1,101 @@
+//! Entries, one a line, in the forms there are for that.
+
+use std::io::{self, Write};
+use std::str::FromStr;
+
+use ctnetlink::export::{Line, Observation, Record, SaveLine};
+use ctnetlink::flow::FlowRef;
+
+use super::Result;
+
+/// How entries are written.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Format {
+    Line { extended: bool, id: bool },
+    Save,
+    Json,
+    Ndjson,
+    Csv,
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "json" => return Ok(Self::Json),
+            "ndjson" => return Ok(Self::Ndjson),
+            "csv" => return Ok(Self::Csv),
+            "save" => return Ok(Self::Save),
+            _ => {}
+        }
+        let (mut extended, mut id) = (false, false);
+        for word in text.split(',') {
+            match word {
+                "plain" => {}
+                "extended" => extended = true,
+                "id" => id = true,
+                _ => {
+                    return Err(format!(
+                        "{word:?} is none of plain, extended, id, save, json, ndjson, csv"
+                    ));
+                }
+            }
+        }
+        Ok(Self::Line { extended, id })
+    }
+}
+
+impl Format {
+    /// What stands before the first entry.
+    pub fn begin(self, out: &mut impl Write) -> io::Result<()> {
+        match self {
+            Self::Json => write!(out, "{{\"flows\":["),
+            Self::Csv => writeln!(out, "{}", Record::COLUMNS.join(",")),
+            _ => Ok(()),
+        }
+    }
+
+    /// An entry.
+    pub fn write(
+        self,
+        flow: &FlowRef<'_>,
+        seen: &Observation,
+        first: bool,
+        out: &mut impl Write,
+    ) -> Result {
+        let record = || Record::from(flow).observed(seen);
+        match self {
+            Self::Line { extended, id } => {
+                let line = Line::of(flow).extended(extended).id(id);
+                let line = seen.at.map_or(line, |at| line.at(at.into()));
+                writeln!(out, "{line}")?;
+            }
+            Self::Save => writeln!(out, "{}", SaveLine::of(flow))?,
+            Self::Csv => writeln!(out, "{}", record().csv())?,
+            Self::Ndjson => super::json(&record(), out)?,
+            Self::Json => {
+                write!(out, "{}", if first { "" } else { "," })?;
+                serde_json::to_writer(&mut *out, &record()).map_err(io::Error::from)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What stands behind the last one.
+    pub fn end(
+        self,
+        shown: u64,
+        undecided: u64,
+        complete: bool,
+        out: &mut impl Write,
+    ) -> io::Result<()> {
+        if self == Self::Json {
+            writeln!(
+                out,
+                "],\"shown\":{shown},\"undecided\":{undecided},\"complete\":{complete}}}"
+            )?;
+        }
+        out.flush()
+    }
+}

@@ -1,0 +1,157 @@
+//! What two snapshots differ in.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::ExitCode;
+
+use anstyle::Style;
+use comfy_table::{CellAlignment, Table, presets};
+use ctnetlink::aggregate::Value;
+use ctnetlink::snapshot::{Change, Difference, SnapshotEnd, Transition};
+
+use crate::common::{self, Usage};
+use crate::{Grouping, Options};
+
+/// Turns of states that are shown to a person.
+const TURNS: usize = 5;
+
+/// Which two.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The earlier one
+    first: std::path::PathBuf,
+
+    /// The later one
+    second: std::path::PathBuf,
+
+    #[command(flatten)]
+    grouping: Grouping,
+}
+
+pub fn run(options: &Options, arguments: &Arguments) -> common::Result<ExitCode> {
+    let query = arguments.grouping.query()?;
+    let (first, second) = (&arguments.first, &arguments.second);
+    if first.to_str() == Some("-") {
+        return Err(Usage("the first one is read twice, and must be a file".to_owned()).into());
+    }
+    let open = common::from::open;
+    let found = Difference::of(|| open(first), || open(second), &query)
+        .map_err(|error| Usage(error.to_string()))?;
+    let mut out = anstream::stdout().lock();
+    if options.common.json {
+        common::json(&differs(&found), &mut out)?;
+    } else {
+        show(&found, &mut out)?;
+    }
+    out.flush()?;
+    let damaged = [&found.first, &found.second].iter().any(|end| end.damage.is_some());
+    Ok(if damaged { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// What `diff --json` prints.
+#[derive(serde::Serialize)]
+struct Differs<'a> {
+    first: &'a SnapshotEnd,
+    second: &'a SnapshotEnd,
+    born: u64,
+    died: u64,
+    stayed: u64,
+    changed: u64,
+    transitions: Vec<Turn>,
+    by: Vec<String>,
+    groups: Vec<Grown>,
+}
+
+/// From one state into another.
+#[derive(serde::Serialize)]
+struct Turn {
+    from: String,
+    to: String,
+    flows: u64,
+}
+
+#[derive(serde::Serialize)]
+struct Grown {
+    key: BTreeMap<String, Value>,
+    growth: i64,
+    before: u64,
+    after: u64,
+    born: u64,
+    died: u64,
+    changed: u64,
+}
+
+fn differs(found: &Difference) -> Differs<'_> {
+    let names = || found.fields.iter().map(ToString::to_string);
+    let turn = |turn: &Transition| Turn {
+        from: turn.from.to_string(),
+        to: turn.to.to_string(),
+        flows: turn.flows,
+    };
+    let group = |change: &Change| Grown {
+        key: names().zip(change.key.iter().copied()).collect(),
+        growth: change.growth(),
+        before: change.before,
+        after: change.after,
+        born: change.born,
+        died: change.died,
+        changed: change.changed,
+    };
+    Differs {
+        first: &found.first,
+        second: &found.second,
+        born: found.born,
+        died: found.died,
+        stayed: found.stayed,
+        changed: found.changed,
+        transitions: found.transitions.iter().map(turn).collect(),
+        by: names().collect(),
+        groups: found.rows.iter().map(group).collect(),
+    }
+}
+
+fn show(found: &Difference, out: &mut impl Write) -> common::Result {
+    let bold = Style::new().bold();
+    let Difference { born, died, stayed, changed, .. } = found;
+    writeln!(
+        out,
+        "{bold}entries{bold:#} {born} have begun, {died} have ended, {stayed} have stayed, of which \
+         {changed} have changed"
+    )?;
+    let turns = found.transitions.iter().take(TURNS);
+    let turns = turns.map(|turn| format!("{} of {} to {}", turn.flows, turn.from, turn.to));
+    let turns: Vec<_> = turns.collect();
+    if !turns.is_empty() {
+        writeln!(out, "{bold}states{bold:#}  {}", turns.join(", "))?;
+    }
+    for (name, end) in [("first", &found.first), ("second", &found.second)] {
+        if let Some(damage) = &end.damage {
+            let (offset, what) = (damage.offset, &damage.what);
+            writeln!(out, "{bold}note{bold:#}    the {name} is damaged at byte {offset}: {what}")?;
+        }
+    }
+    if found.rows.is_empty() {
+        writeln!(out, "No group has changed.")?;
+        return Ok(());
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    let names = found.fields.iter().map(ToString::to_string);
+    let columns = ["growth", "before", "after", "begun", "ended", "changed"];
+    table.set_header(names.chain(columns.map(str::to_owned)));
+    for change in &found.rows {
+        let numbers = [change.before, change.after, change.born, change.died, change.changed];
+        let growth = format!("{:+}", change.growth());
+        let key = change.key.iter().map(ToString::to_string);
+        table.add_row(key.chain([growth]).chain(numbers.map(|number| number.to_string())));
+    }
+    for (index, column) in table.column_iter_mut().enumerate() {
+        if index >= found.fields.len() {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    for row in table.lines() {
+        writeln!(out, "{}", row.trim_end())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! The table in a file, and the file on any machine.
+//!
+//! ```text
+//! sudo target/release/examples/snapshot save table.pcapng.zst
+//! target/release/examples/snapshot show table.pcapng.zst --by source/24,dport
+//! target/release/examples/snapshot convert table.pcapng.zst table.parquet
+//! ```
+
+#[allow(dead_code)] // This one reads a table once.
+#[path = "../common/mod.rs"]
+mod common;
+mod convert;
+mod diff;
+mod output;
+mod redact;
+mod save;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use ctnetlink::Query;
+use ctnetlink::aggregate::{Fields, Measure};
+
+/// The table in a file, and the file on any machine.
+#[derive(Parser)]
+#[command(after_help = AFTER_HELP, version)]
+struct Options {
+    #[command(flatten)]
+    common: common::Shared,
+
+    #[command(subcommand)]
+    task: Task,
+}
+
+const AFTER_HELP: &str = "\
+What is saved is a pcapng of netlink's messages, which Wireshark and tshark open, too. What is read is one of
+these, a pcap that tcpdump -i nlmon0 has written, text that conntrack -L has printed, NDJSON or Parquet; all but
+the last perhaps compressed (zstd). To save takes CAP_NET_ADMIN (sudo) or --demo; all else takes nothing, on any
+machine.
+
+Exit code: 0 done, 1 failed (or a file that is damaged), 2 not permitted or wrong arguments.";
+
+#[derive(Subcommand)]
+enum Task {
+    /// Write the whole table into a file
+    Save {
+        /// The file, which must not be there yet; one that ends in .zst is compressed; - for the standard
+        /// output
+        file: PathBuf,
+    },
+    /// Group the entries of a file
+    Show {
+        /// The file; - for the standard input
+        file: PathBuf,
+
+        #[command(flatten)]
+        grouping: Grouping,
+
+        /// What to rank groups by
+        #[arg(long, value_name = "flows|packets|bytes", default_value_t = Measure::Flows)]
+        measure: Measure,
+    },
+    /// Say what two snapshots differ in: what has begun, ended and changed, and which groups grew
+    Diff(diff::Arguments),
+    /// Write the entries of a file in another form
+    Convert(convert::Arguments),
+    /// Write a capture with other addresses in place of the true ones, to be shown to others
+    Redact(redact::Arguments),
+}
+
+/// By what entries are grouped, and which of them.
+#[derive(clap::Args)]
+struct Grouping {
+    /// How many groups to show
+    #[arg(short = 'n', value_name = "ROWS", default_value_t = 10)]
+    rows: usize,
+
+    /// What to group by, as in top_sources
+    #[arg(long, value_name = "KEYS", default_value = "source")]
+    by: Fields,
+
+    /// Only entries that FILTER is true of
+    #[arg(value_name = "FILTER")]
+    filter: Vec<String>,
+}
+
+impl Grouping {
+    fn query(&self) -> common::Result<Query> {
+        let filter = common::selection::filter(&self.filter.join(" "))?;
+        Ok(Query::new().by(self.by.clone()).top(self.rows).of(filter))
+    }
+}
+
+fn main() -> ExitCode {
+    common::exit_as(run(&Options::parse()))
+}
+
+fn run(options: &Options) -> common::Result<ExitCode> {
+    match &options.task {
+        Task::Save { file } => save::run(options, file)?,
+        Task::Diff(arguments) => return diff::run(options, arguments),
+        Task::Convert(arguments) => convert::run(options, arguments)?,
+        Task::Redact(arguments) => redact::run(options, arguments)?,
+        Task::Show { file, grouping, measure } => {
+            let query = grouping.query()?.measure(*measure);
+            let found = common::from::scan(file, &[query])?;
+            let mut out = anstream::stdout().lock();
+            if options.common.json {
+                common::json(&found.document(), &mut out)?;
+            } else {
+                found.header(&mut out)?;
+                common::report::notes(found.report(), &mut out)?;
+                common::report::groups(found.report(), &mut out)?;
+            }
+            out.flush()?;
+            found.outcome()?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,137 @@
+//! A capture with other addresses.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use bytesize::ByteSize;
+use ctnetlink::capture::Recorder;
+use ctnetlink::flow::FlowRef;
+use ctnetlink::snapshot::Redactor;
+
+use crate::Options;
+use crate::common::{self, Usage};
+use crate::output::Output;
+
+/// What is to be hidden.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Networks stay networks: two addresses have as long a prefix in common afterwards as before, so source/24 makes the
+same groups. Ports, marks, times and counters stay; the names of the machine, security contexts, and what this
+program does not know are left out.")]
+pub struct Arguments {
+    /// The file to read, in any form; - for the standard input
+    from: PathBuf,
+
+    /// The capture to write, which must not be there yet; one that ends in .zst is compressed; - for the
+    /// standard output
+    to: PathBuf,
+
+    /// The key, 64 hexadecimal digits in a file, which is made if it is not there: with the same key the same
+    /// addresses come out of every file. Whoever has it can turn them back. Without it, a new one is used
+    /// and forgotten
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+
+    /// Turn back what was redacted by the key
+    #[arg(long, requires = "key")]
+    undo: bool,
+}
+
+/// What `--json` prints.
+#[derive(serde::Serialize)]
+struct Redacted {
+    file: String,
+    entries: u64,
+    malformed: u64,
+    size: Option<u64>,
+}
+
+pub fn run(options: &Options, arguments: &Arguments) -> common::Result {
+    let mut snapshot = common::from::open(&arguments.from).map_err(|e| Usage(e.to_string()))?;
+    let key = match &arguments.key {
+        Some(file) => key_of(file, !arguments.undo)?,
+        None => random()?,
+    };
+    let redactor = Redactor::new(key).map_err(|error| Usage(error.to_string()))?;
+    let mut facts = snapshot.facts().clone();
+    facts.node = None;
+    let (mut entries, mut malformed) = (0, 0);
+    let bar = common::progress(facts.after.or(facts.before))?;
+    let size = Output::or_nothing(&arguments.to, || {
+        facts.complete = None;
+        let mut recorder = Recorder::new(Output::create(&arguments.to, false)?, &facts)?;
+        while let Some(found) = snapshot.next_entries()? {
+            for entry in found {
+                let Ok(flow) = FlowRef::parse(entry) else {
+                    malformed += 1;
+                    continue;
+                };
+                let mut flow = flow.to_owned();
+                if arguments.undo {
+                    redactor.undo(&mut flow);
+                } else {
+                    redactor.flow(&mut flow);
+                }
+                recorder.entry(flow.original.family(), &flow.to_bytes())?;
+                entries += 1;
+            }
+            bar.set_position(entries);
+        }
+        facts.complete = Some(snapshot.is_complete() && malformed == 0);
+        recorder.finish(&facts)?.finish()
+    })?;
+    bar.finish_and_clear();
+    let end = snapshot.end();
+    let file = arguments.to.display().to_string();
+    let redacted = Redacted { file, entries, malformed: malformed.max(end.malformed), size };
+    let mut out = anstream::stderr().lock();
+    if options.common.json {
+        common::json(&redacted, &mut out)?;
+    } else {
+        let size = size.map(|size| format!(", {}", ByteSize(size).display().iec()));
+        writeln!(out, "{entries} entries{} in {}", size.unwrap_or_default(), redacted.file)?;
+        if redacted.malformed > 0 {
+            writeln!(out, "note: {} could not be read, and are left out", redacted.malformed)?;
+        }
+    }
+    match end.damage {
+        None => Ok(()),
+        Some(damage) => {
+            let file = arguments.from.display();
+            Err(format!("{file} is damaged at byte {}: {}", damage.offset, damage.what).into())
+        }
+    }
+}
+
+/// 32 bytes of the kernel's.
+fn random() -> common::Result<[u8; 32]> {
+    let mut key = [0; 32];
+    File::open("/dev/urandom")?.read_exact(&mut key)?;
+    Ok(key)
+}
+
+/// The key in a file; one that is made, if there is no file, and `make`.
+fn key_of(file: &Path, make: bool) -> common::Result<[u8; 32]> {
+    if make && !file.exists() {
+        let key = random()?;
+        // For the owner's eyes.
+        let mut new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
+        let digits: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+        writeln!(new, "{digits}")?;
+        new.sync_all()?;
+        return Ok(key);
+    }
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Usage(format!("--key {}: {error}", file.display())))?;
+    let digits = text.trim();
+    let byte = |index: usize| {
+        let pair = digits.get(2 * index..2 * index + 2)?;
+        u8::from_str_radix(pair, 16).ok().filter(|_| !pair.contains('+'))
+    };
+    let bytes: Option<Vec<u8>> = (0..32).map(byte).collect();
+    let key = bytes.filter(|_| digits.len() == 64).and_then(|bytes| bytes.try_into().ok());
+    let wrong = || Usage(format!("--key {}: 64 hexadecimal digits are a key", file.display()));
+    Ok(key.ok_or_else(wrong)?)
+}

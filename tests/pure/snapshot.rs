@@ -1,0 +1,334 @@
+//! Tables kept in files of every form: what they say is the same, and so is what they differ in.
+
+use std::io::Write;
+
+use ctnetlink::Query;
+use ctnetlink::aggregate::{Aggregator, Field, Fields, Report};
+use ctnetlink::capture::Recorder;
+use ctnetlink::export::{Line, Moment, Observation, Record};
+use ctnetlink::flow::{Flow, FlowRef, State, Status};
+use ctnetlink::snapshot::{Difference, Form, Redactor, Snapshot};
+use ctnetlink::testing::{Frames, Population};
+use ctnetlink::{capture::CaptureFacts, parquet};
+use proptest::prelude::*;
+
+use crate::capture::{query, recorded};
+use crate::strategy;
+
+#[test]
+fn two_snapshots_and_what_they_differ_in() {
+    let flows: Vec<_> = Population::new(3_000).sources(300).flows().collect();
+    // A part ends, a part begins, and the rest stays, some of it in another state.
+    let first = recorded(&flows[..2_000].iter().cloned().collect());
+    let mut later: Vec<_> = flows[500..].to_vec();
+    let mut expected = 0;
+    for flow in later.iter_mut().take(200) {
+        expected += u64::from(!flow.status.contains(Status::ASSURED));
+        flow.status |= Status::ASSURED;
+    }
+    assert!(expected > 20);
+    let second = recorded(&later.iter().cloned().collect());
+    let open = |file: &'static [u8]| move || Snapshot::new(file);
+    let (first, second) = (&*first.leak(), &*second.leak());
+    let query = query("source");
+    let found = Difference::of(open(first), open(second), &query).expect("files");
+    assert_eq!((found.born, found.died, found.stayed), (1_000, 500, 1_500));
+    assert_eq!(found.changed, expected);
+    assert!(found.rows.iter().map(|change| change.changed).sum::<u64>() == expected);
+    // UDP is ASSURED now, by its status bit; TCP has a state of its own, and another status only.
+    let turned = later[..200].iter().zip(&flows[500..]);
+    let turned = turned.filter(|(after, before)| after.state() != before.state()).count() as u64;
+    assert!(turned > 0 && turned < expected, "{turned}");
+    assert_eq!(found.transitions.iter().map(|turn| turn.flows).sum::<u64>(), turned);
+    assert!(found.transitions.iter().all(|turn| turn.to == State::ASSURED && turn.from != turn.to));
+    assert_eq!((found.first.entries, found.second.entries), (2_000, 2_500));
+    let count = |flows: &[ctnetlink::flow::Flow], source: &str| {
+        flows.iter().filter(|flow| flow.original.source.to_string() == source).count() as u64
+    };
+    for change in &found.rows {
+        let source = change.key[0].to_string();
+        let expected = [&flows[..2_000], &flows[500..], &flows[2_000..], &flows[..500]];
+        let expected = expected.map(|flows| count(flows, &source));
+        assert_eq!([change.before, change.after, change.born, change.died], expected, "{source}");
+        assert_eq!(change.growth(), expected[1] as i64 - expected[0] as i64);
+    }
+    assert!(found.rows.is_sorted_by_key(|change| std::cmp::Reverse(change.growth())));
+    let sums = found.rows.iter().fold((0, 0), |(b, d), change| (b + change.born, d + change.died));
+    assert_eq!(sums, (1_000, 500), "every source that has changed is there");
+    let few = Difference::of(open(first), open(second), &query.clone().top(3)).expect("files");
+    assert_eq!(few.rows[..3], found.rows[..3]);
+    assert_eq!(few.rows[3..], found.rows[found.rows.len() - 3..]);
+    let none = Difference::of(open(first), open(first), &query).expect("files");
+    assert_eq!((none.born, none.died, none.stayed, none.rows.len()), (0, 0, 2_000, 0));
+    // Of some entries: who is in both counts, whatever the filter.
+    let tcp = query.of("proto=tcp".parse().expect("a filter"));
+    let tcp = Difference::of(open(first), open(second), &tcp).expect("files");
+    assert_eq!((tcp.born, tcp.stayed), (1_000, 1_500));
+    assert!(tcp.rows.iter().map(|change| change.born).sum::<u64>() < 1_000);
+}
+
+fn seen() -> Observation {
+    let at = Some(Moment::from_micros(1_700_000_000_000_000));
+    Observation { at, node: Some("gw-1".to_owned()), netns_inode: Some(4_026_531_840) }
+}
+
+fn records(entries: &[Vec<u8>]) -> impl Iterator<Item = Record> {
+    let record = |entry: &Vec<u8>| Record::from(&FlowRef::parse(entry).expect("an entry"));
+    entries.iter().map(record).map(|record| record.observed(&seen()))
+}
+
+fn as_json(entries: &[Vec<u8>]) -> Vec<u8> {
+    let mut text = Vec::new();
+    for record in records(entries) {
+        serde_json::to_writer(&mut text, &record).expect("JSON");
+        text.push(b'\n');
+    }
+    text
+}
+
+fn as_columns(entries: &[Vec<u8>]) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let mut writer = parquet::Writer::new(file.reopen().expect("a file")).expect("a file");
+    records(entries).for_each(|record| writer.push(record).expect("written"));
+    let mut facts = CaptureFacts::default();
+    facts.max = Some(262_144);
+    writer.facts(&facts);
+    writer.finish().expect("written");
+    file
+}
+
+fn compressed(bytes: &[u8]) -> Vec<u8> {
+    zstd::encode_all(bytes, 3).expect("compressed")
+}
+
+/// Every key there is, by itself, and some together.
+fn queries() -> Vec<Query> {
+    let words = Field::WORDS.iter().map(|(word, _)| *word);
+    let more = ["state,protocol,source/24", "destination,dport,zone,mark", "status,expires,age"];
+    let of = |keys: &str| keys.parse::<Fields>().expect("keys");
+    let query = |keys: &str| {
+        let measure = ctnetlink::aggregate::Measure::Packets;
+        Query::new().by(of(keys)).top(usize::MAX).measure(measure)
+    };
+    words.chain(more).map(query).collect()
+}
+
+fn direct(entries: &[Vec<u8>]) -> Vec<Report> {
+    let moment = seen().at.expect("a moment").into();
+    let mut aggregator = Aggregator::of(&queries()).at(moment);
+    for entry in entries {
+        aggregator.record_bytes(entry).expect("an entry");
+    }
+    aggregator.finish_all()
+}
+
+fn encoded(flows: impl Iterator<Item = Flow>) -> Vec<Vec<u8>> {
+    flows.map(|flow| flow.to_bytes()).collect()
+}
+
+fn captured(entries: &[Vec<u8>]) -> Vec<u8> {
+    let mut facts = CaptureFacts::default();
+    facts.time = Some(1_700_000_000);
+    let mut recorder = Recorder::new(Vec::new(), &facts).expect("a file");
+    for entry in entries {
+        let family = FlowRef::parse(entry).expect("an entry").original().family();
+        recorder.entry(family, entry).expect("written");
+    }
+    recorder.finish(&facts).expect("written")
+}
+
+#[test]
+fn every_form_says_the_same() {
+    let frames = Frames::of(&Population::new(4_000));
+    let entries: Vec<_> = frames.entries().map(<[u8]>::to_vec).collect();
+    let expected = direct(&entries);
+    let (capture, json) = (captured(&entries), as_json(&entries));
+    let columns = as_columns(&entries);
+    let small = [compressed(&capture), compressed(&json)];
+    let forms = [
+        ("capture", Form::Capture, Snapshot::new(&capture[..])),
+        ("zstd", Form::Capture, Snapshot::new(&small[0][..])),
+        ("json", Form::Text, Snapshot::new(&json[..])),
+        ("json in zstd", Form::Text, Snapshot::new(&small[1][..])),
+        ("parquet", Form::Parquet, Snapshot::open(columns.path())),
+    ];
+    for (name, form, snapshot) in forms {
+        let mut snapshot = snapshot.expect("a file");
+        // Where it is from is known before anything was read.
+        assert_eq!(snapshot.facts().time, Some(1_700_000_000), "{name}");
+        let reports = snapshot.scan_all(&queries()).expect("a file");
+        for (report, expected) in reports.iter().zip(&expected) {
+            assert_eq!(report, expected, "{name}");
+        }
+        let end = snapshot.end();
+        assert_eq!((end.form, end.entries, end.malformed), (form, 4_000, 0), "{name}");
+        assert!(snapshot.is_complete(), "{name}: {end:?}");
+        let max = (form == Form::Parquet).then_some(262_144);
+        assert_eq!(snapshot.facts().max, max);
+    }
+    let stream = std::fs::read(columns.path()).expect("a file");
+    let error = Snapshot::new(&stream[..]).expect_err("it is no stream");
+    assert!(error.to_string().contains("give a file"), "{error}");
+}
+
+#[test]
+fn entries_are_looked_at_one_by_one_in_every_form() {
+    let entries = encoded(Population::new(700).flows());
+    let (capture, json) = (captured(&entries), as_json(&entries));
+    let columns = as_columns(&entries);
+    // What a record keeps; TCP's flags, for one, are in captures only.
+    let text = |flow: &FlowRef<'_>| Record::from(flow).csv().to_string();
+    let mut all: Vec<_> =
+        entries.iter().map(|entry| text(&FlowRef::parse(entry).expect("an entry"))).collect();
+    all.sort();
+    for snapshot in
+        [Snapshot::new(&capture[..]), Snapshot::new(&json[..]), Snapshot::open(columns.path())]
+    {
+        let mut snapshot = snapshot.expect("a file");
+        let mut found = Vec::new();
+        let look = |flow: Result<FlowRef<'_>, _>| found.push(text(&flow.expect("an entry")));
+        snapshot.for_each(look).expect("a file");
+        found.sort();
+        assert!(found == all, "{:?}", snapshot.end());
+    }
+}
+
+#[test]
+fn lines_that_are_no_entry_are_counted_and_a_cut_is_told() {
+    let entries = encoded(Population::new(900).flows());
+    let mut text = Vec::new();
+    for (index, entry) in entries.iter().enumerate() {
+        writeln!(text, "{}", Line::of(&FlowRef::parse(entry).expect("an entry"))).expect("text");
+        if index == 300 {
+            writeln!(text, "{{\"family\":4}}\nnonsense").expect("text");
+        }
+    }
+    let mut snapshot = Snapshot::new(&text[..]).expect("text");
+    assert_eq!(snapshot.scan(&query("source")).expect("text").flows(), 900);
+    let end = snapshot.end();
+    assert_eq!((end.entries, end.malformed), (900, 2));
+    let (line, why) = end.first_malformed.expect("one");
+    assert!(line == 302 && why.contains("missing field"), "{line} {why}");
+    assert!(!snapshot.is_complete());
+
+    let small = compressed(&text);
+    let mut cuts = 0;
+    for length in (0..small.len()).step_by(97) {
+        let mut snapshot = match Snapshot::new(&small[..length]) {
+            Ok(snapshot) => snapshot,
+            Err(error) => panic!("{length}: {error}"),
+        };
+        let flows = snapshot.scan(&query("source")).expect("no error").flows();
+        let end = snapshot.end();
+        assert!(flows < 900 && flows == end.entries, "{length}");
+        cuts += u32::from(end.damage.is_some());
+    }
+    assert!(cuts > 20, "{cuts}");
+}
+
+#[test]
+fn what_is_hidden_keeps_its_groups_and_can_be_turned_back_with_the_key() {
+    let mut key = [0; 32];
+    key.iter_mut().zip(1..).for_each(|(byte, value)| *byte = value);
+    let redactor = Redactor::new(key).expect("a key");
+    let other = Redactor::new(key.map(|byte| byte ^ 0x55)).expect("a key");
+    let before: Vec<_> = Population::new(2_000).flows().collect();
+    let mut after = before.clone();
+    after.iter_mut().for_each(|flow| redactor.flow(flow));
+    for (before, after) in before.iter().zip(&after) {
+        for (is, was) in [(&after.original, &before.original), (&after.reply, &before.reply)] {
+            assert!(is.source != was.source && is.destination != was.destination);
+            assert_eq!(is.source.is_ipv4(), was.source.is_ipv4());
+            assert_eq!((is.endpoints, is.protocol), (was.endpoints, was.protocol));
+            assert_eq!(redactor.true_address(is.source), was.source);
+            assert_ne!(other.true_address(is.source), was.source);
+        }
+        assert_eq!(before.source_nat().is_some(), after.source_nat().is_some());
+        assert_eq!(before.destination_nat().is_some(), after.destination_nat().is_some());
+    }
+    // As many groups, each as large, by networks of any length.
+    for keys in ["source", "source/24", "source/8", "source/20/48", "destination/16,dport,state"] {
+        let sizes = |flows: &[Flow]| {
+            let mut aggregator = Aggregator::new(&query(keys));
+            for flow in flows {
+                aggregator.record_bytes(&flow.to_bytes()).expect("an entry");
+            }
+            aggregator.finish().rows().iter().map(|row| row.flows).collect::<Vec<_>>()
+        };
+        assert_eq!(sizes(&before), sizes(&after), "{keys}");
+    }
+    after.iter_mut().for_each(|flow| redactor.undo(flow));
+    assert!(after == before);
+    assert!(Redactor::new([3; 32]).is_err(), "halves that are the same");
+    assert!(!format!("{redactor:?}").contains('1'), "the key is not shown");
+}
+
+/// What files of each form begin with.
+const STARTS: [&[u8]; 5] = [b"PAR1", b"{", b"\x28\xb5\x2f\xfd", b"\x0a\x0d\x0d\x0a", b"ipv4 2 "];
+
+fn common_prefix(a: std::net::IpAddr, b: std::net::IpAddr) -> u32 {
+    match (a, b) {
+        (std::net::IpAddr::V4(a), std::net::IpAddr::V4(b)) => {
+            (a.to_bits() ^ b.to_bits()).leading_zeros()
+        }
+        (std::net::IpAddr::V6(a), std::net::IpAddr::V6(b)) => {
+            (a.to_bits() ^ b.to_bits()).leading_zeros()
+        }
+        _ => panic!("of two families"),
+    }
+}
+
+proptest! {
+    #[test]
+    fn prefixes_stay_as_long_as_they_are(key: [u8; 32], a: u32, b: u32, c: u128, shared in 0_u32..128) {
+        prop_assume!(key[..16] != key[16..]);
+        let redactor = Redactor::new(key).expect("a key");
+        let low = u128::MAX.checked_shr(shared).unwrap_or(0);
+        let pairs: [(std::net::IpAddr, std::net::IpAddr); 2] = [
+            (std::net::Ipv4Addr::from(a).into(), std::net::Ipv4Addr::from(b).into()),
+            (std::net::Ipv6Addr::from(c).into(), std::net::Ipv6Addr::from(c ^ low).into()),
+        ];
+        for (a, b) in pairs {
+            let (x, y) = (redactor.address(a), redactor.address(b));
+            prop_assert_eq!(common_prefix(a, b), common_prefix(x, y));
+            prop_assert_eq!(redactor.true_address(x), a);
+        }
+    }
+
+    /// Whatever an entry holds: what a record keeps of it comes out of JSON and columns as it went in.
+    #[test]
+    fn records_come_back(flows in proptest::collection::vec(strategy::flow(), 0..40)) {
+        let entries = encoded(flows.into_iter());
+        let all: Vec<_> = records(&entries).collect();
+        for record in &all {
+            let text = serde_json::to_string(record).expect("JSON");
+            prop_assert_eq!(record, &serde_json::from_str::<Record>(&text).expect("a record"));
+        }
+        let mut writer = parquet::Writer::new(Vec::new()).expect("a file");
+        all.iter().cloned().for_each(|record| writer.push(record).expect("written"));
+        let file = writer.finish().expect("written");
+        let reader = parquet::Reader::<Record>::from_bytes(file).expect("a file");
+        prop_assert_eq!(reader.rows(), all.len() as u64);
+        let mut found: Vec<_> = reader.map(|record| record.expect("a row").csv().to_string()).collect();
+        let mut given: Vec<_> = all.iter().map(|record| record.csv().to_string()).collect();
+        found.sort();
+        given.sort();
+        prop_assert_eq!(found, given);
+    }
+
+    #[test]
+    fn no_bytes_panic_whatever_they_claim_to_be(
+        start in prop::sample::select(&STARTS[..]),
+        bytes in proptest::collection::vec(any::<u8>(), 0..300),
+    ) {
+        let bytes = [start, &bytes[..]].concat();
+        if let Ok(mut snapshot) = Snapshot::new(&bytes[..]) {
+            let _ = snapshot.scan(&query("source"));
+        }
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), &bytes).expect("a file");
+        if let Ok(mut snapshot) = Snapshot::open(file.path()) {
+            let _ = snapshot.scan(&query("source"));
+        }
+    }
+}
