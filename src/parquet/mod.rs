@@ -11,7 +11,7 @@ mod partition;
 mod reader;
 mod writer;
 
-pub use partition::Partition;
+pub use partition::{PartFile, Partition};
 pub use reader::Reader;
 #[cfg(feature = "capture")]
 pub(crate) use writer::FACTS;

@@ -1,6 +1,8 @@
 //! Where a file belongs among those of a fleet.
 
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use crate::export::Observation;
 
@@ -41,6 +43,23 @@ impl Partition {
             .collect()
     }
 
+    /// Begins the file `name.parquet` of this partition, below the root of a table. Nobody sees it before it
+    /// is [finished](PartFile::finish); then it takes the place of an earlier one, so that whoever looks every
+    /// hour, twice by mistake, counts once.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn create(&self, root: &Path, name: &str) -> io::Result<PartFile> {
+        let folder = root.join(self.path());
+        fs::create_dir_all(&folder)?;
+        let path = folder.join(format!("{name}.parquet"));
+        // Engines pass over what begins with a dot, and what ends otherwise.
+        let temporary = folder.join(format!(".{name}.{}.part", std::process::id()));
+        let file = File::create(&temporary)?;
+        Ok(PartFile { file, temporary, path, finished: false })
+    }
+
     /// The node's name without what means something in a path, escaped as Hive does it.
     fn escaped(&self) -> String {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
@@ -49,5 +68,49 @@ impl Partition {
         };
         let name: String = self.node.bytes().map(escape).collect();
         if name.is_empty() { "__HIVE_DEFAULT_PARTITION__".to_owned() } else { name }
+    }
+}
+
+/// A file of a [`Partition`] that is being written. One that is not finished leaves nothing behind.
+#[derive(Debug)]
+pub struct PartFile {
+    file: File,
+    temporary: PathBuf,
+    path: PathBuf,
+    finished: bool,
+}
+
+impl PartFile {
+    /// Puts the file where engines find it, once all of it is on the disk, and says where that is and how
+    /// many bytes it has.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn finish(mut self) -> io::Result<(PathBuf, u64)> {
+        self.file.sync_all()?;
+        let length = self.file.metadata()?.len();
+        fs::rename(&self.temporary, &self.path)?;
+        self.finished = true;
+        Ok((self.path.clone(), length))
+    }
+}
+
+impl Write for PartFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for PartFile {
+    fn drop(&mut self) {
+        if !self.finished {
+            // What cannot be removed is not taken for a file of the table either.
+            let _ = fs::remove_file(&self.temporary);
+        }
     }
 }

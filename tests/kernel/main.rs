@@ -16,6 +16,7 @@ mod dump;
 mod dying;
 mod expectations;
 mod filter;
+mod fleet;
 mod get;
 mod grouping;
 mod measure;
@@ -68,6 +69,7 @@ fn main() {
         ("dying", dying::TESTS),
         ("expectations", expectations::TESTS),
         ("filter", filter::TESTS),
+        ("fleet", fleet::TESTS),
         ("get", get::TESTS),
         ("grouping", grouping::TESTS),
         ("measure", measure::TESTS),

@@ -109,6 +109,32 @@ fn files_of_a_partition_have_no_node_and_a_place() {
 }
 
 #[test]
+fn a_file_is_there_whole_or_not_at_all() {
+    let root = tempfile::tempdir().expect("a directory");
+    let at = "2026-01-02T03:04:05Z".parse().ok();
+    let seen = Observation { at, node: Some("gw-1".to_owned()), netns_inode: None };
+    let partition = Partition::of(&seen).expect("a place");
+    let files = || {
+        let entries = std::fs::read_dir(root.path().join(partition.path())).expect("a folder");
+        let name = |entry: std::io::Result<std::fs::DirEntry>| entry.expect("one").file_name();
+        entries.map(name).filter_map(|name| name.into_string().ok()).collect::<Vec<_>>()
+    };
+    for rows in [5, 9] {
+        let file = partition.create(root.path(), "part").expect("a file");
+        let mut writer = Writer::partitioned(file).expect("a file");
+        records(rows).into_iter().for_each(|record| writer.push(record).expect("written"));
+        assert!(!files().contains(&"part.parquet".to_owned()) || rows == 9, "not yet");
+        let (path, length) = writer.finish().expect("written").finish().expect("in place");
+        assert_eq!(files(), ["part.parquet"]);
+        assert_eq!(std::fs::metadata(&path).expect("a file").len(), length);
+        let reader = Reader::<Record>::new(std::fs::File::open(path).expect("a file"));
+        assert_eq!(reader.expect("a file").rows(), rows, "the later one has taken its place");
+    }
+    drop(partition.create(root.path(), "given-up").expect("a file"));
+    assert_eq!(files(), ["part.parquet"]);
+}
+
+#[test]
 fn a_file_of_other_columns_is_refused() {
     let levels = written([Level::default()]);
     let error = Reader::<Record>::from_bytes(levels).expect_err("no records");

@@ -1,0 +1,266 @@
+//! The table of this node among those of a fleet: as Parquet, in Hive's layout, for DuckDB, DataFusion,
+//! ClickHouse, Spark or Athena to query as it is (docs/fleet.md).
+//!
+//! ```text
+//! sudo target/release/examples/fleet /var/lib/fleet             # once an hour
+//! cargo run --release --example fleet -- /tmp/fleet --demo      # anywhere, without root
+//! ```
+
+#[allow(dead_code)] // This one shows no groups.
+mod common;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use bytesize::ByteSize;
+use clap::Parser;
+use common::Usage;
+use common::from::From;
+use ctnetlink::DumpOptions;
+use ctnetlink::Reader;
+use ctnetlink::aggregate::Aggregator;
+use ctnetlink::capture::CaptureFacts;
+use ctnetlink::export::{Level, Moment, Observation, Record, Rollup, Row};
+use ctnetlink::flow::FlowRef;
+use ctnetlink::parquet::{PartFile, Partition, Writer};
+
+/// The table of this node among those of a fleet: as Parquet, in Hive's layout.
+///
+/// Below ROOT it writes level/ (how full the table is: a row) and rollup/ (entries by network of sources,
+/// protocol, port and state: some thousand rows) and, if they are asked for, flows/ (every entry), each as
+/// dt=.../hour=.../node=.../part.parquet.
+#[derive(Parser)]
+#[command(after_help = AFTER_HELP, version)]
+struct Options {
+    #[command(flatten)]
+    common: common::Shared,
+
+    #[command(flatten)]
+    from: From,
+
+    /// The folder of the fleet's tables; it may be on shared storage
+    root: PathBuf,
+
+    /// Every flow as well, at 15 to 20 bytes each
+    #[arg(long)]
+    flows: bool,
+
+    /// The name of the node [default: its host name, or what --from says]
+    #[arg(long, value_name = "NAME")]
+    node: Option<String>,
+
+    /// When the table was looked at, where --from does not say it, such as 2026-11-21T10:00:00Z
+    #[arg(long, value_name = "TIME", requires = "from")]
+    at: Option<Moment>,
+
+    /// The name of the files; an earlier one of the same node and hour is replaced
+    #[arg(long, value_name = "NAME", default_value = "part", value_parser = part)]
+    part: String,
+}
+
+const AFTER_HELP: &str = "\
+To look at the table takes CAP_NET_ADMIN (sudo); --demo fills a private table, and --from takes one out of a file.
+Files are written whole or not at all. docs/fleet.md has the queries.
+
+Exit code: 0 done, 1 failed, 2 not permitted or wrong arguments.";
+
+fn part(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        Ok(text.to_owned())
+    } else {
+        Err("letters, digits, - and _".to_owned())
+    }
+}
+
+fn main() -> ExitCode {
+    common::exit(run(&Options::parse()))
+}
+
+/// A file that was written, as `--json` tells it.
+#[derive(serde::Serialize)]
+struct Written {
+    table: &'static str,
+    file: String,
+    rows: u64,
+    size: u64,
+}
+
+/// What `--json` prints.
+#[derive(serde::Serialize)]
+struct Document {
+    node: String,
+    observed_at: String,
+    entries: u64,
+    complete: bool,
+    files: Vec<Written>,
+}
+
+fn run(options: &Options) -> common::Result {
+    options.common.prepare()?;
+    let mut look = match &options.from.from {
+        Some(file) => Look::of_file(file, options)?,
+        None => Look::of_table(&mut options.common.open()?, options)?,
+    };
+    let report = std::mem::replace(&mut look.rollup, Aggregator::new(&Rollup::query())).finish();
+    let rollup = Rollup::of(&report, &look.seen);
+    let mut level = Level::of(&look.seen);
+    let CaptureFacts { kernel, after, max, buckets, complete, .. } = look.facts.clone();
+    (level.kernel, level.max, level.buckets) = (kernel, max, buckets);
+    (level.entries, level.complete) = (after.or(Some(look.entries)), complete);
+    let mut files =
+        vec![look.write("level", options, vec![level])?, look.write("rollup", options, rollup)?];
+    files.extend(look.flows.take().map(Flows::finish).transpose()?);
+    let document = Document {
+        node: look.seen.node.unwrap_or_default(),
+        observed_at: look.seen.at.map(|at| at.to_string()).unwrap_or_default(),
+        entries: look.entries,
+        complete: complete == Some(true),
+        files,
+    };
+    let mut out = anstream::stdout().lock();
+    if options.common.json {
+        return Ok(common::json(&document, &mut out)?);
+    }
+    writeln!(out, "{} entries of {}", document.entries, document.node)?;
+    for Written { file, rows, size, .. } in &document.files {
+        writeln!(out, "{rows:>9} rows, {:>9}, in {file}", ByteSize(*size).display().iec())?;
+    }
+    if !document.complete {
+        writeln!(out, "note: not all of the table was seen")?;
+    }
+    Ok(())
+}
+
+/// A table as it is seen, once.
+struct Look {
+    seen: Observation,
+    partition: Partition,
+    facts: CaptureFacts,
+    rollup: Aggregator,
+    flows: Option<Flows>,
+    entries: u64,
+}
+
+impl Look {
+    fn begin(seen: Observation, facts: CaptureFacts, options: &Options) -> common::Result<Self> {
+        let node = options.node.clone().or(seen.node);
+        let seen = Observation { node, at: options.at.or(seen.at), ..seen };
+        let partition = Partition::of(&seen).ok_or_else(|| {
+            let what = if seen.at.is_none() {
+                "when it was: say --at"
+            } else {
+                "of which node it is: say --node"
+            };
+            Usage(format!("the file does not say {what}"))
+        })?;
+        let flows = options.flows.then(|| Flows::begin(&partition, options)).transpose()?;
+        let rollup = Aggregator::new(&Rollup::query());
+        Ok(Self { seen, partition, facts, rollup, flows, entries: 0 })
+    }
+
+    fn of_table(table: &mut Reader, options: &Options) -> common::Result<Self> {
+        let seen = table.observe();
+        let limits = table.limits()?;
+        let mut facts = CaptureFacts::default();
+        facts.max = limits.max.map(u64::from);
+        facts.buckets = Reader::buckets().map(u64::from);
+        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").ok();
+        facts.kernel = release.map(|release| release.trim().to_owned());
+        let mut look = Self::begin(seen, facts, options)?;
+        let bar = common::progress(Some(limits.entries.into()))?;
+        let mut dump = table.dump(DumpOptions::new())?;
+        let mut malformed = 0;
+        while let Some(batch) = dump.next_batch()? {
+            for flow in batch.flows() {
+                match flow {
+                    Ok(flow) => look.take(&flow)?,
+                    Err(_) => malformed += 1,
+                }
+            }
+            bar.set_position(look.entries);
+        }
+        bar.finish_and_clear();
+        let end = dump.end();
+        look.facts.complete = Some(!end.interrupted && malformed == 0);
+        look.facts.after = Some(table.limits()?.entries.into());
+        Ok(look)
+    }
+
+    fn of_file(file: &Path, options: &Options) -> common::Result<Self> {
+        let mut snapshot = common::from::open(file).map_err(|error| Usage(error.to_string()))?;
+        let facts = snapshot.facts().clone();
+        let bar = common::progress(facts.after.or(facts.before))?;
+        let mut look = Self::begin(facts.observation(), facts, options)?;
+        while let Some(entries) = snapshot.next_entries()? {
+            for flow in entries.filter_map(|entry| FlowRef::parse(entry).ok()) {
+                look.take(&flow)?;
+            }
+            bar.set_position(look.entries);
+        }
+        bar.finish_and_clear();
+        look.facts.after = snapshot.facts().after;
+        look.facts.complete = Some(snapshot.is_complete());
+        Ok(look)
+    }
+
+    fn take(&mut self, flow: &FlowRef<'_>) -> common::Result {
+        self.entries += 1;
+        self.rollup.record(flow);
+        if let Some(flows) = &mut self.flows {
+            flows.writer.push(Record::from(flow).observed(&self.seen))?;
+            flows.rows += 1;
+        }
+        Ok(())
+    }
+
+    fn write<R: Row>(
+        &self,
+        table: &'static str,
+        options: &Options,
+        rows: Vec<R>,
+    ) -> common::Result<Written> {
+        let mut writer = create::<R>(&self.partition, table, options)?;
+        let number = rows.len() as u64;
+        for row in rows {
+            writer.push(row)?;
+        }
+        finish(table, writer, number)
+    }
+}
+
+/// The file of every flow, which is written while they stream past.
+struct Flows {
+    writer: Writer<PartFile, Record>,
+    rows: u64,
+}
+
+impl Flows {
+    fn begin(partition: &Partition, options: &Options) -> common::Result<Self> {
+        Ok(Self { writer: create(partition, "flows", options)?, rows: 0 })
+    }
+
+    fn finish(self) -> common::Result<Written> {
+        finish("flows", self.writer, self.rows)
+    }
+}
+
+fn create<R: Row>(
+    partition: &Partition,
+    table: &str,
+    options: &Options,
+) -> common::Result<Writer<PartFile, R>> {
+    let file = partition.create(&options.root.join(table), &options.part);
+    let named = |error| Usage(format!("{}: {error}", options.root.display()));
+    Ok(Writer::partitioned(file.map_err(named)?)?)
+}
+
+fn finish<R: Row>(
+    table: &'static str,
+    writer: Writer<PartFile, R>,
+    rows: u64,
+) -> common::Result<Written> {
+    let (path, size) = writer.finish()?.finish()?;
+    Ok(Written { table, file: path.display().to_string(), rows, size })
+}
