@@ -1,13 +1,11 @@
 //! What two snapshots differ in.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
 
 use anstyle::Style;
 use comfy_table::{CellAlignment, Table, presets};
-use ctnetlink::aggregate::Value;
-use ctnetlink::snapshot::{Change, Difference, SnapshotEnd, Transition};
+use ctnetlink::snapshot::Difference;
 
 use crate::common::{self, Usage};
 use crate::{Grouping, Options};
@@ -39,75 +37,13 @@ pub fn run(options: &Options, arguments: &Arguments) -> common::Result<ExitCode>
         .map_err(|error| Usage(error.to_string()))?;
     let mut out = anstream::stdout().lock();
     if options.common.json {
-        common::json(&differs(&found), &mut out)?;
+        common::json(&found, &mut out)?;
     } else {
         show(&found, &mut out)?;
     }
     out.flush()?;
     let damaged = [&found.first, &found.second].iter().any(|end| end.damage.is_some());
     Ok(if damaged { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
-/// What `diff --json` prints.
-#[derive(serde::Serialize)]
-struct Differs<'a> {
-    first: &'a SnapshotEnd,
-    second: &'a SnapshotEnd,
-    born: u64,
-    died: u64,
-    stayed: u64,
-    changed: u64,
-    transitions: Vec<Turn>,
-    by: Vec<String>,
-    groups: Vec<Grown>,
-}
-
-/// From one state into another.
-#[derive(serde::Serialize)]
-struct Turn {
-    from: String,
-    to: String,
-    flows: u64,
-}
-
-#[derive(serde::Serialize)]
-struct Grown {
-    key: BTreeMap<String, Value>,
-    growth: i64,
-    before: u64,
-    after: u64,
-    born: u64,
-    died: u64,
-    changed: u64,
-}
-
-fn differs(found: &Difference) -> Differs<'_> {
-    let names = || found.fields.iter().map(ToString::to_string);
-    let turn = |turn: &Transition| Turn {
-        from: turn.from.to_string(),
-        to: turn.to.to_string(),
-        flows: turn.flows,
-    };
-    let group = |change: &Change| Grown {
-        key: names().zip(change.key.iter().copied()).collect(),
-        growth: change.growth(),
-        before: change.before,
-        after: change.after,
-        born: change.born,
-        died: change.died,
-        changed: change.changed,
-    };
-    Differs {
-        first: &found.first,
-        second: &found.second,
-        born: found.born,
-        died: found.died,
-        stayed: found.stayed,
-        changed: found.changed,
-        transitions: found.transitions.iter().map(turn).collect(),
-        by: names().collect(),
-        groups: found.rows.iter().map(group).collect(),
-    }
 }
 
 fn show(found: &Difference, out: &mut impl Write) -> common::Result {

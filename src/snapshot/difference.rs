@@ -11,6 +11,8 @@ use crate::flow::{FlowRef, State};
 use crate::wire::WireError;
 
 /// What has begun, ended and stayed between two snapshots, by groups.
+///
+/// With the feature `serde` it serializes to the document that `snapshot diff --json` prints.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Difference {

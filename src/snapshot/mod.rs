@@ -8,6 +8,8 @@
 //! This folder must not talk to a kernel.
 
 mod difference;
+#[cfg(feature = "serde")]
+mod document;
 mod file;
 #[cfg(feature = "redact")]
 mod redact;

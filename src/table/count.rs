@@ -9,6 +9,7 @@ use crate::wire::{Attributes, WireError};
 /// How many entries a table has, and how many it may have.
 #[doc(alias = "CTA_STATS_GLOBAL")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Limits {
     /// Entries of this network namespace. Counts entries a dump does not show: expired ones that

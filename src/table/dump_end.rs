@@ -14,6 +14,7 @@ use crate::wire::Messages;
 /// are seen once; those that came or went may be seen or not, and one whose neighbour went at the
 /// wrong moment may be seen twice.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct DumpEnd {
     /// Entries the kernel sent.

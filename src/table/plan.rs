@@ -48,6 +48,7 @@ impl Entries {
 
 /// What a plan is about, in numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Summary {
     /// Entries that would be deleted.
