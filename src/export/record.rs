@@ -53,6 +53,16 @@ row! {
         icmp_code: Option<u8>,
         /// ICMP and ICMPv6: identifier.
         icmp_id: Option<u16>,
+        /// ICMP and ICMPv6: identifier of the answers, which NAT may have changed.
+        reply_icmp_id: Option<u16>,
+        /// GRE: key of the opener's packets.
+        src_key: Option<u16>,
+        /// GRE: key of packets to the other end.
+        dst_key: Option<u16>,
+        /// GRE: key of the answers.
+        reply_src_key: Option<u16>,
+        /// GRE: key of packets that answers go to.
+        reply_dst_key: Option<u16>,
         /// The state, of every protocol; see [`State`](crate::flow::State).
         state: Cow<'static, str>,
         /// The state, of TCP only.
@@ -73,6 +83,8 @@ row! {
         mark: Option<u32>,
         /// The zone, whichever direction it is for.
         zone: Option<u16>,
+        /// `original` or `reply`, for a zone that is of this direction only.
+        zone_of: Option<Cow<'static, str>>,
         /// The numbers of the labels that are set.
         labels: Option<Labels>,
         /// The helper.
@@ -94,6 +106,10 @@ row! {
     }
 }
 
+/// Values of `zone_of`.
+const ORIGINAL: &str = "original";
+const REPLY: &str = "reply";
+
 /// The numbers of labels: a list in JSON, separated by blanks in CSV.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -106,8 +122,19 @@ impl From<&FlowRef<'_>> for Record {
             |tuple: &Tuple| (tuple.endpoints.source_port(), tuple.endpoints.destination_port());
         let ((src_port, dst_port), (reply_src_port, reply_dst_port)) =
             (ports(original), ports(reply));
-        let icmp = match original.endpoints {
+        let icmp = |tuple: &Tuple| match tuple.endpoints {
             Endpoints::Icmp { icmp_type, code, id } => Some((icmp_type, code, id)),
+            _ => None,
+        };
+        let (reply_icmp, icmp) = (icmp(reply), icmp(original));
+        let keys = |tuple: &Tuple| match tuple.endpoints {
+            Endpoints::GreKeys { source, destination } => (Some(source), Some(destination)),
+            _ => (None, None),
+        };
+        let ((src_key, dst_key), (reply_src_key, reply_dst_key)) = (keys(original), keys(reply));
+        let zone_of = match (flow.zone(), original.zone, reply.zone) {
+            (None, Some(_), _) => Some(ORIGINAL),
+            (None, None, Some(_)) => Some(REPLY),
             _ => None,
         };
         let state = flow.state();
@@ -134,6 +161,11 @@ impl From<&FlowRef<'_>> for Record {
             icmp_type: icmp.map(|(icmp_type, ..)| icmp_type),
             icmp_code: icmp.map(|(_, code, _)| code),
             icmp_id: icmp.map(|(.., id)| id),
+            reply_icmp_id: reply_icmp.map(|(.., id)| id),
+            src_key,
+            dst_key,
+            reply_src_key,
+            reply_dst_key,
             tcp_state: (original.protocol == Protocol::TCP && flow.protoinfo().is_some())
                 .then(|| state.clone()),
             state,
@@ -145,6 +177,7 @@ impl From<&FlowRef<'_>> for Record {
             timeout_s: flow.timeout().map(|timeout| timeout.as_secs()),
             mark: flow.mark(),
             zone: flow.zone().or(original.zone).or(reply.zone),
+            zone_of: zone_of.map(Cow::Borrowed),
             labels: flow.labels().map(|labels| Labels(labels.iter().collect())),
             helper: flow.helper().map(|helper| helper.name.into_owned()),
             id: flow.id().map(|id| id.0),
@@ -189,27 +222,35 @@ impl Record {
         let ports = |source: Option<u16>, destination: Option<u16>| {
             Some(Endpoints::Ports { source: source?, destination: destination? })
         };
-        let icmp = || {
-            Some(Endpoints::Icmp {
-                icmp_type: self.icmp_type?,
-                code: self.icmp_code?,
-                id: self.icmp_id?,
-            })
+        let keys = |source: Option<u16>, destination: Option<u16>| {
+            Some(Endpoints::GreKeys { source: source?, destination: destination? })
         };
-        let endpoints = ports(self.src_port, self.dst_port).or_else(icmp);
+        let icmp = || {
+            let (icmp_type, code) = (self.icmp_type?, self.icmp_code?);
+            Some(Endpoints::Icmp { icmp_type, code, id: self.icmp_id? })
+        };
+        let endpoints = ports(self.src_port, self.dst_port)
+            .or_else(|| keys(self.src_key, self.dst_key))
+            .or_else(icmp);
+        let zone = |of| if self.zone_of.as_deref() == Some(of) { self.zone } else { None };
         let original = Tuple {
             source: self.src_ip,
             destination: self.dst_ip,
             protocol,
             endpoints: endpoints.unwrap_or(Endpoints::None),
-            zone: None,
+            zone: zone(ORIGINAL),
         };
-        // What ports the answers have, and that they are answers of ICMP.
-        let answer = ports(self.reply_src_port, self.reply_dst_port);
+        let mut answer = original.inverse().endpoints;
+        if let (Endpoints::Icmp { id, .. }, Some(changed)) = (&mut answer, self.reply_icmp_id) {
+            *id = changed;
+        }
         let reply = Tuple {
             source: self.reply_src_ip,
             destination: self.reply_dst_ip,
-            endpoints: answer.unwrap_or(original.inverse().endpoints),
+            endpoints: ports(self.reply_src_port, self.reply_dst_port)
+                .or_else(|| keys(self.reply_src_key, self.reply_dst_key))
+                .unwrap_or(answer),
+            zone: zone(REPLY),
             ..original
         };
         let four = self.family == 4;
@@ -232,8 +273,8 @@ impl fmt::Display for MixedFamilies {
 
 impl std::error::Error for MixedFamilies {}
 
-/// The entry a record is of, as far as it says: keys of GRE, the identifier of NAT of ICMP, and which
-/// direction a zone is for, are not in it.
+/// The entry a record is of, as far as it says: its tuples and all that counts and filters look at. What TCP
+/// has agreed on, sequence adjustments, masters and the like are in captures only.
 impl TryFrom<&Record> for Flow {
     type Error = MixedFamilies;
 
@@ -247,7 +288,7 @@ impl TryFrom<&Record> for Flow {
         flow.status = Status::from_bits_retain(record.status);
         flow.timeout = record.timeout_s.map(Duration::from_secs);
         flow.mark = record.mark;
-        flow.zone = record.zone;
+        flow.zone = record.zone.filter(|_| record.zone_of.is_none());
         flow.id = record.id.map(FlowId);
         flow.protoinfo = match Protocol(record.proto) {
             Protocol::TCP => record
@@ -286,8 +327,8 @@ mod tests {
         let record = Record::from(&FlowRef::parse(&bytes).unwrap());
         assert_eq!(
             record.csv().to_string(),
-            ",,,4,17,10.0.0.1,10.0.0.2,1,2,10.0.0.2,10.0.0.1,2,1,,,,UNREPLIED,,0,false,false,false,\
-             false,,,,,\"a,\"\"b\"\"\",,,,,,,"
+            ",,,4,17,10.0.0.1,10.0.0.2,1,2,10.0.0.2,10.0.0.1,2,1,,,,,,,,,UNREPLIED,,0,false,false,\
+             false,false,,,,,,\"a,\"\"b\"\"\",,,,,,,"
         );
         let commas = record.csv().to_string().matches(',').count();
         assert_eq!(commas, Record::COLUMNS.len(), "one of them is in the helper's name");
