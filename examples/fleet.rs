@@ -10,6 +10,7 @@
 mod common;
 
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -50,18 +51,19 @@ struct Options {
     #[arg(long, value_name = "NAME")]
     node: Option<String>,
 
-    /// When the table was looked at, where --from does not say it, such as 2026-11-21T10:00:00Z
+    /// When the table was looked at, such as 2026-11-21T10:00:00Z [default: what --from says]
     #[arg(long, value_name = "TIME", requires = "from")]
     at: Option<Moment>,
 
-    /// The name of the files; an earlier one of the same node and hour is replaced
-    #[arg(long, value_name = "NAME", default_value = "part", value_parser = part)]
-    part: String,
+    /// The name of the files; an earlier one of the same node and hour is replaced [default: part, and with
+    /// --netns part- and the number of the namespace]
+    #[arg(long, value_name = "NAME", value_parser = part)]
+    part: Option<String>,
 }
 
 const AFTER_HELP: &str = "\
 To look at the table takes CAP_NET_ADMIN (sudo); --demo fills a private table, and --from takes one out of a file.
-Files are written whole or not at all. docs/fleet.md has the queries.
+Files are written whole or not at all, and not from a damaged file. docs/fleet.md has the queries.
 
 Exit code: 0 done, 1 failed, 2 not permitted or wrong arguments.";
 
@@ -93,7 +95,8 @@ struct Document {
     node: String,
     observed_at: String,
     entries: u64,
-    complete: bool,
+    /// Null where --from does not say it.
+    complete: Option<bool>,
     files: Vec<Written>,
 }
 
@@ -106,17 +109,18 @@ fn run(options: &Options) -> common::Result {
     let report = std::mem::replace(&mut look.rollup, Aggregator::new(&Rollup::query())).finish();
     let rollup = Rollup::of(&report, &look.seen);
     let mut level = Level::of(&look.seen);
-    let CaptureFacts { kernel, after, max, buckets, complete, .. } = look.facts.clone();
+    let CaptureFacts { kernel, before, after, max, buckets, complete, .. } = look.facts.clone();
     (level.kernel, level.max, level.buckets) = (kernel, max, buckets);
-    (level.entries, level.complete) = (after.or(Some(look.entries)), complete);
-    let mut files =
-        vec![look.write("level", options, vec![level])?, look.write("rollup", options, rollup)?];
-    files.extend(look.flows.take().map(Flows::finish).transpose()?);
+    (level.entries, level.complete) = (after.or(before).or(Some(look.entries)), complete);
+    let mut files = vec![look.write("level", vec![level])?, look.write("rollup", rollup)?];
+    if let Some(flows) = look.flows.take() {
+        files.push(flows.finish(&look.facts)?);
+    }
     let document = Document {
         node: look.seen.node.unwrap_or_default(),
         observed_at: look.seen.at.map(|at| at.to_string()).unwrap_or_default(),
         entries: look.entries,
-        complete: complete == Some(true),
+        complete,
         files,
     };
     let mut out = anstream::stdout().lock();
@@ -127,7 +131,7 @@ fn run(options: &Options) -> common::Result {
     for Written { file, rows, size, .. } in &document.files {
         writeln!(out, "{rows:>9} rows, {:>9}, in {file}", ByteSize(*size).display().iec())?;
     }
-    if !document.complete {
+    if document.complete == Some(false) {
         writeln!(out, "note: not all of the table was seen")?;
     }
     Ok(())
@@ -136,7 +140,7 @@ fn run(options: &Options) -> common::Result {
 /// A table as it is seen, once.
 struct Look {
     seen: Observation,
-    partition: Partition,
+    place: Place,
     facts: CaptureFacts,
     rollup: Aggregator,
     flows: Option<Flows>,
@@ -148,16 +152,22 @@ impl Look {
         let node = options.node.clone().or(seen.node);
         let seen = Observation { node, at: options.at.or(seen.at), ..seen };
         let partition = Partition::of(&seen).ok_or_else(|| {
-            let what = if seen.at.is_none() {
-                "when it was: say --at"
-            } else {
-                "of which node it is: say --node"
+            let missing = match seen.at {
+                None => "when it was: say --at",
+                Some(_) => "of which node it is: say --node",
             };
-            Usage(format!("the file does not say {what}"))
+            Usage(format!("the file does not say {missing}"))
         })?;
-        let flows = options.flows.then(|| Flows::begin(&partition, options)).transpose()?;
+        // Two namespaces of a node are two files.
+        let of_namespace = options.common.netns.as_ref().and(seen.netns_inode);
+        let part = options.part.clone().unwrap_or_else(|| match of_namespace {
+            Some(inode) => format!("part-{inode}"),
+            None => "part".to_owned(),
+        });
+        let place = Place { root: options.root.clone(), partition, part };
+        let flows = options.flows.then(|| Flows::begin(&place)).transpose()?;
         let rollup = Aggregator::new(&Rollup::query());
-        Ok(Self { seen, partition, facts, rollup, flows, entries: 0 })
+        Ok(Self { seen, place, facts, rollup, flows, entries: 0 })
     }
 
     fn of_table(table: &mut Reader, options: &Options) -> common::Result<Self> {
@@ -168,6 +178,9 @@ impl Look {
         facts.buckets = Reader::buckets().map(u64::from);
         let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").ok();
         facts.kernel = release.map(|release| release.trim().to_owned());
+        (facts.time, facts.node) = (seen.at.map(|at| at.micros() / 1_000_000), seen.node.clone());
+        facts.namespace = seen.netns_inode.map(u64::from);
+        facts.before = Some(limits.entries.into());
         let mut look = Self::begin(seen, facts, options)?;
         let bar = common::progress(Some(limits.entries.into()))?;
         let mut dump = table.dump(DumpOptions::new())?;
@@ -192,16 +205,29 @@ impl Look {
         let mut snapshot = common::from::open(file).map_err(|error| Usage(error.to_string()))?;
         let facts = snapshot.facts().clone();
         let bar = common::progress(facts.after.or(facts.before))?;
-        let mut look = Self::begin(facts.observation(), facts, options)?;
-        while let Some(entries) = snapshot.next_entries()? {
-            for flow in entries.filter_map(|entry| FlowRef::parse(entry).ok()) {
-                look.take(&flow)?;
+        let mut look = Self::begin(snapshot.observation(), facts, options)?;
+        let broken = snapshot.try_for_each(|flow| {
+            if look.entries % 1024 == 0 {
+                bar.set_position(look.entries);
             }
-            bar.set_position(look.entries);
-        }
+            match look.take(flow) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => ControlFlow::Break(error),
+            }
+        })?;
         bar.finish_and_clear();
+        if let ControlFlow::Break(error) = broken {
+            return Err(error);
+        }
+        // A part of a table would take the place of the whole of it.
+        let end = snapshot.end();
+        common::from::outcome(file, &end)?;
+        common::from::of_one_table(file, &end)?;
+        if end.entries == 0 && end.malformed > 0 {
+            return Err(Usage(format!("{}: nothing in it is an entry", file.display())).into());
+        }
         look.facts.after = snapshot.facts().after;
-        look.facts.complete = Some(snapshot.is_complete());
+        look.facts.complete = end.complete;
         Ok(look)
     }
 
@@ -215,18 +241,28 @@ impl Look {
         Ok(())
     }
 
-    fn write<R: Row>(
-        &self,
-        table: &'static str,
-        options: &Options,
-        rows: Vec<R>,
-    ) -> common::Result<Written> {
-        let mut writer = create::<R>(&self.partition, table, options)?;
+    fn write<R: Row>(&self, table: &'static str, rows: Vec<R>) -> common::Result<Written> {
+        let mut writer = self.place.create::<R>(table)?;
         let number = rows.len() as u64;
         for row in rows {
             writer.push(row)?;
         }
         finish(table, writer, number)
+    }
+}
+
+/// Where the files go.
+struct Place {
+    root: PathBuf,
+    partition: Partition,
+    part: String,
+}
+
+impl Place {
+    fn create<R: Row>(&self, table: &str) -> common::Result<Writer<PartFile, R>> {
+        let file = self.partition.create(&self.root.join(table), &self.part);
+        let named = |error| Usage(format!("{}: {error}", self.root.display()));
+        Ok(Writer::partitioned(file.map_err(named)?)?)
     }
 }
 
@@ -237,23 +273,14 @@ struct Flows {
 }
 
 impl Flows {
-    fn begin(partition: &Partition, options: &Options) -> common::Result<Self> {
-        Ok(Self { writer: create(partition, "flows", options)?, rows: 0 })
+    fn begin(place: &Place) -> common::Result<Self> {
+        Ok(Self { writer: place.create("flows")?, rows: 0 })
     }
 
-    fn finish(self) -> common::Result<Written> {
+    fn finish(mut self, facts: &CaptureFacts) -> common::Result<Written> {
+        self.writer.facts(facts);
         finish("flows", self.writer, self.rows)
     }
-}
-
-fn create<R: Row>(
-    partition: &Partition,
-    table: &str,
-    options: &Options,
-) -> common::Result<Writer<PartFile, R>> {
-    let file = partition.create(&options.root.join(table), &options.part);
-    let named = |error| Usage(format!("{}: {error}", options.root.display()));
-    Ok(Writer::partitioned(file.map_err(named)?)?)
 }
 
 fn finish<R: Row>(

@@ -9,6 +9,7 @@
 mod common;
 
 use std::io::{BufWriter, IsTerminal, Write};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -90,11 +91,18 @@ fn run(options: &Options) -> common::Result {
     while !shown.is_enough() {
         let Some(batch) = dump.next_batch()? else { break };
         for flow in batch.flows() {
-            shown.show(flow, &seen, &mut out)?;
+            match flow {
+                Ok(flow) => shown.show(&flow, &seen, &mut out)?,
+                Err(_) => shown.malformed += 1,
+            }
         }
     }
     let end = dump.end();
-    shown.finish(end.undecided, !end.interrupted, &mut out)
+    shown.finish(end.undecided, !end.interrupted, &mut out)?;
+    if shown.malformed > 0 {
+        eprintln!("note: {} entries could not be read", shown.malformed);
+    }
+    Ok(())
 }
 
 /// The entries of a file.
@@ -104,32 +112,43 @@ fn from_file(
     options: &Options,
     out: &mut impl Write,
 ) -> common::Result {
-    let filter = options.only.filter()?;
+    let filter = options.only.of_file()?;
     let mut snapshot = common::from::open(file).map_err(|error| Usage(error.to_string()))?;
     let mut shown = Shown { format, limit: options.limit, ..Shown::default() };
-    let seen = snapshot.facts().observation();
+    let seen = snapshot.observation();
     let moment = seen.at.map_or_else(SystemTime::now, SystemTime::from);
     let mut undecided = 0;
     format.begin(out)?;
-    while !shown.is_enough() {
-        let Some(entries) = snapshot.next_entries()? else { break };
-        for flow in entries.map(FlowRef::parse) {
-            match flow.as_ref().map(|flow| filter.judge(flow, moment)) {
-                Ok(Some(false)) => {}
-                Ok(None) => undecided += 1,
-                Ok(Some(true)) | Err(_) => shown.show(flow, &seen, out)?,
+    let broken = if shown.is_enough() {
+        ControlFlow::Break(Ok(()))
+    } else {
+        snapshot.try_for_each(|flow| {
+            match filter.judge(flow, moment) {
+                Some(false) => return ControlFlow::Continue(()),
+                None => undecided += 1,
+                Some(true) => {
+                    if let Err(error) = shown.show(flow, &seen, out) {
+                        return ControlFlow::Break(Err(error));
+                    }
+                }
             }
-        }
+            if shown.is_enough() { ControlFlow::Break(Ok(())) } else { ControlFlow::Continue(()) }
+        })?
+    };
+    let cut = broken.is_break();
+    if let ControlFlow::Break(outcome) = broken {
+        outcome?;
     }
-    let cut = shown.is_enough();
-    shown.finish(undecided, snapshot.is_complete(), out)?;
-    match snapshot.end().damage {
-        Some(damage) if !cut => {
-            let file = file.display();
-            Err(format!("{file} is damaged at byte {}: {}", damage.offset, damage.what).into())
-        }
-        _ => Ok(()),
+    let end = snapshot.end();
+    shown.malformed = end.malformed;
+    shown.finish(undecided, end.complete != Some(false), out)?;
+    if cut {
+        return Ok(());
     }
+    for note in common::from::notes(&end) {
+        eprintln!("note: {note}");
+    }
+    common::from::outcome(file, &end)
 }
 
 /// What was shown so far.
@@ -157,17 +176,13 @@ impl Shown {
 
     fn show(
         &mut self,
-        flow: Result<FlowRef<'_>, ctnetlink::wire::WireError>,
+        flow: &FlowRef<'_>,
         seen: &Observation,
         out: &mut impl Write,
     ) -> common::Result {
-        let Ok(flow) = flow else {
-            self.malformed += 1;
-            return Ok(());
-        };
         self.cut |= self.shown == self.limit;
         if !self.cut {
-            self.format.write(&flow, seen, self.shown == 0, out)?;
+            self.format.write(flow, seen, self.shown == 0, out)?;
             self.shown += 1;
         }
         Ok(())
@@ -183,9 +198,6 @@ impl Shown {
         }
         if undecided > 0 {
             eprintln!("note: {undecided} entries lack what the filter is about, and are left out");
-        }
-        if malformed > 0 {
-            eprintln!("note: {malformed} entries could not be read");
         }
         Ok(())
     }

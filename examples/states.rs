@@ -46,6 +46,7 @@ fn run(options: &Options) -> common::Result {
     let query = options.only.of(query)?;
     let mut out = anstream::stdout().lock();
     if let Some(file) = &options.from.from {
+        options.only.of_file()?;
         return from_file(file, query, options.common.json, &mut out);
     }
     options.common.prepare()?;

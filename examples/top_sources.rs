@@ -123,6 +123,7 @@ fn run(options: &Options) -> common::Result {
     let query = options.only.of(query)?;
     let mut out = anstream::stdout().lock();
     if let Some(file) = &options.from.from {
+        options.only.of_file()?;
         return show_file(&common::from::scan(file, &[query])?, options.common.json, &mut out);
     }
     options.common.prepare()?;

@@ -7,6 +7,7 @@ use anstyle::Style;
 use ctnetlink::Query;
 use ctnetlink::aggregate::Report;
 use ctnetlink::capture::CaptureFacts;
+use ctnetlink::export::Moment;
 use ctnetlink::snapshot::{Form, Snapshot, SnapshotEnd};
 use serde::Serialize;
 
@@ -37,7 +38,6 @@ pub struct Found {
     pub reports: Vec<Report>,
     pub facts: CaptureFacts,
     pub end: SnapshotEnd,
-    pub complete: bool,
 }
 
 /// Answers queries from a file.
@@ -52,7 +52,6 @@ pub fn scan(file: &Path, queries: &[Query]) -> Result<Found> {
         reports,
         facts: snapshot.facts().clone(),
         end: snapshot.end(),
-        complete: snapshot.is_complete(),
     })
 }
 
@@ -65,7 +64,8 @@ pub struct Document<'a> {
     read: &'a SnapshotEnd,
     filter: Option<&'a str>,
     mode: &'static str,
-    complete: bool,
+    /// Null where the file does not say it.
+    complete: Option<bool>,
     #[serde(flatten)]
     report: &'a Report,
 }
@@ -92,20 +92,14 @@ impl Found {
             read: &self.end,
             filter: Some(&*self.filter).filter(|text| !text.is_empty()),
             mode: "file",
-            complete: self.complete,
+            complete: self.end.complete,
             report: self.report(),
         }
     }
 
     /// Fails for a file that is damaged, once what is whole of it was shown.
     pub fn outcome(&self) -> Result {
-        match &self.end.damage {
-            None => Ok(()),
-            Some(damage) => {
-                let (file, offset) = (self.file.display(), damage.offset);
-                Err(format!("{file} is damaged at byte {offset}: {}", damage.what).into())
-            }
-        }
+        outcome(&self.file, &self.end)
     }
 
     /// Lines on where it is from, and what of it could not be read.
@@ -116,7 +110,7 @@ impl Found {
             facts.node.clone(),
             facts.kernel.as_ref().map(|kernel| format!("Linux {kernel}")),
             facts.namespace.map(|inode| format!("netns {inode}")),
-            facts.moment().map(|moment| humantime::format_rfc3339_seconds(moment).to_string()),
+            facts.moment().map(|moment| Moment::from(moment).to_string()),
             facts.max.map(|max| format!("at most {max} entries")),
         ];
         let said: Vec<_> = said.into_iter().flatten().collect();
@@ -130,7 +124,7 @@ impl Found {
                 "{bold}dump{bold:#}   not atomic: {before} entries before, {after} after"
             )?;
         }
-        for note in self.notes() {
+        for note in notes(&self.end) {
             writeln!(out, "{bold}note{bold:#}   {note}")?;
         }
         if !self.filter.is_empty() {
@@ -148,36 +142,60 @@ impl Found {
         }
         Ok(())
     }
+}
 
-    fn notes(&self) -> Vec<String> {
-        let end = &self.end;
-        let mut notes = Vec::new();
-        if end.dumps > 1 {
-            notes.push(format!("{} dumps are in it: entries count more than once", end.dumps));
-        }
-        match &end.first_malformed {
-            Some((line, why)) => notes.push(format!(
-                "{} lines are no entry; the first, line {line}: {why}",
-                end.malformed
-            )),
-            None if end.malformed > 0 => {
-                notes.push(format!("{} entries unreadable", end.malformed))
-            }
-            None => {}
-        }
-        if end.foreign > 0 {
-            notes.push(format!("{} packets of something else", end.foreign));
-        }
-        match &end.damage {
-            Some(damage) => notes.push(format!(
-                "damaged at byte {}: {}; what is before that counts",
-                damage.offset, damage.what
-            )),
-            None if end.form == Form::Capture && !self.complete => {
-                notes.push("the file does not say that it is complete".to_owned());
-            }
-            None => {}
-        }
-        notes
+/// Fails for a file that is damaged.
+pub fn outcome(file: &Path, end: &SnapshotEnd) -> Result {
+    match &end.damage {
+        None => Ok(()),
+        Some(_) => Err(format!("{} is {}", file.display(), damage(end)).into()),
     }
+}
+
+/// Fails for rows of many tables in one file, where one is to be written.
+pub fn of_one_table(file: &Path, end: &SnapshotEnd) -> Result {
+    if end.elsewhere == 0 {
+        return Ok(());
+    }
+    let file = file.display();
+    Err(Usage(format!(
+        "{file}: {} of its entries are of other tables than the first",
+        end.elsewhere
+    ))
+    .into())
+}
+
+fn damage(end: &SnapshotEnd) -> String {
+    let Some(damage) = &end.damage else { return String::new() };
+    let unit = if end.form == Form::Parquet { "row" } else { "byte" };
+    format!("damaged at {unit} {}: {}", damage.offset, damage.what)
+}
+
+/// What of a file was not read, or should not be there.
+pub fn notes(end: &SnapshotEnd) -> Vec<String> {
+    let mut notes = Vec::new();
+    if end.dumps > 1 {
+        notes.push(format!("{} dumps are in it: entries count more than once", end.dumps));
+    }
+    if end.elsewhere > 0 {
+        notes.push(format!(
+            "{} entries are of another machine, namespace or time than the first",
+            end.elsewhere
+        ));
+    }
+    match &end.first_malformed {
+        Some((line, why)) => notes
+            .push(format!("{} lines are no entry; the first, line {line}: {why}", end.malformed)),
+        None if end.malformed > 0 => notes.push(format!("{} entries unreadable", end.malformed)),
+        None => {}
+    }
+    if end.foreign > 0 {
+        notes.push(format!("{} packets of something else", end.foreign));
+    }
+    if end.damage.is_some() {
+        notes.push(format!("{}; what is before that counts", damage(end)));
+    } else if end.complete == Some(false) && notes.is_empty() {
+        notes.push("the file does not say that it is complete".to_owned());
+    }
+    notes
 }

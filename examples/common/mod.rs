@@ -116,7 +116,7 @@ pub fn exit_as(outcome: Result<ExitCode>) -> ExitCode {
         Ok(code) => return code,
         Err(error) => error,
     };
-    if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) {
+    if is_closed_pipe(&*error) {
         return ExitCode::SUCCESS; // `| head` has seen enough
     }
     let denied =
@@ -125,6 +125,12 @@ pub fn exit_as(outcome: Result<ExitCode>) -> ExitCode {
     eprint!("error: {error}");
     eprintln!("{}", if denied { ", or try --demo, which needs no privilege" } else { "" });
     ExitCode::from(if denied || usage { 2 } else { 1 })
+}
+
+/// Whether an error is, at its root, that nobody reads any more.
+fn is_closed_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
+    let closed = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+    error.downcast_ref().is_some_and(closed) || error.source().is_some_and(is_closed_pipe)
 }
 
 impl Shared {

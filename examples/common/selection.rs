@@ -56,6 +56,15 @@ impl Selection {
         filter(&words.collect::<Vec<_>>().join(" "))
     }
 
+    /// The filter of a file's entries, which no kernel applies.
+    pub fn of_file(&self) -> Result<Filter> {
+        if self.explain || self.placement.is_some() {
+            let text = "--explain and --placement are about the kernel, and go without --from";
+            return Err(Usage(text.to_owned()).into());
+        }
+        self.filter()
+    }
+
     pub fn placement(&self) -> Option<Placement> {
         self.placement.map(|choice| match choice {
             Where::Cpu => Placement::LeastCpu,

@@ -1,10 +1,9 @@
 //! Entries of a file in another form.
 
-use std::io::Write;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use bytesize::ByteSize;
 use ctnetlink::capture::{CaptureFacts, Recorder};
 use ctnetlink::export::{Observation, Record};
 use ctnetlink::flow::FlowRef;
@@ -14,6 +13,7 @@ use crate::Options;
 use crate::common::lines::Format;
 use crate::common::{self, Usage};
 use crate::output::Output;
+use crate::written::Written;
 
 /// From what into what.
 #[derive(clap::Args)]
@@ -30,7 +30,7 @@ pub struct Arguments {
     #[arg(long = "as", value_name = "FORM")]
     form: Option<Form>,
 
-    /// The name of the machine it is of, where the file does not say it
+    /// The name of the machine it is of [default: what the file says]
     #[arg(long, value_name = "NAME")]
     node: Option<String>,
 
@@ -69,91 +69,62 @@ fn form_of(file: &Path) -> Option<Form> {
     }
 }
 
-/// What `--json` prints.
-#[derive(serde::Serialize)]
-struct Converted {
-    file: String,
-    entries: u64,
-    undecided: u64,
-    malformed: u64,
-    size: Option<u64>,
-    complete: bool,
-}
-
 pub fn run(options: &Options, arguments: &Arguments) -> common::Result {
     let filter = common::selection::filter(&arguments.filter.join(" "))?;
     let form = arguments.form.or_else(|| form_of(&arguments.to)).ok_or_else(|| {
         let file = arguments.to.display();
         Usage(format!("{file}: say --as what: the end of the name is none of the forms"))
     })?;
+    let compressed = arguments.to.extension().is_some_and(|extension| extension == "zst");
+    if compressed && matches!(form, Form::Parquet) {
+        return Err(Usage("Parquet is compressed within: leave .zst away".to_owned()).into());
+    }
     let mut snapshot = common::from::open(&arguments.from).map_err(|e| Usage(e.to_string()))?;
     let mut facts = snapshot.facts().clone();
-    facts.node = facts.node.or_else(|| arguments.node.clone());
-    let moment = facts.moment().unwrap_or_else(SystemTime::now);
+    let mut seen = snapshot.observation();
+    if let Some(node) = &arguments.node {
+        facts.node = Some(node.clone());
+        seen.node = Some(node.clone());
+    }
+    let moment = seen.at.map_or_else(SystemTime::now, SystemTime::from);
+    let is_text = matches!(form, Form::Lines(_));
+    let mut sink = Sink::begin(form, Output::create(&arguments.to, is_text)?, &facts, seen)?;
     let (mut entries, mut undecided) = (0, 0);
     let bar = common::progress(facts.after.or(facts.before))?;
-    let size = Output::or_nothing(&arguments.to, || {
-        let is_text = matches!(form, Form::Lines(_));
-        let mut sink = Sink::begin(form, Output::create(&arguments.to, is_text)?, &facts)?;
-        let mut outcome = Ok(());
-        while let (Some(found), Ok(())) = (snapshot.next_entries()?, &outcome) {
-            for (entry, flow) in found.map(|entry| (entry, FlowRef::parse(entry))) {
-                // Those that cannot be read are counted by the snapshot, or here.
-                let Ok(flow) = flow else { continue };
-                match filter.judge(&flow, moment) {
-                    Some(true) => {
-                        entries += 1;
-                        outcome = sink.write(entry, &flow, entries == 1);
-                    }
-                    Some(false) => {}
-                    None => undecided += 1,
+    let broken = snapshot.try_for_each(|flow| {
+        match filter.judge(flow, moment) {
+            Some(true) => {
+                entries += 1;
+                if entries % 1024 == 0 {
+                    bar.set_position(entries);
                 }
-                if outcome.is_err() {
-                    break;
+                if let Err(error) = sink.write(flow, entries == 1) {
+                    return ControlFlow::Break(error);
                 }
             }
-            bar.set_position(entries);
+            Some(false) => {}
+            None => undecided += 1,
         }
-        outcome?;
-        facts.complete = Some(snapshot.is_complete() && arguments.filter.is_empty());
-        sink.end(entries, undecided, &facts)?.finish()
+        ControlFlow::Continue(())
     })?;
     bar.finish_and_clear();
+    if let ControlFlow::Break(error) = broken {
+        return Err(error);
+    }
     let end = snapshot.end();
-    let converted = Converted {
+    common::from::of_one_table(&arguments.from, &end)?;
+    // Some entries of a table are not the table.
+    facts.complete = if filter.is_everything() { end.complete } else { Some(false) };
+    let written = Written {
         file: arguments.to.display().to_string(),
         entries,
         undecided,
         malformed: end.malformed,
-        size,
-        complete: snapshot.is_complete(),
+        size: sink.end(entries, undecided, &facts)?.finish()?,
+        complete: facts.complete,
     };
-    report(options, &converted)?;
-    match end.damage {
-        None => Ok(()),
-        Some(damage) => {
-            let file = arguments.from.display();
-            Err(format!("{file} is damaged at byte {}: {}", damage.offset, damage.what).into())
-        }
-    }
-}
-
-fn report(options: &Options, converted: &Converted) -> common::Result {
-    // The standard output may be what was written.
-    let mut out = anstream::stderr().lock();
-    if options.common.json {
-        return Ok(common::json(converted, &mut out)?);
-    }
-    let Converted { file, entries, undecided, malformed, size, .. } = converted;
-    let size = size.map(|size| format!(", {}", ByteSize(size).display().iec()));
-    writeln!(out, "{entries} entries{} in {file}", size.unwrap_or_default())?;
-    if *undecided > 0 {
-        writeln!(out, "note: {undecided} entries lack what the filter is about, and are left out")?;
-    }
-    if *malformed > 0 {
-        writeln!(out, "note: {malformed} entries or lines could not be read, and are left out")?;
-    }
-    Ok(())
+    written.tell(options)?;
+    common::from::outcome(&arguments.from, &end)
 }
 
 /// Where entries go.
@@ -164,8 +135,12 @@ enum Sink {
 }
 
 impl Sink {
-    fn begin(form: Form, mut output: Output, facts: &CaptureFacts) -> common::Result<Self> {
-        let seen = facts.observation();
+    fn begin(
+        form: Form,
+        mut output: Output,
+        facts: &CaptureFacts,
+        seen: Observation,
+    ) -> common::Result<Self> {
         Ok(match form {
             Form::Capture => {
                 let mut begin = facts.clone();
@@ -180,9 +155,11 @@ impl Sink {
         })
     }
 
-    fn write(&mut self, entry: &[u8], flow: &FlowRef<'_>, first: bool) -> common::Result {
+    fn write(&mut self, flow: &FlowRef<'_>, first: bool) -> common::Result {
         match self {
-            Self::Capture(recorder) => recorder.entry(flow.original().family(), entry)?,
+            Self::Capture(recorder) => {
+                recorder.entry(flow.original().family(), flow.as_bytes())?;
+            }
             Self::Parquet(writer, seen) => writer.push(Record::from(flow).observed(seen))?,
             Self::Lines(format, output, seen) => format.write(flow, seen, first, output)?,
         }

@@ -1,7 +1,6 @@
 //! What two snapshots differ in.
 
 use std::io::Write;
-use std::process::ExitCode;
 
 use anstyle::Style;
 use comfy_table::{CellAlignment, Table, presets};
@@ -26,10 +25,11 @@ pub struct Arguments {
     grouping: Grouping,
 }
 
-pub fn run(options: &Options, arguments: &Arguments) -> common::Result<ExitCode> {
+pub fn run(options: &Options, arguments: &Arguments) -> common::Result {
     let query = arguments.grouping.query()?;
     let (first, second) = (&arguments.first, &arguments.second);
-    if first.to_str() == Some("-") {
+    let is_file = std::fs::metadata(first).is_ok_and(|found| found.is_file());
+    if !is_file && (first.exists() || first.to_str() == Some("-")) {
         return Err(Usage("the first one is read twice, and must be a file".to_owned()).into());
     }
     let open = common::from::open;
@@ -42,8 +42,8 @@ pub fn run(options: &Options, arguments: &Arguments) -> common::Result<ExitCode>
         show(&found, &mut out)?;
     }
     out.flush()?;
-    let damaged = [&found.first, &found.second].iter().any(|end| end.damage.is_some());
-    Ok(if damaged { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    common::from::outcome(first, &found.first)?;
+    common::from::outcome(second, &found.second)
 }
 
 fn show(found: &Difference, out: &mut impl Write) -> common::Result {
@@ -61,9 +61,8 @@ fn show(found: &Difference, out: &mut impl Write) -> common::Result {
         writeln!(out, "{bold}states{bold:#}  {}", turns.join(", "))?;
     }
     for (name, end) in [("first", &found.first), ("second", &found.second)] {
-        if let Some(damage) = &end.damage {
-            let (offset, what) = (damage.offset, &damage.what);
-            writeln!(out, "{bold}note{bold:#}    the {name} is damaged at byte {offset}: {what}")?;
+        for note in common::from::notes(end) {
+            writeln!(out, "{bold}note{bold:#}    the {name}: {note}")?;
         }
     }
     if found.rows.is_empty() {

@@ -14,6 +14,7 @@ mod diff;
 mod output;
 mod redact;
 mod save;
+mod written;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -94,13 +95,13 @@ impl Grouping {
 }
 
 fn main() -> ExitCode {
-    common::exit_as(run(&Options::parse()))
+    common::exit(run(&Options::parse()))
 }
 
-fn run(options: &Options) -> common::Result<ExitCode> {
+fn run(options: &Options) -> common::Result {
     match &options.task {
         Task::Save { file } => save::run(options, file)?,
-        Task::Diff(arguments) => return diff::run(options, arguments),
+        Task::Diff(arguments) => diff::run(options, arguments)?,
         Task::Convert(arguments) => convert::run(options, arguments)?,
         Task::Redact(arguments) => redact::run(options, arguments)?,
         Task::Show { file, grouping, measure } => {
@@ -118,5 +119,5 @@ fn run(options: &Options) -> common::Result<ExitCode> {
             found.outcome()?;
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

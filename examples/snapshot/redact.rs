@@ -2,24 +2,26 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
+use std::ops::ControlFlow;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use bytesize::ByteSize;
 use ctnetlink::capture::Recorder;
-use ctnetlink::flow::FlowRef;
 use ctnetlink::snapshot::Redactor;
 
 use crate::Options;
 use crate::common::{self, Usage};
 use crate::output::Output;
+use crate::written::Written;
 
 /// What is to be hidden.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Networks stay networks: two addresses have as long a prefix in common afterwards as before, so source/24 makes the
-same groups. Ports, marks, times and counters stay; the names of the machine, security contexts, and what this
-program does not know are left out.")]
+same groups. So whoever recognises one flow knows that address, and of the others how much they have in common
+with it: show such a file to those who may know that. Ports, marks, labels, helpers, times, counters and the
+kernel's release stay; the names of the machine and the namespace, security contexts, and what this program does
+not know are left out.")]
 pub struct Arguments {
     /// The file to read, in any form; - for the standard input
     from: PathBuf,
@@ -39,15 +41,6 @@ pub struct Arguments {
     undo: bool,
 }
 
-/// What `--json` prints.
-#[derive(serde::Serialize)]
-struct Redacted {
-    file: String,
-    entries: u64,
-    malformed: u64,
-    size: Option<u64>,
-}
-
 pub fn run(options: &Options, arguments: &Arguments) -> common::Result {
     let mut snapshot = common::from::open(&arguments.from).map_err(|e| Usage(e.to_string()))?;
     let key = match &arguments.key {
@@ -56,53 +49,42 @@ pub fn run(options: &Options, arguments: &Arguments) -> common::Result {
     };
     let redactor = Redactor::new(key).map_err(|error| Usage(error.to_string()))?;
     let mut facts = snapshot.facts().clone();
-    facts.node = None;
-    let (mut entries, mut malformed) = (0, 0);
+    (facts.node, facts.namespace, facts.complete) = (None, None, None);
+    let mut recorder = Recorder::new(Output::create(&arguments.to, false)?, &facts)?;
+    let mut entries = 0;
     let bar = common::progress(facts.after.or(facts.before))?;
-    let size = Output::or_nothing(&arguments.to, || {
-        facts.complete = None;
-        let mut recorder = Recorder::new(Output::create(&arguments.to, false)?, &facts)?;
-        while let Some(found) = snapshot.next_entries()? {
-            for entry in found {
-                let Ok(flow) = FlowRef::parse(entry) else {
-                    malformed += 1;
-                    continue;
-                };
-                let mut flow = flow.to_owned();
-                if arguments.undo {
-                    redactor.undo(&mut flow);
-                } else {
-                    redactor.flow(&mut flow);
-                }
-                recorder.entry(flow.original.family(), &flow.to_bytes())?;
-                entries += 1;
-            }
+    let broken = snapshot.try_for_each(|flow| {
+        let mut flow = flow.to_owned();
+        if arguments.undo {
+            redactor.undo(&mut flow);
+        } else {
+            redactor.flow(&mut flow);
+        }
+        entries += 1;
+        if entries % 1024 == 0 {
             bar.set_position(entries);
         }
-        facts.complete = Some(snapshot.is_complete() && malformed == 0);
-        recorder.finish(&facts)?.finish()
+        match recorder.entry(flow.original.family(), &flow.to_bytes()) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
     })?;
     bar.finish_and_clear();
+    if let ControlFlow::Break(error) = broken {
+        return Err(error.into());
+    }
     let end = snapshot.end();
-    let file = arguments.to.display().to_string();
-    let redacted = Redacted { file, entries, malformed: malformed.max(end.malformed), size };
-    let mut out = anstream::stderr().lock();
-    if options.common.json {
-        common::json(&redacted, &mut out)?;
-    } else {
-        let size = size.map(|size| format!(", {}", ByteSize(size).display().iec()));
-        writeln!(out, "{entries} entries{} in {}", size.unwrap_or_default(), redacted.file)?;
-        if redacted.malformed > 0 {
-            writeln!(out, "note: {} could not be read, and are left out", redacted.malformed)?;
-        }
+    facts.complete = end.complete;
+    Written {
+        file: arguments.to.display().to_string(),
+        entries,
+        undecided: 0,
+        malformed: end.malformed,
+        size: recorder.finish(&facts)?.finish()?,
+        complete: facts.complete,
     }
-    match end.damage {
-        None => Ok(()),
-        Some(damage) => {
-            let file = arguments.from.display();
-            Err(format!("{file} is damaged at byte {}: {}", damage.offset, damage.what).into())
-        }
-    }
+    .tell(options)?;
+    common::from::outcome(&arguments.from, &end)
 }
 
 /// 32 bytes of the kernel's.

@@ -34,7 +34,8 @@ pub struct CaptureFacts {
 impl CaptureFacts {
     /// The moment it began, which ages are reckoned to.
     pub fn moment(&self) -> Option<SystemTime> {
-        Some(UNIX_EPOCH + Duration::from_secs(self.time?))
+        // Whoever wrote the file may have written anything.
+        UNIX_EPOCH.checked_add(Duration::from_secs(self.time?))
     }
 
     /// Where and when, as rows of tables say it.
@@ -46,12 +47,13 @@ impl CaptureFacts {
         }
     }
 
-    /// Takes over where and when, if that is not known yet.
-    pub(crate) fn take(&mut self, seen: Option<&Observation>) {
-        let Some(seen) = seen else { return };
-        self.time = self.time.or(seen.at.map(|at| at.micros() / 1_000_000));
-        self.node = self.node.take().or_else(|| seen.node.clone());
-        self.namespace = self.namespace.or(seen.netns_inode.map(u64::from));
+    /// Takes over where and when, if nothing of it is known yet.
+    pub(crate) fn take(&mut self, seen: &Observation) {
+        if self.observation() == Observation::default() {
+            self.time = seen.at.map(|at| at.micros() / 1_000_000);
+            self.node.clone_from(&seen.node);
+            self.namespace = seen.netns_inode.map(u64::from);
+        }
     }
 
     /// As lines of `name=value`.

@@ -29,6 +29,12 @@ pub(super) enum Piece {
     Broken(String),
 }
 
+/// Whether an error is of what is read, and not of the reading: of a reader that expands what was
+/// compressed, and finds it cut or changed.
+pub(crate) fn is_damage(error: &io::Error) -> bool {
+    [io::ErrorKind::UnexpectedEof, io::ErrorKind::InvalidData].contains(&error.kind())
+}
+
 enum Format {
     Unknown,
     Pcap(PcapParser),
@@ -44,7 +50,7 @@ pub(super) struct File<R> {
     /// Bytes of the file before the buffer.
     passed: u64,
     ended: bool,
-    /// Why the reader ended, if not by itself: one that expands what was compressed knows a cut.
+    /// Why the reader ended, if not by itself.
     cut: Option<String>,
     longest: usize,
     format: Format,
@@ -103,7 +109,7 @@ impl<R: Read> File<R> {
         match (&mut self.reader).take(room).read_to_end(&mut self.buffer) {
             Ok(read) => self.ended = read == 0,
             // What came before it is in the buffer.
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Err(error) if is_damage(&error) => {
                 (self.ended, self.cut) = (true, Some(error.to_string()));
             }
             Err(error) => return Err(error),

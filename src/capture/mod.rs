@@ -13,6 +13,7 @@ mod reader;
 mod recorder;
 
 pub use facts::CaptureFacts;
+pub(crate) use file::is_damage;
 pub use reader::{Capture, CaptureEnd, Damage};
 pub use recorder::Recorder;
 

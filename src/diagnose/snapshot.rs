@@ -17,7 +17,7 @@ impl Facts {
         let reports = snapshot.scan_all(&FlowFacts::queries())?;
         self.flows = FlowFacts::of(&reports);
         let (facts, end) = (snapshot.facts(), snapshot.end());
-        self.entries = facts.after.or(Some(end.entries));
+        self.entries = facts.after.or(facts.before).or(Some(end.entries));
         self.max = facts.max.or(self.max);
         self.buckets = facts.buckets.or(self.buckets);
         self.namespace = facts.namespace.or(self.namespace);
@@ -25,7 +25,9 @@ impl Facts {
         self.kernel = release.or(self.kernel);
         self.unseen.push("counters and settings: a snapshot has none".to_owned());
         if let Some(damage) = &end.damage {
-            self.unseen.push(format!("entries behind byte {}: {}", damage.offset, damage.what));
+            self.unseen.push(format!("entries behind the damage: {}", damage.what));
+        } else if end.complete == Some(false) {
+            self.unseen.push("entries: not all of one table are in the snapshot".to_owned());
         }
         if end.malformed > 0 {
             self.unseen.push(format!("{} entries, which could not be read", end.malformed));

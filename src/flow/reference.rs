@@ -101,6 +101,11 @@ impl<'a> FlowRef<'a> {
         })
     }
 
+    /// The bytes it was made of.
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.attributes
+    }
+
     fn payload(&self, kind: u16) -> Option<&'a [u8]> {
         let &(offset, length) = self.index.get(usize::from(kind))?;
         if length == ABSENT {

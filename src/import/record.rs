@@ -3,10 +3,9 @@
 use crate::export::{Observation, Record};
 use crate::flow::Flow;
 
-/// The entry of a record, and where and when it was seen, if that is not known yet.
-pub(super) fn parse(line: &str, seen: &mut Option<Observation>) -> Result<Flow, String> {
+/// The entry of a record, and where and when it was seen.
+pub(super) fn parse(line: &str) -> Result<(Flow, Option<Observation>), String> {
     let record: Record = serde_json::from_str(line).map_err(|error| error.to_string())?;
     let flow = Flow::try_from(&record).map_err(|error| error.to_string())?;
-    seen.get_or_insert_with(|| record.observation());
-    Ok(flow)
+    Ok((flow, Some(record.observation())))
 }

@@ -74,16 +74,19 @@ impl<R: BufRead> Lines<R> {
                 continue;
             }
             self.end.lines += 1;
-            #[cfg(feature = "json")]
-            let flow = match text.starts_with('{') {
-                true => super::record::parse(text, &mut self.seen),
-                false => parse_line(text).map_err(|error| error.to_string()),
+            let of_line = |text| match parse_line(text) {
+                Ok(flow) => Ok((flow, None)),
+                Err(error) => Err(error.to_string()),
             };
+            #[cfg(feature = "json")]
+            let flow =
+                if text.starts_with('{') { super::record::parse(text) } else { of_line(text) };
             #[cfg(not(feature = "json"))]
-            let flow = parse_line(text).map_err(|error| error.to_string());
+            let flow = of_line(text);
             match flow {
-                Ok(flow) => {
+                Ok((flow, seen)) => {
                     self.end.entries += 1;
+                    self.seen = seen;
                     return Ok(Some(flow));
                 }
                 Err(error) => self.end.note(error),
@@ -105,7 +108,7 @@ impl<R: BufRead> Lines<R> {
         Ok(aggregator.finish())
     }
 
-    /// Where and when the first record was seen; text of other forms does not say it.
+    /// Where and when the last entry was seen, if it was a record; text of other forms does not say it.
     pub fn observation(&self) -> Option<&Observation> {
         self.seen.as_ref()
     }

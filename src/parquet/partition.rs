@@ -71,7 +71,8 @@ impl Partition {
     }
 }
 
-/// A file of a [`Partition`] that is being written. One that is not finished leaves nothing behind.
+/// A file of a [`Partition`] that is being written. One that is given up leaves nothing behind; one whose
+/// program is killed leaves a file whose name begins with a dot, which engines pass over.
 #[derive(Debug)]
 pub struct PartFile {
     file: File,

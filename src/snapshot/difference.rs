@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::ops::ControlFlow;
 
 use super::{Snapshot, SnapshotEnd};
 use crate::aggregate::{Aggregator, Baseline, Field, Measure, Query, Report, Value};
@@ -98,7 +99,8 @@ impl Difference {
     ///
     /// # Errors
     ///
-    /// Those of the readers.
+    /// Those of the readers, and `InvalidInput` where `first` gave something else when it was opened again, as a
+    /// pipe does.
     ///
     /// # Cost
     ///
@@ -116,7 +118,10 @@ impl Difference {
         let (mut there, mut here, mut again) = (side(), side(), side());
         let first_end = there.read(&mut first()?, None)?;
         let second_end = here.read(&mut second()?, Some(&there))?;
-        again.read(&mut first()?, Some(&here))?;
+        if again.read(&mut first()?, Some(&here))? != first_end {
+            let what = "the first one reads otherwise the second time: give a file, and no pipe";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
 
         let mut changes: HashMap<Vec<Value>, Change> = HashMap::new();
         let all = [
@@ -225,33 +230,29 @@ impl<'m> Side<'m> {
         snapshot: &mut Snapshot<'_>,
         other: Option<&Side<'_>>,
     ) -> io::Result<SnapshotEnd> {
-        let mut malformed = 0;
-        while let Some(entries) = snapshot.next_entries()? {
-            for entry in entries {
-                malformed += u64::from(self.take(entry, other).is_err());
-            }
-        }
-        let mut end = snapshot.end();
-        end.malformed += malformed;
-        Ok(end)
+        let _ = snapshot.try_for_each::<()>(|flow| {
+            // One that can be read has a mark.
+            let _ = self.take(flow, other);
+            ControlFlow::Continue(())
+        })?;
+        Ok(snapshot.end())
     }
 
-    fn take(&mut self, entry: &[u8], other: Option<&Side<'_>>) -> Result<(), WireError> {
-        let flow = FlowRef::parse(entry)?;
-        self.all.record(&flow);
-        let mark = self.marks.sight(entry)?.mark();
-        let look = Look::of(&flow, self.hasher);
+    fn take(&mut self, flow: &FlowRef<'_>, other: Option<&Side<'_>>) -> Result<(), WireError> {
+        self.all.record(flow);
+        let mark = self.marks.sight(flow.as_bytes())?.mark();
+        let look = Look::of(flow, self.hasher);
         self.looks.insert(mark, look);
         let Some(other) = other else { return Ok(()) };
         let Some(before) = other.looks.get(&mark) else {
             self.unknown += 1;
-            self.new.record(&flow);
+            self.new.record(flow);
             return Ok(());
         };
         self.known += 1;
         if *before != look {
             self.changed += 1;
-            self.other.record(&flow);
+            self.other.record(flow);
             if before.state != look.state {
                 *self.transitions.entry((before.state, look.state)).or_default() += 1;
             }

@@ -3,17 +3,18 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use crate::aggregate::{Aggregator, Query, Report};
-use crate::capture::{Capture, CaptureFacts, Damage};
+use crate::capture::{Capture, CaptureFacts, Damage, is_damage};
+use crate::export::Observation;
 #[cfg(feature = "parquet")]
 use crate::export::Record;
 use crate::flow::{Flow, FlowRef};
 use crate::import::Lines;
 #[cfg(feature = "parquet")]
 use crate::parquet::Reader;
-use crate::wire::WireError;
 
 /// What a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,9 +57,14 @@ pub struct SnapshotEnd {
     /// Dumps of a capture that came to their end. With more than one, every entry may be there more
     /// than once.
     pub dumps: u64,
-    /// Where the file could not be read any further, if anywhere; of one that is compressed, in what it
-    /// holds.
+    /// Entries that were seen on another machine, in another network namespace or at another time than the
+    /// first one: rows of many files in one. [`Snapshot::facts`] are the first one's.
+    pub elsewhere: u64,
+    /// Where the file could not be read any further, if anywhere: of one that is compressed, in what it
+    /// holds, and of Parquet counted in rows.
     pub damage: Option<Damage>,
+    /// Once it was read: whether all of one table was in it. `None` where it does not say that, as text.
+    pub complete: Option<bool>,
 }
 
 /// A table out of a file, whatever its form.
@@ -83,6 +89,9 @@ pub struct Snapshot<'r> {
     /// Nobody has had these yet.
     held: bool,
     malformed: u64,
+    /// Where and when the first entry was seen, and how many were elsewhere.
+    first: Option<Observation>,
+    elsewhere: u64,
 }
 
 type Input<'r> = Box<dyn BufRead + 'r>;
@@ -175,16 +184,10 @@ impl<'r> Snapshot<'r> {
     ///
     /// The reader's, and `Unsupported` for Parquet or a form whose feature is not there.
     pub fn new(reader: impl Read + 'r) -> io::Result<Self> {
-        let mut input: Input<'r> = Box::new(BufReader::with_capacity(PIECE, reader));
-        if input.fill_buf()?.starts_with(&ZSTD) {
-            input = expanded(input)?;
+        let (mut begin, mut input) = begin(reader)?;
+        if begin == ZSTD {
+            (begin, input) = self::begin(expanded(input)?)?;
         }
-        let begin = match input.fill_buf() {
-            Ok(begin) => begin.first_chunk().copied().unwrap_or_default(),
-            // What was compressed has less than that.
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => [0; 4],
-            Err(error) => return Err(error),
-        };
         if begin == PARQUET {
             let text = "Parquet has its index at the end: give a file in place of a stream";
             return Err(io::Error::new(io::ErrorKind::Unsupported, text));
@@ -201,8 +204,16 @@ impl<'r> Snapshot<'r> {
         if let Source::Capture(capture) = &mut source {
             capture.begin()?;
         }
-        let encoded = (Vec::new(), Vec::new());
-        let mut new = Self { source, facts, damage: None, encoded, held: false, malformed: 0 };
+        let mut new = Self {
+            source,
+            facts,
+            damage: None,
+            encoded: (Vec::new(), Vec::new()),
+            held: false,
+            malformed: 0,
+            first: None,
+            elsewhere: 0,
+        };
         new.held = new.encode()?;
         Ok(new)
     }
@@ -244,35 +255,55 @@ impl<'r> Snapshot<'r> {
     }
 
     fn next_flow(&mut self) -> io::Result<Option<Flow>> {
-        match &mut self.source {
-            Source::Capture(_) => Ok(None),
-            Source::Text(lines) => {
-                let flow = match lines.next_flow() {
-                    // What was compressed is cut.
-                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                        let (offset, what) = (lines.end().bytes, error.to_string());
-                        self.damage = Some(Damage { offset, what });
-                        None
-                    }
-                    flow => flow?,
-                };
-                self.facts.take(lines.observation());
-                Ok(flow)
-            }
-            #[cfg(feature = "parquet")]
-            Source::Parquet { rows, entries } => {
-                for record in rows.by_ref() {
-                    let record = record?;
-                    self.facts.take(Some(&record.observation()));
-                    match Flow::try_from(&record) {
-                        Ok(flow) => {
-                            *entries += 1;
-                            return Ok(Some(flow));
-                        }
-                        Err(_) => self.malformed += 1,
-                    }
+        while self.damage.is_none() {
+            let next = match &mut self.source {
+                Source::Capture(_) => return Ok(None),
+                Source::Text(lines) => {
+                    lines.next_flow().map(|flow| Some((flow?, lines.observation().cloned())))
                 }
-                Ok(None)
+                #[cfg(feature = "parquet")]
+                Source::Parquet { rows, entries } => match rows.next().transpose() {
+                    Ok(Some(record)) => {
+                        let Ok(flow) = Flow::try_from(&record) else {
+                            self.malformed += 1;
+                            continue;
+                        };
+                        *entries += 1;
+                        Ok(Some((flow, Some(record.observation()))))
+                    }
+                    Ok(None) => Ok(None),
+                    Err(error) => Err(error),
+                },
+            };
+            match next {
+                Ok(None) => return Ok(None),
+                Ok(Some((flow, seen))) => {
+                    self.note(seen);
+                    return Ok(Some(flow));
+                }
+                Err(error) if is_damage(&error) => {
+                    let offset = match &self.source {
+                        Source::Capture(_) => 0,
+                        Source::Text(lines) => lines.end().bytes,
+                        #[cfg(feature = "parquet")]
+                        Source::Parquet { entries, .. } => *entries,
+                    };
+                    self.damage = Some(Damage { offset, what: error.to_string() });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Notes where and when an entry was seen.
+    fn note(&mut self, seen: Option<Observation>) {
+        let Some(seen) = seen else { return };
+        match &self.first {
+            Some(first) => self.elsewhere += u64::from(*first != seen),
+            None => {
+                self.facts.take(&seen);
+                self.first = Some(seen);
             }
         }
     }
@@ -310,19 +341,30 @@ impl<'r> Snapshot<'r> {
         Ok(aggregator.finish_all())
     }
 
-    /// Reads the rest, and shows every entry to `look`, or why it cannot be read.
+    /// Reads the rest, and shows every entry to `look`, until that breaks it off. Entries that cannot be read
+    /// are [counted](SnapshotEnd::malformed).
     ///
     /// # Errors
     ///
     /// As [`next_entries`](Self::next_entries).
-    pub fn for_each(
+    pub fn try_for_each<B>(
         &mut self,
-        mut look: impl FnMut(Result<FlowRef<'_>, WireError>),
-    ) -> io::Result<()> {
-        while let Some(entries) = self.next_entries()? {
-            entries.for_each(|entry| look(FlowRef::parse(entry)));
+        mut look: impl FnMut(&FlowRef<'_>) -> ControlFlow<B>,
+    ) -> io::Result<ControlFlow<B>> {
+        let mut malformed = 0;
+        let mut flow = ControlFlow::Continue(());
+        while flow.is_continue() {
+            let Some(mut entries) = self.next_entries()? else { break };
+            flow = entries.try_for_each(|entry| match FlowRef::parse(entry) {
+                Ok(flow) => look(&flow),
+                Err(_) => {
+                    malformed += 1;
+                    ControlFlow::Continue(())
+                }
+            });
         }
-        Ok(())
+        self.malformed += malformed;
+        Ok(flow)
     }
 
     /// Where it is from, as far as it says and was read.
@@ -330,60 +372,75 @@ impl<'r> Snapshot<'r> {
         if let Source::Capture(capture) = &self.source { capture.facts() } else { &self.facts }
     }
 
-    /// Whether, once it was read, all of the table was in it, as far as it says: it is not damaged, every
-    /// entry could be read, and a capture says that it is complete or, of another tool, has the end of a
-    /// dump.
-    pub fn is_complete(&self) -> bool {
-        let (end, said) = (self.end(), self.facts().complete);
-        let whole = match end.form {
-            Form::Capture => end.dumps < 2 && said.unwrap_or(end.dumps == 1),
-            Form::Text | Form::Parquet => said.unwrap_or(true),
-        };
-        whole && end.damage.is_none() && end.malformed == 0
+    /// Where and when the entries were seen, as far as it says.
+    pub fn observation(&self) -> Observation {
+        self.first.clone().unwrap_or_else(|| self.facts().observation())
     }
 
     /// How it went so far.
     pub fn end(&self) -> SnapshotEnd {
-        let end = SnapshotEnd {
+        let mut end = SnapshotEnd {
             form: Form::Text,
             entries: 0,
             malformed: self.malformed,
             first_malformed: None,
             foreign: 0,
             dumps: 0,
+            elsewhere: self.elsewhere,
             damage: self.damage.clone(),
+            complete: self.facts().complete,
         };
         match &self.source {
             Source::Capture(capture) => {
                 let read = capture.end().clone();
-                SnapshotEnd {
-                    form: Form::Capture,
-                    entries: read.entries,
-                    malformed: self.malformed + read.malformed,
-                    foreign: read.foreign,
-                    dumps: read.dumps,
-                    damage: read.damage,
-                    ..end
-                }
+                end.form = Form::Capture;
+                (end.entries, end.foreign, end.dumps) = (read.entries, read.foreign, read.dumps);
+                end.malformed += read.malformed;
+                end.damage = read.damage;
+                // A capture of another tool says it by the end of a dump.
+                end.complete = end.complete.or(Some(end.dumps > 0));
             }
             Source::Text(lines) => {
                 let read = lines.end().clone();
-                let malformed = self.malformed + read.unread;
-                let (entries, first_malformed) = (read.entries, read.first_unread);
-                SnapshotEnd { entries, malformed, first_malformed, ..end }
+                (end.entries, end.first_malformed) = (read.entries, read.first_unread);
+                end.malformed += read.unread;
             }
             #[cfg(feature = "parquet")]
             Source::Parquet { entries, .. } => {
-                SnapshotEnd { form: Form::Parquet, entries: *entries, ..end }
+                (end.form, end.entries) = (Form::Parquet, *entries);
             }
         }
+        if end.damage.is_some() || end.malformed > 0 || end.elsewhere > 0 || end.dumps > 1 {
+            end.complete = Some(false);
+        }
+        end
     }
 }
 
+/// The first bytes of what is read, and all of it.
+fn begin<'r>(mut reader: impl Read + 'r) -> io::Result<([u8; 4], Input<'r>)> {
+    let mut first = Vec::new();
+    let read = (&mut reader).take(4).read_to_end(&mut first);
+    // Damage comes again when it is read.
+    read.map(|_| ()).or_else(|error| if is_damage(&error) { Ok(()) } else { Err(error) })?;
+    let begin = first.first_chunk().copied().unwrap_or_default();
+    let whole = io::Cursor::new(first).chain(reader);
+    Ok((begin, Box::new(BufReader::with_capacity(PIECE, whole))))
+}
+
+/// Expands what was compressed. That it is changed is told as damage, which its cut is, too.
 #[cfg(feature = "zstd")]
-fn expanded<'r>(input: Input<'r>) -> io::Result<Input<'r>> {
-    let expanded = zstd::Decoder::with_buffer(input)?;
-    Ok(Box::new(BufReader::with_capacity(PIECE, expanded)))
+fn expanded<'r>(input: Input<'r>) -> io::Result<impl Read + 'r> {
+    struct Expanded<R>(R);
+    impl<R: Read> Read for Expanded<R> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0.read(buffer).map_err(|error| match error.kind() {
+                io::ErrorKind::Other => io::Error::new(io::ErrorKind::InvalidData, error),
+                _ => error,
+            })
+        }
+    }
+    zstd::Decoder::with_buffer(input).map(Expanded)
 }
 
 #[cfg(not(feature = "zstd"))]

@@ -11,10 +11,15 @@ use crate::flow::Flow;
 /// counted and grouped.
 ///
 /// Two addresses have as long a prefix in common afterwards as before: networks stay networks, and
-/// `source/24` makes the same groups. Who has the key can turn it back; without it, what is left to guess
-/// from is how often an address stands where, and its ports. Ports, marks, times and counters stay as they
-/// are. Addresses of each family become ones of the same family, those of the host itself and multicast
-/// too: what kind of address one was is not to be seen.
+/// `source/24` makes the same groups. Addresses of each family become ones of the same family, those of the
+/// host itself and multicast too: what kind of address one was is not to be seen.
+///
+/// # What it hides, and what not
+///
+/// Who has the key can turn every address back. Who has not, but recognises one flow (by a port, a mark, a time),
+/// knows that address, and of every other one how many bits it has in common with it: the price of keeping
+/// networks. Ports, marks, labels, the names of helpers, times and counters stay as they are; so give such a file to
+/// those who may know that much, and not to the public.
 ///
 /// This is `ipcrypt-pfx` of the draft `draft-denis-ipcrypt`: AES-128, keyed, one address at a time.
 ///
@@ -70,12 +75,12 @@ impl Redactor {
     ///
     /// 32 or 128 times two blocks of AES.
     pub fn address(&self, address: IpAddr) -> IpAddr {
-        self.cipher.encrypt_ipaddr(address)
+        like(address, self.cipher.encrypt_ipaddr(address))
     }
 
     /// The address that this one stands in place of.
     pub fn true_address(&self, address: IpAddr) -> IpAddr {
-        self.cipher.decrypt_ipaddr(address)
+        like(address, self.cipher.decrypt_ipaddr(address))
     }
 
     /// Replaces the addresses of a flow.
@@ -94,6 +99,14 @@ impl Redactor {
     /// Puts the addresses of a flow that was [redacted](Self::flow) back.
     pub fn undo(&self, flow: &mut Flow) {
         replace(flow, |address| self.true_address(address));
+    }
+}
+
+/// The second address in the family of the first: an IPv6 one that stands for one of IPv4 is still of IPv6.
+fn like(first: IpAddr, second: IpAddr) -> IpAddr {
+    match second {
+        IpAddr::V4(second) if first.is_ipv6() => second.to_ipv6_mapped().into(),
+        second => second,
     }
 }
 

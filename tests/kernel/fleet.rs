@@ -124,6 +124,26 @@ fn a_second_look_replaces_the_first() -> Result<(), Skip> {
         .collect();
     names.sort();
     assert_eq!(names, ["again.parquet", "part.parquet"], "and nothing half-written");
+    // A file that is damaged, or none of ours, does not take the place of what is whole.
+    let capture = root.path().join("t.pcapng");
+    let saved = command("snapshot").arg("save").arg(&capture).output().expect("a run");
+    assert!(saved.status.success());
+    let whole = std::fs::read(&capture).expect("a file");
+    let from = ["--from", capture.to_str().expect("a path"), "--node", "gw-2"];
+    let told = fleet(root.path(), &from);
+    let part = told["files"][1]["file"].as_str().expect("a path").to_owned();
+    let before = std::fs::read(&part).expect("a file");
+    for (damaged, code) in [(&whole[..whole.len() / 2], 1), (b"nonsense\n", 2)] {
+        std::fs::write(&capture, damaged).expect("a file");
+        let mut command = command("fleet");
+        command
+            .arg(root.path())
+            .args(from)
+            .args(["--at", told["observed_at"].as_str().expect("one")]);
+        let output = command.output().expect("a run");
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        assert!(std::fs::read(&part).expect("a file") == before);
+    }
     for wrong in [&["--part", "../x"][..], &["--at", "noon"], &["--from", "/no/such"]] {
         let output = command("fleet").arg(root.path()).args(wrong).output().expect("a run");
         assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{wrong:?}");

@@ -22,6 +22,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("a_redacted_table_can_be_shown", a_redacted_table_can_be_shown),
     ("programs_look_at_files", programs_look_at_files),
     ("what_has_changed_is_told", what_has_changed_is_told),
+    ("nothing_half_written_is_left", nothing_half_written_is_left),
 ];
 
 fn snapshot(arguments: &[&str]) -> Output {
@@ -145,6 +146,50 @@ fn snapshot_saves_and_shows() -> Result<(), Skip> {
     ] {
         assert_eq!(snapshot(wrong).status.code(), Some(2), "{wrong:?}");
     }
+    Ok(())
+}
+
+/// What is not finished is not there, and nobody who reads is no error.
+fn nothing_half_written_is_left() -> Result<(), Skip> {
+    let mut table = table();
+    fill(&mut table, &Population::new(20_000)).expect("room");
+    let place = Place::new();
+    let files = || {
+        let entries = std::fs::read_dir(place.0.path()).expect("a folder");
+        entries.map(|entry| entry.expect("an entry").file_name()).collect::<Vec<_>>()
+    };
+    let file = place.file("t.pcapng");
+    assert!(!snapshot(&["save", &file, "--netns", "no-such-one"]).status.success());
+    assert!(files().is_empty(), "{:?}", files());
+    let link = place.file("link");
+    std::os::unix::fs::symlink("/no/such", &link).expect("a link");
+    assert_eq!(snapshot(&["save", &link]).status.code(), Some(2), "a link is there");
+    assert_eq!(files(), ["link"]);
+    let mut child = command("snapshot")
+        .args(["save", "-"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("a run");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("an end");
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+
+    // Entries that cannot be read are said, by whatever reads the file.
+    done(&snapshot(&["save", &file]));
+    let mut bytes = std::fs::read(&file).expect("a file");
+    // The first nest of the first entry: the length of its first attribute.
+    let at = bytes.windows(4).position(|window| window[2..] == [1, 0x80]).expect("a nest") + 4;
+    bytes[at] = 0xff;
+    let broken = place.file("broken.pcapng");
+    std::fs::write(&broken, bytes).expect("a file");
+    let output = snapshot(&["convert", &broken, &place.file("t.csv"), "--json"]);
+    let told: Value = serde_json::from_slice(&done(&output).stderr).expect("JSON");
+    let [entries, malformed] = ["entries", "malformed"].map(|name| told[name].as_u64());
+    assert_eq!((entries, malformed, &told["complete"]), (Some(19_999), Some(1), &false.into()));
+    let shown = json(&snapshot(&["show", &broken, "--json"]));
+    assert_eq!((&shown["read"]["malformed"], &shown["complete"]), (&1.into(), &false.into()));
+    assert_eq!(snapshot(&["convert", &file, &place.file("t.parquet.zst")]).status.code(), Some(2));
     Ok(())
 }
 
@@ -463,6 +508,10 @@ fn what_has_changed_is_told() -> Result<(), Skip> {
     );
     let shown = done(&snapshot(&["diff", &first, &second])).stdout.clone();
     assert!(String::from_utf8_lossy(&shown).contains("30 have stayed, of which 12 have changed"));
-    assert_eq!(snapshot(&["diff", "-", &second]).status.code(), Some(2), "it is read twice");
+    for pipe in ["-", "/dev/stdin"] {
+        let mut diff = command("snapshot");
+        let diff = diff.args(["diff", pipe, &second]).stdin(std::process::Stdio::piped());
+        assert_eq!(diff.output().expect("a run").status.code(), Some(2), "it is read twice");
+    }
     Ok(())
 }
