@@ -149,8 +149,8 @@ impl fmt::Display for SaveLine<'_, '_> {
         self.endpoints(f)?;
         self.tracker(f)?;
         match flow.mark() {
-            Some(mark) if mark != 0 => write!(f, " -m {mark}"),
-            _ => Ok(()),
+            Some(mark) => write!(f, " -m {mark}"),
+            None => Ok(()),
         }
     }
 }

@@ -66,8 +66,8 @@ impl Half {
     }
 }
 
-/// Reads a line that `conntrack -L` has printed, in any of its output formats of one line, or that
-/// stood in the kernel's own list.
+/// Reads a line that `conntrack -L` has printed, in any of its output formats of one line, `-o save`
+/// included, or that stood in the kernel's own list.
 ///
 /// ```
 /// let line = "udp      17 29 src=10.0.0.1 dst=10.0.0.2 sport=4000 dport=53 [UNREPLIED] \
@@ -82,6 +82,9 @@ impl Half {
 ///
 /// Words that are no entry; words behind it that are not known are passed over.
 pub fn parse_line(line: &str) -> Result<Flow, LineError> {
+    if line.starts_with("-A ") {
+        return super::save::parse(line);
+    }
     let mut words = line.split_whitespace().peekable();
     if words.next_if(|word| ["ipv4", "ipv6"].contains(word)).is_some() {
         expect(&mut words, "the number of the family")?.parse::<u8>().map_err(|_| LineError {

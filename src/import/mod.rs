@@ -8,6 +8,7 @@
 mod line;
 #[cfg(feature = "json")]
 mod record;
+mod save;
 mod table;
 
 pub use line::{LineError, parse_line};
