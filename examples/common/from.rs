@@ -110,7 +110,11 @@ impl Found {
             facts.node.clone(),
             facts.kernel.as_ref().map(|kernel| format!("Linux {kernel}")),
             facts.namespace.map(|inode| format!("netns {inode}")),
-            facts.moment().map(|moment| Moment::from(moment).to_string()),
+            facts.moment().map(|moment| {
+                // Within the years there is a text for.
+                let moment = Moment::from(moment).into();
+                humantime::format_rfc3339_seconds(moment).to_string()
+            }),
             facts.max.map(|max| format!("at most {max} entries")),
         ];
         let said: Vec<_> = said.into_iter().flatten().collect();

@@ -99,6 +99,12 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> common::Result {
+    let common = &options.common;
+    let of_kernel = common.demo.is_some() || common.netns.is_some();
+    if of_kernel && !matches!(options.task, Task::Save { .. }) {
+        let text = "--demo and --netns are about the kernel's table, and go with save";
+        return Err(common::Usage(text.to_owned()).into());
+    }
     match &options.task {
         Task::Save { file } => save::run(options, file)?,
         Task::Diff(arguments) => diff::run(options, arguments)?,

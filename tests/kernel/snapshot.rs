@@ -17,7 +17,7 @@ use crate::support::{
 
 pub const TESTS: &[(&str, Test)] = &[
     ("snapshot_saves_and_shows", snapshot_saves_and_shows),
-    ("every_form_groups_as_the_table", every_form_groups_as_the_table),
+    ("check_3_4_and_3_5_every_form_groups_as_the_table", every_form_groups_as_the_table),
     ("conntrack_loads_what_we_save", conntrack_loads_what_we_save),
     ("a_redacted_table_can_be_shown", a_redacted_table_can_be_shown),
     ("programs_look_at_files", programs_look_at_files),
@@ -271,9 +271,11 @@ fn every_form_groups_as_the_table() -> Result<(), Skip> {
 
     // Text has neither status bits nor ages; the kernel's own list has no ids either.
     done(&snapshot(&["convert", &capture, &place.file("ours.txt")]));
+    done(&snapshot(&["convert", &capture, &place.file("ours.save")]));
     std::fs::write(place.file("conntrack.txt"), printed).expect("a file");
     std::fs::write(place.file("list.txt"), listed.as_deref().unwrap_or_default()).expect("a file");
-    let mut texts = vec![place.file("ours.txt"), place.file("conntrack.txt")];
+    let mut texts =
+        vec![place.file("ours.txt"), place.file("conntrack.txt"), place.file("ours.save")];
     texts.extend(listed.map(|_| place.file("list.txt")));
     for (keys, expected) in lasting.iter().zip(&expected) {
         if keys.contains("status") {
@@ -458,6 +460,7 @@ fn programs_look_at_files() -> Result<(), Skip> {
     for wrong in [
         &["convert", &capture, &place.file("x.xml")][..],
         &["convert", &capture, &file],
+        &["show", &capture, "--netns", "1"],
         &["convert", "/no/such", &place.file("x.csv")],
         &["convert", &capture, &place.file("x.csv"), "src=nonsense"],
     ] {
