@@ -129,7 +129,8 @@ fn run(options: &Options) -> common::Result {
     }
     writeln!(out, "{} entries of {}", document.entries, document.node)?;
     for Written { file, rows, size, .. } in &document.files {
-        writeln!(out, "{rows:>9} rows, {:>9}, in {file}", ByteSize(*size).display().iec())?;
+        let size = ByteSize(*size).display().iec().to_string();
+        writeln!(out, "{rows:>9} rows, {size:>9}, in {file}")?;
     }
     if document.complete == Some(false) {
         writeln!(out, "note: not all of the table was seen")?;

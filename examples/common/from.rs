@@ -1,5 +1,6 @@
 //! A table out of a file, in place of the kernel's.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -9,6 +10,7 @@ use ctnetlink::aggregate::Report;
 use ctnetlink::capture::CaptureFacts;
 use ctnetlink::export::Moment;
 use ctnetlink::snapshot::{Form, Snapshot, SnapshotEnd};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use super::{Result, Usage};
@@ -31,6 +33,24 @@ pub fn open(file: &Path) -> io::Result<Snapshot<'static>> {
     opened.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", file.display())))
 }
 
+/// A file that takes a while to read, in bytes.
+const LONG: u64 = 64 << 20;
+
+/// Opens a file, and shows on a terminal how far reading it is, if it takes a while.
+fn open_shown(file: &Path) -> Result<(Snapshot<'static>, ProgressBar)> {
+    let length = std::fs::metadata(file).map_or(0, |found| found.len());
+    let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr_with_hz(5))
+        .with_style(ProgressStyle::with_template("{bar:30} {percent}% of {total_bytes}")?);
+    if length > LONG {
+        match Snapshot::new(bar.wrap_read(File::open(file)?)) {
+            // Not of a stream, but of a file.
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => {}
+            opened => return Ok((opened?, bar)),
+        }
+    }
+    Ok((open(file)?, bar))
+}
+
 /// What was found in a file.
 pub struct Found {
     pub file: PathBuf,
@@ -42,9 +62,9 @@ pub struct Found {
 
 /// Answers queries from a file.
 pub fn scan(file: &Path, queries: &[Query]) -> Result<Found> {
-    let wrong = |error: io::Error| Usage(error.to_string());
-    let mut snapshot = open(file).map_err(wrong)?;
+    let (mut snapshot, bar) = open_shown(file).map_err(|error| Usage(error.to_string()))?;
     let reports = snapshot.scan_all(queries);
+    bar.finish_and_clear();
     let reports = reports.map_err(|error| Usage(format!("{}: {error}", file.display())))?;
     Ok(Found {
         file: file.to_owned(),
