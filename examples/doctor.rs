@@ -178,7 +178,14 @@ fn facts(options: &Options) -> common::Result<Facts> {
 fn read_table(facts: &mut Facts, file: &Path) -> common::Result {
     let wrong = |error: std::io::Error| common::Usage(error.to_string());
     let mut snapshot = common::from::open(file).map_err(wrong)?;
-    Ok(facts.read_snapshot(&mut snapshot).map_err(wrong)?)
+    facts.read_snapshot(&mut snapshot).map_err(wrong)?;
+    // A table of which nothing could be read is not fine.
+    let end = snapshot.end();
+    if end.entries == 0 && (end.malformed > 0 || end.damage.is_some()) {
+        let file = file.display();
+        return Err(common::Usage(format!("{file}: nothing in it is an entry")).into());
+    }
+    Ok(())
 }
 
 /// What the packet filter's own programs print, of those that are there.

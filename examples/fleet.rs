@@ -9,6 +9,7 @@
 #[allow(dead_code)] // This one shows no groups.
 mod common;
 
+use std::fs::File;
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -19,17 +20,16 @@ use clap::Parser;
 use common::Usage;
 use common::from::From;
 use ctnetlink::DumpOptions;
-use ctnetlink::Reader;
 use ctnetlink::aggregate::Aggregator;
 use ctnetlink::capture::CaptureFacts;
 use ctnetlink::export::{Level, Moment, Observation, Record, Rollup, Row};
 use ctnetlink::flow::FlowRef;
-use ctnetlink::parquet::{PartFile, Partition, Writer};
+use ctnetlink::parquet::{PartFile, Partition, Reader, Writer};
 
 /// The table of this node among those of a fleet: as Parquet, in Hive's layout.
 ///
 /// Below ROOT it writes level/ (how full the table is: a row) and rollup/ (entries by network of sources,
-/// protocol, port and state: some thousand rows) and, if they are asked for, flows/ (every entry), each as
+/// protocol, port and state: some thousand rows, a hundred thousand in a flood) and, if they are asked for, flows/ (every entry), each as
 /// dt=.../hour=.../node=.../part.parquet.
 #[derive(Parser)]
 #[command(after_help = AFTER_HELP, version)]
@@ -56,7 +56,7 @@ struct Options {
     at: Option<Moment>,
 
     /// The name of the files; an earlier one of the same node and hour is replaced [default: part, and with
-    /// --netns part- and the number of the namespace]
+    /// --netns, or beside files of another namespace, part- and its number]
     #[arg(long, value_name = "NAME", value_parser = part)]
     part: Option<String>,
 }
@@ -159,27 +159,30 @@ impl Look {
             };
             Usage(format!("the file does not say {missing}"))
         })?;
-        // Two namespaces of a node are two files.
-        let of_namespace = options.common.netns.as_ref().and(seen.netns_inode);
-        let part = options.part.clone().unwrap_or_else(|| match of_namespace {
-            Some(inode) => format!("part-{inode}"),
-            None => "part".to_owned(),
-        });
-        let place = Place { root: options.root.clone(), partition, part };
+        let mut place = Place { root: options.root.clone(), partition, part: "part".to_owned() };
+        match (&options.part, seen.netns_inode) {
+            (Some(part), _) => place.part.clone_from(part),
+            // Two namespaces of a node are two files.
+            (None, Some(inode)) if options.common.netns.is_some() || place.is_of_other(inode) => {
+                place.part = format!("part-{inode}");
+            }
+            _ => {}
+        }
+        let mut facts = facts;
+        (facts.time, facts.node) = (seen.at.map(|at| at.micros() / 1_000_000), seen.node.clone());
         let flows = options.flows.then(|| Flows::begin(&place)).transpose()?;
         let rollup = Aggregator::new(&Rollup::query());
         Ok(Self { seen, place, facts, rollup, flows, entries: 0 })
     }
 
-    fn of_table(table: &mut Reader, options: &Options) -> common::Result<Self> {
+    fn of_table(table: &mut ctnetlink::Reader, options: &Options) -> common::Result<Self> {
         let seen = table.observe();
         let limits = table.limits()?;
         let mut facts = CaptureFacts::default();
         facts.max = limits.max.map(u64::from);
-        facts.buckets = Reader::buckets().map(u64::from);
+        facts.buckets = ctnetlink::Reader::buckets().map(u64::from);
         let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").ok();
         facts.kernel = release.map(|release| release.trim().to_owned());
-        (facts.time, facts.node) = (seen.at.map(|at| at.micros() / 1_000_000), seen.node.clone());
         facts.namespace = seen.netns_inode.map(u64::from);
         facts.before = Some(limits.entries.into());
         let mut look = Self::begin(seen, facts, options)?;
@@ -224,8 +227,8 @@ impl Look {
         let end = snapshot.end();
         common::from::outcome(file, &end)?;
         common::from::of_one_table(file, &end)?;
-        if end.entries == 0 && end.malformed > 0 {
-            return Err(Usage(format!("{}: nothing in it is an entry", file.display())).into());
+        if end.entries == 0 && end.complete.is_none() {
+            return Err(Usage(format!("{}: there is no entry in it", file.display())).into());
         }
         look.facts.after = snapshot.facts().after;
         look.facts.complete = end.complete;
@@ -260,6 +263,15 @@ struct Place {
 }
 
 impl Place {
+    /// Whether the file there is of another namespace than this one.
+    fn is_of_other(&self, inode: u32) -> bool {
+        let name = format!("{}.parquet", self.part);
+        let file = self.root.join("level").join(self.partition.path()).join(name);
+        let level = File::open(file).ok().and_then(|file| Reader::<Level>::new(file).ok());
+        let row = level.and_then(|mut rows| rows.next()?.ok());
+        row.and_then(|row| row.netns_inode).is_some_and(|found| found != inode)
+    }
+
     fn create<R: Row>(&self, table: &str) -> common::Result<Writer<PartFile, R>> {
         let file = self.partition.create(&self.root.join(table), &self.part);
         let named = |error| Usage(format!("{}: {error}", self.root.display()));

@@ -145,7 +145,8 @@ fn from_file(
     if cut {
         return Ok(());
     }
-    for note in common::from::notes(&end) {
+    let unsaid = common::from::unsaid(&end, &filter.to_string(), &[]);
+    for note in common::from::notes(&end).into_iter().chain(unsaid) {
         eprintln!("note: {note}");
     }
     common::from::outcome(file, &end)

@@ -15,7 +15,10 @@ const MAY_USE: [(&str, &[&str]); 18] = [
     ("export", &["aggregate", "flow"]),
     ("import", &["aggregate", "export", "flow"]),
     ("parquet", &["capture", "export"]),
-    ("snapshot", &["aggregate", "capture", "export", "flow", "import", "parquet", "wire"]),
+    (
+        "snapshot",
+        &["aggregate", "capture", "export", "filter", "flow", "import", "parquet", "wire"],
+    ),
     ("stats", &["wire"]),
     ("socket", &["error", "flow", "wire"]),
     (

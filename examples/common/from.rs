@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anstyle::Style;
 use ctnetlink::Query;
-use ctnetlink::aggregate::Report;
+use ctnetlink::aggregate::{Field, Report};
 use ctnetlink::capture::CaptureFacts;
 use ctnetlink::export::Moment;
 use ctnetlink::snapshot::{Form, Snapshot, SnapshotEnd};
@@ -151,6 +151,9 @@ impl Found {
         for note in notes(&self.end) {
             writeln!(out, "{bold}note{bold:#}   {note}")?;
         }
+        if let Some(note) = unsaid(end, &self.filter, self.report().fields()) {
+            writeln!(out, "{bold}note{bold:#}   {note}")?;
+        }
         if !self.filter.is_empty() {
             writeln!(out, "{bold}filter{bold:#} {}", self.filter)?;
         }
@@ -168,25 +171,39 @@ impl Found {
     }
 }
 
-/// Fails for a file that is damaged.
+/// Fails for a file that is damaged, or none of those that are read.
 pub fn outcome(file: &Path, end: &SnapshotEnd) -> Result {
     match &end.damage {
+        None if end.entries == 0 && end.malformed > 0 => {
+            Err(format!("{}: nothing in it is an entry", file.display()).into())
+        }
         None => Ok(()),
         Some(_) => Err(format!("{} is {}", file.display(), damage(end)).into()),
     }
 }
 
-/// Fails for rows of many tables in one file, where one is to be written.
+/// Fails for many tables in one file, where one is to be written.
 pub fn of_one_table(file: &Path, end: &SnapshotEnd) -> Result {
-    if end.elsewhere == 0 {
-        return Ok(());
+    let (file, elsewhere) = (file.display(), end.elsewhere);
+    if elsewhere > 0 {
+        let text = format!("{file}: {elsewhere} of its entries are of other tables than the first");
+        return Err(Usage(text).into());
     }
-    let file = file.display();
-    Err(Usage(format!(
-        "{file}: {} of its entries are of other tables than the first",
-        end.elsewhere
+    if end.dumps > 1 {
+        let text = format!("{file}: {} dumps are in it, and not one", end.dumps);
+        return Err(Usage(text).into());
+    }
+    Ok(())
+}
+
+/// What text does not say, if a query asks for it.
+pub fn unsaid(end: &SnapshotEnd, filter: &str, fields: &[Field]) -> Option<String> {
+    let asked = ["status", "label", "helper"].into_iter().filter(|word| filter.contains(word));
+    let asked: Vec<_> = asked.chain(fields.contains(&Field::Status).then_some("status")).collect();
+    let first = asked.first().filter(|_| end.form == Form::Text)?;
+    Some(format!(
+        "{first}: text has no labels, not all status bits, and helpers in some forms only; a capture has all"
     ))
-    .into())
 }
 
 fn damage(end: &SnapshotEnd) -> String {
@@ -218,7 +235,9 @@ pub fn notes(end: &SnapshotEnd) -> Vec<String> {
     }
     if end.damage.is_some() {
         notes.push(format!("{}; what is before that counts", damage(end)));
-    } else if end.complete == Some(false) && notes.is_empty() {
+    } else if notes.is_empty() && end.complete == Some(false) {
+        notes.push("not all of a table is in it".to_owned());
+    } else if end.form == Form::Capture && end.complete.is_none() {
         notes.push("the file does not say that it is complete".to_owned());
     }
     notes

@@ -58,6 +58,11 @@ impl std::str::FromStr for Form {
     }
 }
 
+/// Whether a file's name says that it is to be no capture.
+pub fn is_named_otherwise(file: &Path) -> bool {
+    form_of(file).is_some_and(|form| !matches!(form, Form::Capture))
+}
+
 /// The form that a file's name ends in.
 fn form_of(file: &Path) -> Option<Form> {
     let name = file.file_name()?.to_str()?;
@@ -168,7 +173,12 @@ impl Sink {
 
     fn end(self, shown: u64, undecided: u64, facts: &CaptureFacts) -> common::Result<Output> {
         Ok(match self {
-            Self::Capture(recorder) => recorder.finish(facts)?,
+            Self::Capture(mut recorder) => {
+                if facts.complete == Some(true) {
+                    recorder.done()?;
+                }
+                recorder.finish(facts)?
+            }
             Self::Parquet(mut writer, _) => {
                 writer.facts(facts);
                 writer.finish()?

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anstyle::Style;
 use comfy_table::{CellAlignment, Table, presets};
-use ctnetlink::snapshot::Difference;
+use ctnetlink::snapshot::{Difference, Form};
 
 use crate::common::{self, Usage};
 use crate::{Grouping, Options};
@@ -54,6 +54,25 @@ fn show(found: &Difference, out: &mut impl Write) -> common::Result {
         "{bold}entries{bold:#} {born} have begun, {died} have ended, {stayed} have stayed, of which \
          {changed} have changed"
     )?;
+    if !found.filter.is_everything() {
+        writeln!(out, "{bold}filter{bold:#}  {}", found.filter)?;
+    }
+    if found.undecided > 0 {
+        let undecided = found.undecided;
+        writeln!(
+            out,
+            "{bold}note{bold:#}    {undecided} entries of both lack what the filter is about"
+        )?;
+    }
+    if !found.by_id {
+        writeln!(
+            out,
+            "{bold}note{bold:#}    one of them has no ids: an entry that ended and began again has stayed"
+        )?;
+    }
+    if [&found.first, &found.second].iter().any(|end| end.form == Form::Text) {
+        writeln!(out, "{bold}note{bold:#}    of text only states, replies and NAT are compared")?;
+    }
     let turns = found.transitions.iter().take(TURNS);
     let turns = turns.map(|turn| format!("{} of {} to {}", turn.flows, turn.from, turn.to));
     let turns: Vec<_> = turns.collect();
@@ -65,7 +84,7 @@ fn show(found: &Difference, out: &mut impl Write) -> common::Result {
             writeln!(out, "{bold}note{bold:#}    the {name}: {note}")?;
         }
     }
-    if found.rows.is_empty() {
+    if found.rows.is_empty() && found.others == 0 {
         writeln!(out, "No group has changed.")?;
         return Ok(());
     }
@@ -87,6 +106,9 @@ fn show(found: &Difference, out: &mut impl Write) -> common::Result {
     }
     for row in table.lines() {
         writeln!(out, "{}", row.trim_end())?;
+    }
+    if found.others > 0 {
+        writeln!(out, " {} other groups have changed less", found.others)?;
     }
     Ok(())
 }

@@ -74,7 +74,7 @@ enum Task {
 /// By what entries are grouped, and which of them.
 #[derive(clap::Args)]
 struct Grouping {
-    /// How many groups to show
+    /// How many groups to show; of a difference, how many of those that grew, and of those that shrank
     #[arg(short = 'n', value_name = "ROWS", default_value_t = 10)]
     rows: usize,
 

@@ -11,6 +11,7 @@ use ctnetlink::snapshot::Redactor;
 
 use crate::Options;
 use crate::common::{self, Usage};
+use crate::convert::is_named_otherwise;
 use crate::output::Output;
 use crate::written::Written;
 
@@ -42,6 +43,10 @@ pub struct Arguments {
 }
 
 pub fn run(options: &Options, arguments: &Arguments) -> common::Result {
+    if is_named_otherwise(&arguments.to) {
+        let text = "what is written is a capture: name it so, and convert it";
+        return Err(Usage(text.to_owned()).into());
+    }
     let mut snapshot = common::from::open(&arguments.from).map_err(|e| Usage(e.to_string()))?;
     let key = match &arguments.key {
         Some(file) => key_of(file, !arguments.undo)?,
@@ -75,6 +80,9 @@ pub fn run(options: &Options, arguments: &Arguments) -> common::Result {
     }
     let end = snapshot.end();
     facts.complete = end.complete;
+    if facts.complete == Some(true) {
+        recorder.done()?;
+    }
     Written {
         file: arguments.to.display().to_string(),
         entries,

@@ -7,7 +7,7 @@ use bytesize::ByteSize;
 use crate::Options;
 use crate::common;
 
-/// What `--json` prints, on the standard error: the standard output may be what was written.
+/// What `--json` prints: on the standard error, if the standard output is what was written.
 #[derive(serde::Serialize)]
 pub struct Written {
     pub file: String,
@@ -23,8 +23,10 @@ pub struct Written {
 impl Written {
     pub fn tell(&self, options: &Options) -> common::Result {
         let mut out = anstream::stderr().lock();
-        if options.common.json {
-            return Ok(common::json(self, &mut out)?);
+        match (options.common.json, self.file == "-") {
+            (true, true) => return Ok(common::json(self, &mut out)?),
+            (true, false) => return Ok(common::json(self, &mut anstream::stdout().lock())?),
+            _ => {}
         }
         let Self { file, entries, undecided, malformed, size, .. } = self;
         let size = size.map(|size| format!(", {}", ByteSize(size).display().iec()));

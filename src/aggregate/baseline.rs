@@ -139,12 +139,6 @@ pub(crate) struct Sight {
 }
 
 impl Sight {
-    /// What the entry is known again by, among those of one baseline.
-    #[cfg(feature = "capture")]
-    pub(crate) const fn mark(&self) -> u64 {
-        self.mark
-    }
-
     /// What was carried since; all of it, if the counters were set back meanwhile.
     pub(crate) fn since(&self, before: [Option<Counters>; 2]) -> [Option<Counters>; 2] {
         let [original, reply] = self.counters;

@@ -19,6 +19,8 @@ const INTERFACES: usize = 1024;
 pub(super) enum Piece {
     /// A packet, and where it is in what was read.
     Packet { link: DataLink, at: Range<usize> },
+    /// The beginning of a file, or of another one behind it, with its comment.
+    Section(String),
     /// A comment on the whole.
     Comment(String),
     /// Something else.
@@ -129,7 +131,8 @@ impl<R: Read> File<R> {
                 if bytes.starts_with(&[0x0a, 0x0d, 0x0d, 0x0a]) {
                     let (rest, parser) = PcapNgParser::new(bytes)?;
                     self.parsed = start + parsed(rest);
-                    let piece = comment(parser.section().options.iter().filter_map(of_section));
+                    let comments = parser.section().options.iter().filter_map(of_section);
+                    let piece = Piece::Section(joined(comments));
                     self.format = Format::PcapNg(parser);
                     return Ok(piece);
                 }
@@ -159,14 +162,14 @@ impl<R: Read> File<R> {
                         let data = start + 28;
                         Piece::Packet { link, at: data..data + packet.data.len() }
                     }
-                    Block::InterfaceStatistics(found) => {
-                        comment(found.options.iter().filter_map(|option| match option {
+                    Block::InterfaceStatistics(found) => Piece::Comment(joined(
+                        found.options.iter().filter_map(|option| match option {
                             InterfaceStatisticsOption::Comment(text) => Some(text.as_ref()),
                             _ => None,
-                        }))
-                    }
+                        }),
+                    )),
                     Block::SectionHeader(found) => {
-                        comment(found.options.iter().filter_map(of_section))
+                        Piece::Section(joined(found.options.iter().filter_map(of_section)))
                     }
                     _ => Piece::Other,
                 };
@@ -184,7 +187,6 @@ fn of_section<'o>(option: &'o SectionHeaderOption<'_>) -> Option<&'o str> {
     }
 }
 
-fn comment<'o>(texts: impl Iterator<Item = &'o str>) -> Piece {
-    let text: Vec<_> = texts.collect();
-    if text.is_empty() { Piece::Other } else { Piece::Comment(text.join("\n")) }
+fn joined<'o>(texts: impl Iterator<Item = &'o str>) -> String {
+    texts.collect::<Vec<_>>().join("\n")
 }

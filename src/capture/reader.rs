@@ -49,6 +49,8 @@ pub struct CaptureEnd {
     pub bytes: u64,
     /// Dumps that came to their end. With more than one, every entry may be there more than once.
     pub dumps: u64,
+    /// Files of pcapng that were put together in it. Facts are those of the first.
+    pub sections: u64,
     /// Entries that could not be read.
     pub malformed: u64,
     /// Packets that are of something else, and were passed over.
@@ -99,6 +101,11 @@ impl<R: Read> Capture<R> {
         Ok(())
     }
 
+    /// The entries that [`begin`](Self::begin) has found.
+    pub(crate) fn held(&self) -> Option<impl Iterator<Item = &[u8]>> {
+        self.held.then(|| self.found())
+    }
+
     /// The entries of the next datagram that has any, each as the attributes behind the netfilter
     /// header; `None` at the end, or at the damage.
     ///
@@ -114,7 +121,11 @@ impl<R: Read> Capture<R> {
             match self.file.next()? {
                 Piece::End => return Ok(None),
                 Piece::Broken(what) => self.end.damage = Some(Damage { offset, what }),
-                Piece::Comment(text) => self.facts.read_comment(&text),
+                Piece::Section(text) => {
+                    self.end.sections += 1;
+                    self.comment(&text);
+                }
+                Piece::Comment(text) => self.comment(&text),
                 Piece::Other => {}
                 Piece::Packet { link, at } => {
                     self.note(link, at);
@@ -125,6 +136,13 @@ impl<R: Read> Capture<R> {
             }
         }
         Ok(None)
+    }
+
+    /// Takes in what the first of several files that were put together says.
+    fn comment(&mut self, text: &str) {
+        if self.end.sections < 2 {
+            self.facts.read_comment(text);
+        }
     }
 
     fn found(&self) -> impl Iterator<Item = &[u8]> {

@@ -136,6 +136,16 @@ impl<W: Write> Recorder<W> {
         if entries.is_empty() { Ok(()) } else { self.datagram(&entries) }
     }
 
+    /// Writes that the dump has come to its end, as the kernel tells it.
+    ///
+    /// # Errors
+    ///
+    /// The writer's.
+    pub fn done(&mut self) -> io::Result<()> {
+        self.message(NLMSG_DONE, 0, &[]);
+        self.flush_entries()
+    }
+
     /// Ends the file with what is known only now, and gives the writer back. A file that is not ended
     /// is a capture, too; it does not say that it is complete.
     ///
@@ -143,11 +153,7 @@ impl<W: Write> Recorder<W> {
     ///
     /// The writer's.
     pub fn finish(mut self, facts: &CaptureFacts) -> io::Result<W> {
-        if !self.entries.is_empty() {
-            // As the kernel ends a dump.
-            self.message(NLMSG_DONE, 0, &[]);
-            self.flush_entries()?;
-        }
+        self.flush_entries()?;
         let block = InterfaceStatisticsBlock {
             interface_id: 0,
             timestamp: 0,

@@ -24,6 +24,12 @@ impl Facts {
         let release = facts.kernel.as_ref().and_then(|release| release.parse().ok());
         self.kernel = release.or(self.kernel);
         self.unseen.push("counters and settings: a snapshot has none".to_owned());
+        if self.max.is_none() {
+            self.unseen.push("the limit: the snapshot does not say it".to_owned());
+        }
+        if end.entries == 0 {
+            self.unseen.push("entries: there are none in the snapshot".to_owned());
+        }
         if let Some(damage) = &end.damage {
             self.unseen.push(format!("entries behind the damage: {}", damage.what));
         } else if end.complete == Some(false) {

@@ -19,6 +19,8 @@ pub struct LineError {
 impl fmt::Display for LineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { word, expected } = self;
+        // Enough to find it by.
+        let word: String = word.chars().take(40).collect();
         match word.is_empty() {
             true => write!(f, "the line ends where {expected} should be"),
             false => write!(f, "{word:?} where {expected} should be"),

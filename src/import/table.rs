@@ -26,6 +26,8 @@ const LINE: u64 = 64 * 1024;
 pub struct Lines<R> {
     reader: R,
     line: Vec<u8>,
+    /// The beginning of an entry whose rest is in the next line.
+    cut: Vec<u8>,
     seen: Option<Observation>,
     end: TextEnd,
 }
@@ -37,7 +39,7 @@ pub struct Lines<R> {
 pub struct TextEnd {
     /// Bytes.
     pub bytes: u64,
-    /// Lines there were, empty ones left out.
+    /// Lines there were.
     pub lines: u64,
     /// Entries among them.
     pub entries: u64,
@@ -50,7 +52,7 @@ pub struct TextEnd {
 impl<R: BufRead> Lines<R> {
     /// Reads from here.
     pub fn new(reader: R) -> Self {
-        Self { reader, line: Vec::new(), seen: None, end: TextEnd::default() }
+        Self { reader, line: Vec::new(), cut: Vec::new(), seen: None, end: TextEnd::default() }
     }
 
     /// The next entry; lines that are none are counted. `None` at the end.
@@ -59,21 +61,19 @@ impl<R: BufRead> Lines<R> {
     ///
     /// The reader's.
     pub fn next_flow(&mut self) -> io::Result<Option<Flow>> {
-        loop {
-            self.line.clear();
-            let read = (&mut self.reader).take(LINE).read_until(b'\n', &mut self.line)?;
-            if read == 0 {
-                return Ok(None);
-            }
-            self.end.bytes += read as u64;
+        while self.next_line()? {
             let text = String::from_utf8_lossy(&self.line);
-            let text = text.trim();
-            // What `conntrack` says besides the entries, where both came into one file.
-            let besides = text.starts_with("conntrack v") && text.contains("have been shown");
-            if text.is_empty() || besides {
+            // Windows begins files of text so.
+            let text = text.trim_start_matches('\u{feff}').trim();
+            if let Some((before, after)) = besides(text) {
+                // It came into the middle of an entry, the rest of which is in the next line.
+                self.cut.extend_from_slice(before.as_bytes());
+                self.cut.extend_from_slice(after.as_bytes());
                 continue;
             }
-            self.end.lines += 1;
+            if text.is_empty() {
+                continue;
+            }
             let of_line = |text| match parse_line(text) {
                 Ok(flow) => Ok((flow, None)),
                 Err(error) => Err(error.to_string()),
@@ -92,6 +92,31 @@ impl<R: BufRead> Lines<R> {
                 Err(error) => self.end.note(error),
             }
         }
+        Ok(None)
+    }
+
+    /// Reads a line, behind what was cut off the one before.
+    fn next_line(&mut self) -> io::Result<bool> {
+        self.line.clear();
+        self.line.append(&mut self.cut);
+        let kept = !self.line.is_empty();
+        let read = (&mut self.reader).take(LINE).read_until(b'\n', &mut self.line)?;
+        self.end.bytes += read as u64;
+        if read == 0 {
+            return Ok(kept);
+        }
+        self.end.lines += 1;
+        let mut ended = self.line.ends_with(b"\n");
+        // No entry is as long: the rest of it is passed over.
+        while !ended {
+            let rest = self.reader.fill_buf()?;
+            let end = rest.iter().position(|byte| *byte == b'\n');
+            let passed = end.map_or(rest.len(), |end| end + 1);
+            ended = end.is_some() || passed == 0;
+            self.reader.consume(passed);
+            self.end.bytes += passed as u64;
+        }
+        Ok(true)
     }
 
     /// Reads the rest, and answers the query from it.
@@ -117,6 +142,13 @@ impl<R: BufRead> Lines<R> {
     pub fn end(&self) -> &TextEnd {
         &self.end
     }
+}
+
+/// What stands before and behind what `conntrack` says besides the entries, where both came into one file.
+fn besides(text: &str) -> Option<(&str, &str)> {
+    let (before, rest) = text.split_once("conntrack v")?;
+    let (_, after) = rest.split_once("have been shown.")?;
+    Some((before, after.trim_start()))
 }
 
 impl TextEnd {

@@ -43,7 +43,7 @@ pub(crate) const FACTS: &str = "ctnetlink";
 const LEVEL: i32 = 9;
 
 /// Writes rows into a Parquet file: compressed by zstd, sorted by source within its row groups, with
-/// statistics, by which engines pass over what a query is not about.
+/// statistics of its pages and row groups.
 ///
 /// ```
 /// # use ctnetlink::testing::{Frames, Population};

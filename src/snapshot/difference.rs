@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::ops::ControlFlow;
+use std::time::SystemTime;
 
-use super::{Snapshot, SnapshotEnd};
-use crate::aggregate::{Aggregator, Baseline, Field, Measure, Query, Report, Value};
-use crate::flow::{FlowRef, State};
-use crate::wire::WireError;
+use super::{Form, Snapshot, SnapshotEnd};
+use crate::aggregate::{Aggregator, Field, Measure, Query, Report, Value};
+use crate::filter::Filter;
+use crate::flow::{FlowRef, State, Status, Tuple};
 
 /// What has begun, ended and stayed between two snapshots, by groups.
 ///
@@ -22,12 +23,21 @@ pub struct Difference {
     /// The groups that differ most, the one that has grown most first and the one that has shrunk most
     /// last; at most twice as many as the query asks for.
     pub rows: Vec<Change>,
+    /// Of which entries this is.
+    pub filter: Filter,
     /// Entries of the second that are not in the first.
     pub born: u64,
     /// Entries of the first that are not in the second.
     pub died: u64,
-    /// Entries of both.
+    /// Entries of the second that are in the first, too.
     pub stayed: u64,
+    /// Entries of both that lack what the filter is about, and are left out.
+    pub undecided: u64,
+    /// Groups that have changed and are not among the rows.
+    pub others: u64,
+    /// Whether entries were known again by their ids, too. Not so where one of the two has none: then an
+    /// entry that has ended and another one of the same tuple that has begun are one that stayed.
+    pub by_id: bool,
     /// Of those that stayed, the ones whose state, status, mark, labels or way back is another one now.
     pub changed: u64,
     /// Which states they have come from and into, the most usual first.
@@ -79,10 +89,12 @@ impl Change {
 impl Difference {
     /// Compares two snapshots, by the groups of a query and of the entries its filter is true of.
     ///
-    /// An entry is the same in both if it has the same tuple, zone and id; so compare like with like: text
-    /// without ids knows nothing of a capture, which has them. `first` is opened twice and `second` once. An
-    /// entry that changes so that it comes into another group, or into the filter, has neither begun nor
-    /// ended.
+    /// An entry is the same in both if it has the same tuple and zone and, where both have them, the same id.
+    /// `first` is opened twice and `second` once. An entry that changes so that it comes into another group, or
+    /// into the filter, has neither begun nor ended. Ages are reckoned to when each was taken.
+    ///
+    /// Where one of the two is [text](super::Form::Text), only the state, the answers' tuple and whether there
+    /// were any are compared to tell what has changed.
     ///
     /// ```no_run
     /// use ctnetlink::{Query, aggregate::Field};
@@ -113,15 +125,20 @@ impl Difference {
         let rows = query.rows();
         // Differences are of numbers of entries, and of all groups.
         let query = query.clone().measure(Measure::Flows).top(usize::MAX);
-        let (marks, hasher) = (Baseline::new(&query), RandomState::new());
-        let side = || Side::new(&query, &marks, &hasher);
-        let (mut there, mut here, mut again) = (side(), side(), side());
-        let first_end = there.read(&mut first()?, None)?;
-        let second_end = here.read(&mut second()?, Some(&there))?;
-        if again.read(&mut first()?, Some(&here))? != first_end {
+        let (mut one, mut two, mut again) = (first()?, second()?, first()?);
+        let by_id = one.has_ids().unwrap_or(true) && two.has_ids().unwrap_or(true);
+        let is_text = |snapshot: &Snapshot<'_>| snapshot.end().form == Form::Text;
+        let coarse = is_text(&one) || is_text(&two);
+        let means = Means { hasher: RandomState::new(), by_id, coarse };
+        let [mut there, mut here, mut gone] =
+            [&one, &two, &again].map(|snapshot| Side::new(&query, &means, snapshot));
+        let first_end = there.read(&mut one, None)?;
+        let second_end = here.read(&mut two, Some(&there))?;
+        if gone.read(&mut again, Some(&here))? != first_end {
             let what = "the first one reads otherwise the second time: give a file, and no pipe";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
+        let undecided = there.all.undecided() + here.all.undecided();
 
         let mut changes: HashMap<Vec<Value>, Change> = HashMap::new();
         let all = [
@@ -129,7 +146,7 @@ impl Difference {
             (here.all.finish(), |change| &mut change.after),
             (here.new.finish(), |change| &mut change.born),
             (here.other.finish(), |change| &mut change.changed),
-            (again.new.finish(), |change| &mut change.died),
+            (gone.new.finish(), |change| &mut change.died),
         ];
         for (report, place) in all {
             take(&report, place, &mut changes);
@@ -143,18 +160,23 @@ impl Difference {
         changes.sort_by_cached_key(|change| {
             (Reverse(change.growth()), Reverse(change.born), text(change))
         });
-        if changes.len() / 2 > rows {
+        let mut others = 0;
+        if changes.len() > rows.saturating_mul(2) {
             let middle = rows..changes.len() - rows;
-            changes.drain(middle);
+            others = changes.drain(middle).len() as u64;
         }
         let transition = |((from, to), flows)| Transition { from, to, flows };
         let mut transitions: Vec<_> = here.transitions.into_iter().map(transition).collect();
         transitions.sort_by_key(|found| (Reverse(found.flows), found.from, found.to));
         Ok(Self {
             fields: query.fields().to_vec(),
+            filter: query.filter().clone(),
             rows: changes,
+            undecided,
+            others,
+            by_id: means.by_id,
             born: here.unknown,
-            died: again.unknown,
+            died: gone.unknown,
             stayed: here.known,
             changed: here.changed,
             transitions,
@@ -184,19 +206,44 @@ struct Look {
     rest: u32,
 }
 
-impl Look {
-    fn of(flow: &FlowRef<'_>, looks: &RandomState) -> Self {
-        let labels = flow.labels().map(|labels| labels.0);
-        let rest = (flow.status().bits(), flow.mark(), labels, flow.reply());
-        Self { state: flow.state(), rest: looks.hash_one(rest) as u32 }
+impl Means {
+    /// 64 bits that an entry is known again by: that two of a million share them happens once in tens of
+    /// millions of times.
+    fn mark(&self, flow: &FlowRef<'_>) -> u64 {
+        let id = flow.id().filter(|_| self.by_id);
+        self.hasher.hash_one((flow.original(), flow.zone(), id))
     }
+}
+
+impl Look {
+    fn of(flow: &FlowRef<'_>, means: &Means) -> Self {
+        let status = flow.status();
+        let back = Tuple { zone: None, ..*flow.reply() };
+        let rest = match means.coarse {
+            true => means.hasher.hash_one((status.contains(Status::SEEN_REPLY), back)),
+            false => {
+                let labels = flow.labels().map(|labels| labels.0);
+                means.hasher.hash_one((status.bits(), flow.mark(), labels, back))
+            }
+        };
+        Self { state: flow.state(), rest: rest as u32 }
+    }
+}
+
+/// By what entries are known again, and compared.
+struct Means {
+    hasher: RandomState,
+    by_id: bool,
+    /// One of the two does not say all.
+    coarse: bool,
 }
 
 /// One reading of a snapshot.
 struct Side<'m> {
-    /// What entries are known again by.
-    marks: &'m Baseline,
-    hasher: &'m RandomState,
+    means: &'m Means,
+    filter: Filter,
+    /// What ages are reckoned to.
+    moment: SystemTime,
     looks: HashMap<u64, Look>,
     all: Aggregator,
     /// What the other one has not.
@@ -210,14 +257,18 @@ struct Side<'m> {
 }
 
 impl<'m> Side<'m> {
-    fn new(query: &Query, marks: &'m Baseline, hasher: &'m RandomState) -> Self {
+    fn new(query: &Query, means: &'m Means, snapshot: &Snapshot<'_>) -> Self {
+        let seen = snapshot.observation().at;
+        let moment = seen.map_or_else(SystemTime::now, SystemTime::from);
+        let groups = || Aggregator::new(query).at(moment);
         Self {
-            marks,
-            hasher,
+            means,
+            filter: query.filter().clone(),
+            moment,
             looks: HashMap::new(),
-            all: Aggregator::new(query),
-            new: Aggregator::new(query),
-            other: Aggregator::new(query),
+            all: groups(),
+            new: groups(),
+            other: groups(),
             transitions: HashMap::new(),
             known: 0,
             unknown: 0,
@@ -231,23 +282,23 @@ impl<'m> Side<'m> {
         other: Option<&Side<'_>>,
     ) -> io::Result<SnapshotEnd> {
         let _ = snapshot.try_for_each::<()>(|flow| {
-            // One that can be read has a mark.
-            let _ = self.take(flow, other);
+            self.take(flow, other);
             ControlFlow::Continue(())
         })?;
         Ok(snapshot.end())
     }
 
-    fn take(&mut self, flow: &FlowRef<'_>, other: Option<&Side<'_>>) -> Result<(), WireError> {
+    fn take(&mut self, flow: &FlowRef<'_>, other: Option<&Side<'_>>) {
         self.all.record(flow);
-        let mark = self.marks.sight(flow.as_bytes())?.mark();
-        let look = Look::of(flow, self.hasher);
+        let mark = self.means.mark(flow);
+        let look = Look::of(flow, self.means);
         self.looks.insert(mark, look);
-        let Some(other) = other else { return Ok(()) };
+        let judged = self.filter.judge(flow, self.moment) == Some(true);
+        let Some(other) = other.filter(|_| judged) else { return };
         let Some(before) = other.looks.get(&mark) else {
             self.unknown += 1;
             self.new.record(flow);
-            return Ok(());
+            return;
         };
         self.known += 1;
         if *before != look {
@@ -257,6 +308,5 @@ impl<'m> Side<'m> {
                 *self.transitions.entry((before.state, look.state)).or_default() += 1;
             }
         }
-        Ok(())
     }
 }

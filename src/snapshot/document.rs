@@ -9,6 +9,9 @@ use crate::aggregate::document::Key;
 struct Document<'a> {
     first: &'a SnapshotEnd,
     second: &'a SnapshotEnd,
+    filter: Option<String>,
+    by_id: bool,
+    undecided: u64,
     born: u64,
     died: u64,
     stayed: u64,
@@ -16,6 +19,7 @@ struct Document<'a> {
     transitions: Vec<Turn>,
     by: Vec<String>,
     groups: Vec<Group<'a>>,
+    other_groups: u64,
 }
 
 /// From one state into another.
@@ -59,6 +63,9 @@ impl Serialize for Difference {
         Document {
             first: &self.first,
             second: &self.second,
+            filter: Some(self.filter.to_string()).filter(|text| !text.is_empty()),
+            by_id: self.by_id,
+            undecided: self.undecided,
             born: self.born,
             died: self.died,
             stayed: self.stayed,
@@ -66,6 +73,7 @@ impl Serialize for Difference {
             transitions: self.transitions.iter().map(turn).collect(),
             by: self.fields.iter().map(ToString::to_string).collect(),
             groups: self.rows.iter().map(|change| group(self, change)).collect(),
+            other_groups: self.others,
         }
         .serialize(serializer)
     }

@@ -23,8 +23,11 @@ use crate::parquet::Reader;
 pub enum Form {
     /// A pcapng or pcap of netlink's messages.
     Capture,
-    /// Lines: as `conntrack -L` and the kernel print them, or records as JSON.
+    /// Lines as `conntrack -L` and the kernel print them. They have no status bits but those they show, no labels,
+    /// and ids, counters and helpers only in some forms.
     Text,
+    /// [Records](crate::export::Record) as JSON, one a line.
+    Json,
     /// Columns: see the module `parquet`.
     Parquet,
 }
@@ -34,6 +37,7 @@ impl fmt::Display for Form {
         f.pad(match self {
             Self::Capture => "capture",
             Self::Text => "text",
+            Self::Json => "json",
             Self::Parquet => "parquet",
         })
     }
@@ -54,8 +58,8 @@ pub struct SnapshotEnd {
     pub first_malformed: Option<(u64, String)>,
     /// Packets of a capture that are of something else, and were passed over.
     pub foreign: u64,
-    /// Dumps of a capture that came to their end. With more than one, every entry may be there more
-    /// than once.
+    /// Dumps of a capture that came to their end, or files that were put together in it. With more than one,
+    /// every entry may be there more than once, and [`Snapshot::facts`] are of the first.
     pub dumps: u64,
     /// Entries that were seen on another machine, in another network namespace or at another time than the
     /// first one: rows of many files in one. [`Snapshot::facts`] are the first one's.
@@ -98,7 +102,10 @@ type Input<'r> = Box<dyn BufRead + 'r>;
 
 enum Source<'r> {
     Capture(Box<Capture<Input<'r>>>),
-    Text(Lines<Input<'r>>),
+    Text {
+        lines: Lines<Input<'r>>,
+        form: Form,
+    },
     #[cfg(feature = "parquet")]
     Parquet {
         rows: Box<Reader<Record>>,
@@ -117,6 +124,15 @@ const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// What a file of columns begins with.
 const PARQUET: [u8; 4] = *b"PAR1";
+
+/// What people have and this does not read, by what it begins with, and what to do.
+const UNREADABLE: [(&[u8], &str); 5] = [
+    (&[0x1f, 0x8b], "it is compressed by gzip: expand it, zcat FILE | ... -"),
+    (&[0xfd, b'7', b'z'], "it is compressed by xz: expand it, xzcat FILE | ... -"),
+    (&[0xff, 0xfe], "it is text in UTF-16: make it UTF-8, iconv -f utf-16 -t utf-8 FILE | ... -"),
+    (&[0xfe, 0xff], "it is text in UTF-16: make it UTF-8, iconv -f utf-16 -t utf-8 FILE | ... -"),
+    (b"obse", "CSV is written, and not read: keep NDJSON, Parquet or a capture"),
+];
 
 /// What captures begin with: pcapng, and pcap in both byte orders and both resolutions.
 const CAPTURES: [[u8; 4]; 5] = [
@@ -188,13 +204,19 @@ impl<'r> Snapshot<'r> {
         if begin == ZSTD {
             (begin, input) = self::begin(expanded(input)?)?;
         }
+        if let Some((_, text)) = UNREADABLE.iter().find(|(magic, _)| begin.starts_with(magic)) {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, *text));
+        }
         if begin == PARQUET {
             let text = "Parquet has its index at the end: give a file in place of a stream";
             return Err(io::Error::new(io::ErrorKind::Unsupported, text));
         }
         let source = match CAPTURES.contains(&begin) {
             true => Source::Capture(Box::new(Capture::new(input))),
-            false => Source::Text(Lines::new(input)),
+            false => {
+                let form = if begin.first() == Some(&b'{') { Form::Json } else { Form::Text };
+                Source::Text { lines: Lines::new(input), form }
+            }
         };
         Self::of(source, CaptureFacts::default())
     }
@@ -258,7 +280,7 @@ impl<'r> Snapshot<'r> {
         while self.damage.is_none() {
             let next = match &mut self.source {
                 Source::Capture(_) => return Ok(None),
-                Source::Text(lines) => {
+                Source::Text { lines, .. } => {
                     lines.next_flow().map(|flow| Some((flow?, lines.observation().cloned())))
                 }
                 #[cfg(feature = "parquet")]
@@ -284,7 +306,7 @@ impl<'r> Snapshot<'r> {
                 Err(error) if is_damage(&error) => {
                     let offset = match &self.source {
                         Source::Capture(_) => 0,
-                        Source::Text(lines) => lines.end().bytes,
+                        Source::Text { lines, .. } => lines.end().bytes,
                         #[cfg(feature = "parquet")]
                         Source::Parquet { entries, .. } => *entries,
                     };
@@ -341,6 +363,15 @@ impl<'r> Snapshot<'r> {
         Ok(aggregator.finish_all())
     }
 
+    /// Whether the entries have ids, as far as the first one tells; `None` if there is none.
+    pub(super) fn has_ids(&mut self) -> Option<bool> {
+        let has = |entry: &[u8]| FlowRef::parse(entry).is_ok_and(|flow| flow.id().is_some());
+        match &mut self.source {
+            Source::Capture(capture) => capture.held().and_then(|mut held| held.next()).map(has),
+            _ => self.encoded().next().filter(|_| self.held).map(has),
+        }
+    }
+
     /// Reads the rest, and shows every entry to `look`, until that breaks it off. Entries that cannot be read
     /// are [counted](SnapshotEnd::malformed).
     ///
@@ -374,7 +405,13 @@ impl<'r> Snapshot<'r> {
 
     /// Where and when the entries were seen, as far as it says.
     pub fn observation(&self) -> Observation {
-        self.first.clone().unwrap_or_else(|| self.facts().observation())
+        let said = self.facts().observation();
+        // The path of a partition has the node, and not its rows.
+        self.first.clone().map_or(said.clone(), |first| Observation {
+            at: first.at.or(said.at),
+            node: first.node.or(said.node),
+            netns_inode: first.netns_inode.or(said.netns_inode),
+        })
     }
 
     /// How it went so far.
@@ -394,14 +431,16 @@ impl<'r> Snapshot<'r> {
             Source::Capture(capture) => {
                 let read = capture.end().clone();
                 end.form = Form::Capture;
-                (end.entries, end.foreign, end.dumps) = (read.entries, read.foreign, read.dumps);
+                (end.entries, end.foreign) = (read.entries, read.foreign);
+                end.dumps = read.dumps.max(read.sections);
                 end.malformed += read.malformed;
                 end.damage = read.damage;
                 // A capture of another tool says it by the end of a dump.
-                end.complete = end.complete.or(Some(end.dumps > 0));
+                end.complete = end.complete.or((read.dumps == 1).then_some(true));
             }
-            Source::Text(lines) => {
+            Source::Text { lines, form } => {
                 let read = lines.end().clone();
+                end.form = *form;
                 (end.entries, end.first_malformed) = (read.entries, read.first_unread);
                 end.malformed += read.unread;
             }

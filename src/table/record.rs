@@ -44,6 +44,9 @@ impl Reader {
             recorder.datagram(batch.datagram).map_err(io)?;
         }
         let end = dump.end();
+        if !end.interrupted {
+            recorder.done().map_err(io)?;
+        }
         facts.after = Some(self.limits()?.entries.into());
         facts.complete = Some(!end.interrupted);
         Ok((end, recorder.finish(&facts).map_err(io)?))

@@ -133,7 +133,7 @@ fn a_second_look_replaces_the_first() -> Result<(), Skip> {
     let told = fleet(root.path(), &from);
     let part = told["files"][1]["file"].as_str().expect("a path").to_owned();
     let before = std::fs::read(&part).expect("a file");
-    for (damaged, code) in [(&whole[..whole.len() / 2], 1), (b"nonsense\n", 2)] {
+    for (damaged, code) in [(&whole[..whole.len() / 2], 1), (b"nonsense\n", 1), (b"", 2)] {
         std::fs::write(&capture, damaged).expect("a file");
         let mut command = command("fleet");
         command

@@ -184,7 +184,7 @@ fn nothing_half_written_is_left() -> Result<(), Skip> {
     let broken = place.file("broken.pcapng");
     std::fs::write(&broken, bytes).expect("a file");
     let output = snapshot(&["convert", &broken, &place.file("t.csv"), "--json"]);
-    let told: Value = serde_json::from_slice(&done(&output).stderr).expect("JSON");
+    let told = json(done(&output));
     let [entries, malformed] = ["entries", "malformed"].map(|name| told[name].as_u64());
     assert_eq!((entries, malformed, &told["complete"]), (Some(19_999), Some(1), &false.into()));
     let shown = json(&snapshot(&["show", &broken, "--json"]));
@@ -394,7 +394,9 @@ fn a_redacted_table_can_be_shown() -> Result<(), Skip> {
     assert_eq!(json(&snapshot(&["show", &again, "--json"]))["facts"]["node"], Value::Null);
     std::fs::write(&key, "no key").expect("a file");
     for wrong in [
-        &["redact", &capture, &hidden][..],
+        &["redact", &capture, &place.file("x.ndjson")][..],
+        &["save", &place.file("x.parquet")],
+        &["redact", &capture, &hidden],
         &["redact", &capture, &place.file("x"), "--key", &key],
         &["redact", &capture, &place.file("x"), "--undo"],
     ] {
@@ -468,9 +470,7 @@ fn programs_look_at_files() -> Result<(), Skip> {
     }
     let left = snapshot(&["convert", &half, &place.file("half.csv"), "--json"]);
     assert_eq!(left.status.code(), Some(1));
-    let told: Value =
-        serde_json::from_slice(left.stderr.split(|byte| *byte == b'\n').next().expect("one"))
-            .expect("JSON");
+    let told = json(&left);
     let rows =
         std::fs::read_to_string(place.file("half.csv")).expect("a file").lines().count() as u64;
     assert_eq!((told["entries"].as_u64(), &told["complete"]), (Some(rows - 1), &false.into()));

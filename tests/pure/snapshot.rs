@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use ctnetlink::Query;
 use ctnetlink::aggregate::{Aggregator, Field, Fields, Report};
 use ctnetlink::capture::Recorder;
-use ctnetlink::export::{Line, Moment, Observation, Record};
+use ctnetlink::export::{Line, Moment, Observation, Record, SaveLine};
 use ctnetlink::flow::{
     Flow, FlowRef, Helper, ProtoInfo, Protocol, State, Status, UnknownAttribute,
 };
@@ -63,11 +63,20 @@ fn two_snapshots_and_what_they_differ_in() {
     assert_eq!(few.rows[3..], found.rows[found.rows.len() - 3..]);
     let none = Difference::of(open(first), open(first), &query).expect("files");
     assert_eq!((none.born, none.died, none.stayed, none.rows.len()), (0, 0, 2_000, 0));
-    // Of some entries: who is in both counts, whatever the filter.
-    let tcp = query.of("proto=tcp".parse().expect("a filter"));
+    assert_eq!(few.others, found.rows.len() as u64 - 6);
+    // Of some entries, all numbers are about these.
+    let of_tcp = |flows: &[Flow]| {
+        flows.iter().filter(|flow| flow.protocol() == Protocol::TCP).count() as u64
+    };
+    let tcp = query.clone().of("proto=tcp".parse().expect("a filter"));
     let tcp = Difference::of(open(first), open(second), &tcp).expect("files");
-    assert_eq!((tcp.born, tcp.stayed), (1_000, 1_500));
-    assert!(tcp.rows.iter().map(|change| change.born).sum::<u64>() < 1_000);
+    let expected = (of_tcp(&flows[2_000..]), of_tcp(&flows[..500]), of_tcp(&flows[500..2_000]));
+    assert_eq!((tcp.born, tcp.died, tcp.stayed), expected);
+    assert_eq!(tcp.rows.iter().map(|change| change.born).sum::<u64>(), tcp.born);
+    assert!(expected.0 > 100 && expected.0 < 1_000 && tcp.undecided == 0);
+    let counted = query.of("bytes>0".parse().expect("a filter"));
+    let counted = Difference::of(open(first), open(second), &counted).expect("files");
+    assert_eq!((counted.stayed, counted.undecided), (0, 4_500), "nobody can tell");
 }
 
 fn seen() -> Observation {
@@ -137,6 +146,7 @@ fn captured(entries: &[Vec<u8>]) -> Vec<u8> {
         let family = FlowRef::parse(entry).expect("an entry").original().family();
         recorder.entry(family, entry).expect("written");
     }
+    recorder.done().expect("written");
     recorder.finish(&facts).expect("written")
 }
 
@@ -151,8 +161,8 @@ fn every_form_says_the_same() {
     let forms = [
         ("capture", Form::Capture, Snapshot::new(&capture[..])),
         ("zstd", Form::Capture, Snapshot::new(&small[0][..])),
-        ("json", Form::Text, Snapshot::new(&json[..])),
-        ("json in zstd", Form::Text, Snapshot::new(&small[1][..])),
+        ("json", Form::Json, Snapshot::new(&json[..])),
+        ("json in zstd", Form::Json, Snapshot::new(&small[1][..])),
         ("parquet", Form::Parquet, Snapshot::open(columns.path())),
     ];
     for (name, form, snapshot) in forms {
@@ -165,7 +175,7 @@ fn every_form_says_the_same() {
         }
         let end = snapshot.end();
         assert_eq!((end.form, end.entries, end.malformed), (form, 4_000, 0), "{name}");
-        // Text does not say it, and this capture was not finished by a dump.
+        // Only a capture has the end of a dump.
         let complete = (form == Form::Capture).then_some(true);
         assert_eq!((end.complete, end.elsewhere), (complete, 0), "{name}: {end:?}");
         let max = (form == Form::Parquet).then_some(262_144);
@@ -279,6 +289,91 @@ fn rows_of_other_tables_are_told() {
     assert_eq!(snapshot.observation(), seen());
     assert_eq!(snapshot.scan(&query("source")).expect("text").flows(), 130);
     assert_eq!((snapshot.end().elsewhere, snapshot.end().complete), (30, Some(false)));
+}
+
+/// The same table in two forms differs in nothing that both can say.
+#[test]
+fn forms_of_one_table_do_not_differ() {
+    let flows = Population::new(1_500).flows().zip(1..).map(|(mut flow, id)| {
+        // As the kernel has it, and no text says.
+        flow.status |= Status::SRC_NAT_DONE | Status::DST_NAT_DONE;
+        flow.id = Some(ctnetlink::flow::FlowId(id));
+        flow
+    });
+    let entries = encoded(flows);
+    let text = |line: fn(&FlowRef<'_>) -> String| {
+        let line = |entry: &Vec<u8>| line(&FlowRef::parse(entry).expect("an entry")) + "\n";
+        entries.iter().map(line).collect::<String>()
+    };
+    let plain = text(|flow| Line::of(flow).to_string());
+    let with_ids = text(|flow| Line::of(flow).extended(true).id(true).to_string());
+    let saved = text(|flow| SaveLine::of(flow).to_string());
+    let (capture, json) = (captured(&entries), as_json(&entries));
+    for (name, other, by_id) in [
+        ("plain", plain.as_bytes(), false),
+        ("with ids", with_ids.as_bytes(), true),
+        ("saved", saved.as_bytes(), false),
+        ("json", &json, true),
+    ] {
+        let (first, second) = (|| Snapshot::new(&capture[..]), || Snapshot::new(other));
+        let found = Difference::of(first, second, &query("source")).expect("files");
+        assert_eq!((found.born, found.died, found.changed), (0, 0, 0), "{name}");
+        assert_eq!((found.stayed, found.by_id, found.rows.len()), (1_500, by_id, 0), "{name}");
+    }
+}
+
+#[test]
+fn ages_of_a_difference_are_those_of_then() {
+    let flow = |age: u64| {
+        let mut flow = Population::new(1).flows().next().expect("one");
+        let start = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000 - age);
+        flow.timestamps = Some(ctnetlink::flow::Timestamps { start, stop: None });
+        captured(&[flow.to_bytes()])
+    };
+    let old = query("source").of("age>30s".parse().expect("a filter"));
+    let born = |second: &[u8]| {
+        let none = captured(&[]);
+        let open = || Snapshot::new(&none[..]);
+        Difference::of(open, || Snapshot::new(second), &old).expect("files").born
+    };
+    assert_eq!((born(&flow(5)), born(&flow(60))), (0, 1));
+}
+
+#[test]
+fn files_that_were_put_together_are_not_one_table() {
+    let read = |file: &[u8]| {
+        let mut snapshot = Snapshot::new(file).expect("a file");
+        let flows = snapshot.scan(&query("source")).expect("a file").flows();
+        (flows, snapshot.end().dumps, snapshot.end().complete)
+    };
+    let capture = captured(&encoded(Population::new(50).flows()));
+    assert_eq!(read(&capture), (50, 1, Some(true)));
+    assert_eq!(read(&[&capture[..], &capture].concat()), (100, 2, Some(false)));
+    // One that was not ended, and a whole one behind it, which says that it is whole.
+    let empty = |facts: &CaptureFacts| {
+        let recorder = Recorder::new(Vec::new(), facts).expect("a file");
+        recorder.finish(facts).expect("written")
+    };
+    let mut facts = CaptureFacts::default();
+    let begun = empty(&facts);
+    facts.complete = Some(true);
+    let whole = empty(&facts);
+    assert_eq!(read(&whole), (0, 1, Some(true)));
+    assert_eq!(read(&begun), (0, 1, None), "what says nothing is not known");
+    assert_eq!(read(&[begun, whole].concat()), (0, 2, Some(false)));
+}
+
+#[test]
+fn what_is_not_read_is_named() {
+    for (start, what) in [
+        (&[0x1f, 0x8b, 8, 0][..], "gzip"),
+        (&[0xff, 0xfe, b'i', 0], "UTF-16"),
+        (b"observed_at,node\n", "CSV"),
+        (b"\xfd7zXZ", "xz"),
+    ] {
+        let error = Snapshot::new(start).expect_err("not read");
+        assert!(error.to_string().contains(what), "{error}");
+    }
 }
 
 #[test]
