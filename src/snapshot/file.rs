@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek};
+use std::io::{self, Read, Seek};
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use super::end::SnapshotEnd;
+use super::form::{Form, Input, recognize};
 use crate::aggregate::{Aggregator, Query, Report};
 use crate::capture::{Capture, CaptureFacts, Damage, is_damage};
 use crate::export::Observation;
@@ -15,61 +17,6 @@ use crate::flow::{Flow, FlowRef};
 use crate::import::Lines;
 #[cfg(feature = "parquet")]
 use crate::parquet::Reader;
-
-/// What a file is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
-#[non_exhaustive]
-pub enum Form {
-    /// A pcapng or pcap of netlink's messages.
-    Capture,
-    /// Lines as `conntrack -L` and the kernel print them. They have no status bits but those they show, no labels,
-    /// and ids, counters and helpers only in some forms.
-    Text,
-    /// [Records](crate::export::Record) as JSON, one a line.
-    Json,
-    /// Columns: see the module `parquet`.
-    Parquet,
-}
-
-impl fmt::Display for Form {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Capture => "capture",
-            Self::Text => "text",
-            Self::Json => "json",
-            Self::Parquet => "parquet",
-        })
-    }
-}
-
-/// How reading went so far.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-#[non_exhaustive]
-pub struct SnapshotEnd {
-    /// What the file is.
-    pub form: Form,
-    /// Entries.
-    pub entries: u64,
-    /// Entries, or lines, that could not be read.
-    pub malformed: u64,
-    /// The number of the first line that is no entry, and why.
-    pub first_malformed: Option<(u64, String)>,
-    /// Packets of a capture that are of something else, and were passed over.
-    pub foreign: u64,
-    /// Dumps of a capture that came to their end, or files that were put together in it. With more than one,
-    /// every entry may be there more than once, and [`Snapshot::facts`] are of the first.
-    pub dumps: u64,
-    /// Entries that were seen on another machine, in another network namespace or at another time than the
-    /// first one: rows of many files in one. [`Snapshot::facts`] are the first one's.
-    pub elsewhere: u64,
-    /// Where the file could not be read any further, if anywhere: of one that is compressed, in what it
-    /// holds, and of Parquet counted in rows.
-    pub damage: Option<Damage>,
-    /// Once it was read: whether all of one table was in it. `None` where it does not say that, as text.
-    pub complete: Option<bool>,
-}
 
 /// A table out of a file, whatever its form.
 ///
@@ -98,8 +45,6 @@ pub struct Snapshot<'r> {
     elsewhere: u64,
 }
 
-type Input<'r> = Box<dyn BufRead + 'r>;
-
 enum Source<'r> {
     Capture(Box<Capture<Input<'r>>>),
     Text {
@@ -113,35 +58,8 @@ enum Source<'r> {
     },
 }
 
-/// What is read at a time.
-const PIECE: usize = 256 * 1024;
-
 /// Entries that are encoded at a time.
 const BATCH: usize = 256;
-
-/// What a file of zstd begins with.
-const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-
-/// What a file of columns begins with.
-const PARQUET: [u8; 4] = *b"PAR1";
-
-/// What people have and this does not read, by what it begins with, and what to do.
-const UNREADABLE: [(&[u8], &str); 5] = [
-    (&[0x1f, 0x8b], "it is compressed by gzip: expand it, zcat FILE | ... -"),
-    (&[0xfd, b'7', b'z'], "it is compressed by xz: expand it, xzcat FILE | ... -"),
-    (&[0xff, 0xfe], "it is text in UTF-16: make it UTF-8, iconv -f utf-16 -t utf-8 FILE | ... -"),
-    (&[0xfe, 0xff], "it is text in UTF-16: make it UTF-8, iconv -f utf-16 -t utf-8 FILE | ... -"),
-    (b"obse", "CSV is written, and not read: keep NDJSON, Parquet or a capture"),
-];
-
-/// What captures begin with: pcapng, and pcap in both byte orders and both resolutions.
-const CAPTURES: [[u8; 4]; 5] = [
-    [0x0a, 0x0d, 0x0d, 0x0a],
-    [0xd4, 0xc3, 0xb2, 0xa1],
-    [0xa1, 0xb2, 0xc3, 0xd4],
-    [0x4d, 0x3c, 0xb2, 0xa1],
-    [0xa1, 0xb2, 0x3c, 0x4d],
-];
 
 impl fmt::Debug for Snapshot<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -163,7 +81,7 @@ impl Snapshot<'static> {
             // A pipe: what was read of it is put before the rest.
             return Self::new(io::Cursor::new(magic).chain(file));
         }
-        if magic == PARQUET {
+        if Form::of(&magic) == Form::Parquet {
             return Self::of_columns(file);
         }
         Self::new(file)
@@ -181,41 +99,25 @@ impl Snapshot<'static> {
 
     #[cfg(not(feature = "parquet"))]
     fn of_columns(_: File) -> io::Result<Self> {
-        Err(unsupported("a Parquet file", "parquet"))
+        Err(super::form::unsupported("a Parquet file", "parquet"))
     }
-}
-
-#[cfg(not(all(feature = "parquet", feature = "zstd")))]
-fn unsupported(what: &str, feature: &str) -> io::Error {
-    let text =
-        format!("{what}: this program was built without the feature {feature} that reads it");
-    io::Error::new(io::ErrorKind::Unsupported, text)
 }
 
 impl<'r> Snapshot<'r> {
     /// Reads from here, as a stream: all forms but Parquet, which takes a file. No
-    /// [`BufReader`] is needed.
+    /// [`BufReader`](io::BufReader) is needed.
     ///
     /// # Errors
     ///
     /// The reader's, and `Unsupported` for Parquet or a form whose feature is not there.
     pub fn new(reader: impl Read + 'r) -> io::Result<Self> {
-        let (mut begin, mut input) = begin(reader)?;
-        if begin == ZSTD {
-            (begin, input) = self::begin(expanded(input)?)?;
-        }
-        if let Some((_, text)) = UNREADABLE.iter().find(|(magic, _)| begin.starts_with(magic)) {
-            return Err(io::Error::new(io::ErrorKind::Unsupported, *text));
-        }
-        if begin == PARQUET {
-            let text = "Parquet has its index at the end: give a file in place of a stream";
-            return Err(io::Error::new(io::ErrorKind::Unsupported, text));
-        }
-        let source = match CAPTURES.contains(&begin) {
-            true => Source::Capture(Box::new(Capture::new(input))),
-            false => {
-                let form = if begin.first() == Some(&b'{') { Form::Json } else { Form::Text };
-                Source::Text { lines: Lines::new(input), form }
+        let (form, input) = recognize(reader)?;
+        let source = match form {
+            Form::Capture => Source::Capture(Box::new(Capture::new(input))),
+            Form::Text | Form::Json => Source::Text { lines: Lines::new(input), form },
+            Form::Parquet => {
+                let text = "Parquet has its index at the end: give a file in place of a stream";
+                return Err(io::Error::new(io::ErrorKind::Unsupported, text));
             }
         };
         Self::of(source, CaptureFacts::default())
@@ -454,35 +356,4 @@ impl<'r> Snapshot<'r> {
         }
         end
     }
-}
-
-/// The first bytes of what is read, and all of it.
-fn begin<'r>(mut reader: impl Read + 'r) -> io::Result<([u8; 4], Input<'r>)> {
-    let mut first = Vec::new();
-    let read = (&mut reader).take(4).read_to_end(&mut first);
-    // Damage comes again when it is read.
-    read.map(|_| ()).or_else(|error| if is_damage(&error) { Ok(()) } else { Err(error) })?;
-    let begin = first.first_chunk().copied().unwrap_or_default();
-    let whole = io::Cursor::new(first).chain(reader);
-    Ok((begin, Box::new(BufReader::with_capacity(PIECE, whole))))
-}
-
-/// Expands what was compressed. That it is changed is told as damage, which its cut is, too.
-#[cfg(feature = "zstd")]
-fn expanded<'r>(input: Input<'r>) -> io::Result<impl Read + 'r> {
-    struct Expanded<R>(R);
-    impl<R: Read> Read for Expanded<R> {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            self.0.read(buffer).map_err(|error| match error.kind() {
-                io::ErrorKind::Other => io::Error::new(io::ErrorKind::InvalidData, error),
-                _ => error,
-            })
-        }
-    }
-    zstd::Decoder::with_buffer(input).map(Expanded)
-}
-
-#[cfg(not(feature = "zstd"))]
-fn expanded<'r>(_: Input<'r>) -> io::Result<Input<'r>> {
-    Err(unsupported("a compressed file", "zstd"))
 }

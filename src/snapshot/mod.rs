@@ -10,11 +10,15 @@
 mod difference;
 #[cfg(feature = "serde")]
 mod document;
+mod end;
 mod file;
+mod form;
 #[cfg(feature = "redact")]
 mod redact;
 
 pub use difference::{Change, Difference, Transition};
-pub use file::{Form, Snapshot, SnapshotEnd};
+pub use end::SnapshotEnd;
+pub use file::Snapshot;
+pub use form::Form;
 #[cfg(feature = "redact")]
 pub use redact::{Redactor, WeakKey};
