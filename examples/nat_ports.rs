@@ -15,8 +15,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use comfy_table::{CellAlignment, Table, presets};
-use ctnetlink::aggregate::{Field, Prefix, Row, Value};
-use ctnetlink::{Filter, Query, Scan};
+use common::from::From;
+use ctnetlink::aggregate::{Field, Prefix, Report, Row, Value};
+use ctnetlink::{Filter, Query};
 
 /// How many source ports of each NAT address are in use towards each destination.
 ///
@@ -27,6 +28,9 @@ use ctnetlink::{Filter, Query, Scan};
 struct Options {
     #[command(flatten)]
     common: common::Shared,
+
+    #[command(flatten)]
+    from: From,
 
     /// How many destinations to show
     #[arg(short = 'n', value_name = "ROWS", default_value_t = 10)]
@@ -51,7 +55,8 @@ struct Usage {
 
 #[derive(serde::Serialize)]
 struct Document {
-    complete: bool,
+    /// Null where --from does not say it.
+    complete: Option<bool>,
     destinations: Vec<Usage>,
 }
 
@@ -67,7 +72,6 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> common::Result {
-    options.common.prepare()?;
     // Which addresses are NAT's, and the use of all addresses, from one look at the table.
     let nat = Query::new().by([Field::ReplyDestination(Prefix::WHOLE)]).of(Filter::source_nat());
     let uses = Query::new().by([
@@ -76,23 +80,37 @@ fn run(options: &Options) -> common::Result {
         Field::ReplySource(Prefix::WHOLE),
         Field::ReplySourcePort,
     ]);
-    let queries = [nat, uses].map(|query| query.top(usize::MAX));
-    let mut scans = options.common.open()?.scan_all(&queries)?.into_iter();
-    let (Some(nat), Some(uses)) = (scans.next(), scans.next()) else { return Ok(()) };
+    let queries = [uses, nat].map(|query| query.top(usize::MAX));
     let mut out = anstream::stdout().lock();
-    let document = evaluate(&nat, &uses, options);
+    if let Some(file) = &options.from.from {
+        let found = common::from::scan(file, &queries)?;
+        let destinations = evaluate(&found.reports[1], &found.reports[0], options);
+        if options.common.json {
+            common::json(&Document { complete: found.end.complete, destinations }, &mut out)?;
+        } else {
+            found.header(&mut out)?;
+            show(&destinations, &mut out)?;
+        }
+        out.flush()?;
+        return found.outcome();
+    }
+    options.common.prepare()?;
+    let scans = options.common.open()?.scan_all(&queries)?;
+    let [uses, nat] = &scans[..] else { return Ok(()) };
+    let destinations = evaluate(&nat.report, &uses.report, options);
     if options.common.json {
-        common::json(&document, &mut out)?;
+        let complete = Some(uses.is_complete());
+        common::json(&Document { complete, destinations }, &mut out)?;
     } else {
-        show(&document, &uses, &mut out)?;
+        common::report::header(uses, &mut out)?;
+        show(&destinations, &mut out)?;
     }
     out.flush()?;
     Ok(())
 }
 
-fn evaluate(nat: &Scan, uses: &Scan, options: &Options) -> Document {
-    let addresses: HashSet<_> =
-        nat.report.rows().iter().filter_map(|row| row.key.first()).collect();
+fn evaluate(nat: &Report, uses: &Report, options: &Options) -> Vec<Usage> {
+    let addresses: HashSet<_> = nat.rows().iter().filter_map(|row| row.key.first()).collect();
     let (low, high) = options.range;
     let of = u64::from(high - low) + 1;
     let usage = |row: &Row| match row.key[..] {
@@ -108,22 +126,20 @@ fn evaluate(nat: &Scan, uses: &Scan, options: &Options) -> Document {
         }),
         _ => None,
     };
-    let rows = uses.report.rows().iter();
-    let of_nat = rows.filter(|row| row.key.first().is_some_and(|key| addresses.contains(key)));
-    let destinations = of_nat.filter_map(usage).take(options.rows).collect();
-    Document { complete: uses.is_complete(), destinations }
+    let of_nat =
+        uses.rows().iter().filter(|row| row.key.first().is_some_and(|key| addresses.contains(key)));
+    of_nat.filter_map(usage).take(options.rows).collect()
 }
 
-fn show(document: &Document, scan: &Scan, out: &mut impl Write) -> common::Result {
-    common::report::header(scan, out)?;
-    if document.destinations.is_empty() {
+fn show(destinations: &[Usage], out: &mut impl Write) -> common::Result {
+    if destinations.is_empty() {
         writeln!(out, "No flow with ports is behind source NAT.")?;
         return Ok(());
     }
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(["used", "of", "share", "NAT address", "protocol", "destination", "port"]);
-    for usage in &document.destinations {
+    for usage in destinations {
         table.add_row([
             usage.used.to_string(),
             usage.of.to_string(),

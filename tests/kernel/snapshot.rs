@@ -436,6 +436,10 @@ fn programs_look_at_files() -> Result<(), Skip> {
         assert_eq!(listed, lines(&[filter, "-o", "extended,id"]));
         assert!(!listed.is_empty() && listed.len() < 3_000);
         assert_eq!(lines(&["--from", from, "--limit", "3"]).len(), 3);
+        let ports = ["--range", "1-9999", "--json"];
+        let ports = |more: &[&str]| json(done(&run("nat_ports", &[&ports[..], more].concat())));
+        assert_eq!(ports(&["--from", from]), ports(&[]));
+        assert!(!ports(&[])["destinations"].as_array().expect("some").is_empty());
         let doctor = run("doctor", &["--from", from, "--json"]);
         assert_eq!(json(&doctor)["entries"], 3_000, "{doctor:?}");
     }
