@@ -127,8 +127,8 @@ pub(crate) trait Cells: Sized {
 
     fn scalars(&self) -> impl Iterator<Item = Scalar<'_>>;
 
-    /// A row of what `next` gives for each column, by its number; `None` if that does not fit it.
-    fn from_scalars<'s>(next: impl FnMut(usize) -> Scalar<'s>) -> Option<Self>;
+    /// A row of what `next` gives for one column after the other; `None` if that does not fit it.
+    fn from_scalars<'s>(next: impl FnMut() -> Scalar<'s>) -> Option<Self>;
 }
 
 /// A struct whose fields are the columns of a table.
@@ -181,12 +181,9 @@ macro_rules! row {
             }
 
             fn from_scalars<'s>(
-                mut next: impl FnMut(usize) -> $crate::export::schema::Scalar<'s>,
+                mut next: impl FnMut() -> $crate::export::schema::Scalar<'s>,
             ) -> Option<Self> {
-                let mut index = 0..;
-                Some(Self {
-                    $($name: $crate::export::schema::Cell::from_scalar(next(index.next()?))?,)*
-                })
+                Some(Self { $($name: $crate::export::schema::Cell::from_scalar(next())?,)* })
             }
         }
     };

@@ -13,7 +13,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use super::column::Values;
 use super::error;
 use crate::export::Row;
-use crate::export::schema::{Column, Kind};
+use crate::export::schema::{Column, Scalar};
 
 /// Rows that are decoded at a time.
 const BATCH: usize = 8192;
@@ -146,12 +146,10 @@ impl Source {
         Ok(Self { column: *column, place, reader: None, values })
     }
 
-    fn next(&mut self) -> crate::export::schema::Scalar<'_> {
-        let kind: Kind = self.column.kind;
-        if self.place.is_some() {
-            self.values.next(kind)
-        } else {
-            crate::export::schema::Scalar::Nothing
+    fn next(&mut self) -> Scalar<'_> {
+        match self.place {
+            Some(_) => self.values.next(self.column.kind),
+            None => Scalar::Nothing,
         }
     }
 }
@@ -176,9 +174,7 @@ impl<R: Row> Iterator for Reader<R> {
         }
         self.ready -= 1;
         let mut sources = self.columns.iter_mut();
-        let row = R::from_scalars(|_| {
-            sources.next().map_or(crate::export::schema::Scalar::Nothing, Source::next)
-        });
+        let row = R::from_scalars(|| sources.next().map_or(Scalar::Nothing, Source::next));
         self.failed = row.is_none();
         let error = || io::Error::new(io::ErrorKind::InvalidData, "a row that makes no sense");
         Some(row.ok_or_else(error))
