@@ -95,6 +95,9 @@ fn run(options: &Options) -> common::Result {
                 Ok(flow) => shown.show(&flow, &seen, &mut out)?,
                 Err(_) => shown.malformed += 1,
             }
+            if shown.is_enough() {
+                break;
+            }
         }
     }
     let end = dump.end();
@@ -148,6 +151,10 @@ fn from_file(
     let unsaid = common::from::unsaid(&end, &filter.to_string(), &[]);
     for note in common::from::notes(&end).into_iter().chain(unsaid) {
         eprintln!("note: {note}");
+    }
+    if format.is_record() {
+        // They would all say the place and time of the first.
+        common::from::of_one_table(file, &end)?;
     }
     common::from::outcome(file, &end)
 }

@@ -47,6 +47,11 @@ impl FromStr for Format {
 }
 
 impl Format {
+    /// Whether it says where and when an entry was seen.
+    pub fn is_record(self) -> bool {
+        matches!(self, Self::Json | Self::Ndjson | Self::Csv)
+    }
+
     /// What stands before the first entry.
     pub fn begin(self, out: &mut impl Write) -> io::Result<()> {
         match self {
