@@ -5,6 +5,7 @@ use std::path::Path;
 
 use ctnetlink::Query;
 use ctnetlink::aggregate::{Aggregator, Field, Report};
+use ctnetlink::capture::{CaptureFacts, Recorder};
 use ctnetlink::export::{Level, Observation, Record, Rollup, Row};
 use ctnetlink::flow::Flow;
 use ctnetlink::parquet::Reader;
@@ -108,13 +109,14 @@ fn a_second_look_replaces_the_first() -> Result<(), Skip> {
     let mut table = table();
     fill(&mut table, &Population::new(500)).expect("room");
     let root = tempfile::tempdir().expect("a directory");
-    let at = ["--node", "gw-1"];
-    let first = fleet(root.path(), &at);
-    let second = fleet(root.path(), &at);
-    let third = fleet(root.path(), &["--node", "gw-1", "--part", "again"]);
-    if first["files"][0]["file"] != second["files"][0]["file"] {
-        return Ok(()); // The hour has come to its end in between.
-    }
+    let capture = root.path().join("t.pcapng");
+    let saved = command("snapshot").arg("save").arg(&capture).output().expect("a run");
+    assert!(saved.status.success());
+    // Of one hour, whatever the time is now.
+    let from = ["--from", capture.to_str().expect("a path"), "--at", "2026-01-02T03:04:05Z"];
+    let of = |more: &[&str]| fleet(root.path(), &[&from[..], &["--node", "gw-1"], more].concat());
+    let (first, second, third) = (of(&[]), of(&[]), of(&["--part", "again"]));
+    assert_eq!(first["files"], second["files"]);
     assert_ne!(second["files"][0]["file"], third["files"][0]["file"]);
     let folder =
         Path::new(first["files"][1]["file"].as_str().expect("a path")).parent().expect("one");
@@ -124,23 +126,31 @@ fn a_second_look_replaces_the_first() -> Result<(), Skip> {
         .collect();
     names.sort();
     assert_eq!(names, ["again.parquet", "part.parquet"], "and nothing half-written");
+
+    // One of another namespace stands beside it, and takes the place of its own alone.
+    let mut facts = CaptureFacts::default();
+    (facts.namespace, facts.complete) = (Some(7), Some(true));
+    let other = root.path().join("other.pcapng");
+    let recorder = Recorder::new(File::create(&other).expect("a file"), &facts).expect("a file");
+    recorder.finish(&facts).expect("written");
+    let of_other = ["--from", other.to_str().expect("a path"), "--at", from[3], "--node", "gw-1"];
+    for _ in 0..2 {
+        let told = fleet(root.path(), &of_other);
+        let file = told["files"][0]["file"].as_str().expect("a path");
+        assert!(file.ends_with("/part-7.parquet"), "{file}");
+        assert_eq!(rows::<Level>(&first, "level")[0].entries, Some(500), "as it was");
+    }
+
     // A file that is damaged, or none of ours, does not take the place of what is whole.
-    let capture = root.path().join("t.pcapng");
-    let saved = command("snapshot").arg("save").arg(&capture).output().expect("a run");
-    assert!(saved.status.success());
     let whole = std::fs::read(&capture).expect("a file");
-    let from = ["--from", capture.to_str().expect("a path"), "--node", "gw-2"];
+    let from = [&from[..], &["--node", "gw-2"]].concat();
     let told = fleet(root.path(), &from);
     let part = told["files"][1]["file"].as_str().expect("a path").to_owned();
     let before = std::fs::read(&part).expect("a file");
     for (damaged, code) in [(&whole[..whole.len() / 2], 1), (b"nonsense\n", 1), (b"", 2)] {
         std::fs::write(&capture, damaged).expect("a file");
         let mut command = command("fleet");
-        command
-            .arg(root.path())
-            .args(from)
-            .args(["--at", told["observed_at"].as_str().expect("one")]);
-        let output = command.output().expect("a run");
+        let output = command.arg(root.path()).args(&from).output().expect("a run");
         assert_eq!(output.status.code(), Some(code), "{output:?}");
         assert!(std::fs::read(&part).expect("a file") == before);
     }
