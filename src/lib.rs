@@ -113,7 +113,8 @@
 //! - `json`: reading entries written as JSON, one a line.
 //! - `parquet`: the module `parquet`, tables in columns.
 //! - `redact`: other addresses in place of the true ones.
-//! - `serde`: [`Scan`] serializes to the document that the examples print with `--json`.
+//! - `serde`: results serialize; [`Scan`] and its like to the documents that the examples print with
+//!   `--json`.
 //! - `testing`: the module `testing`, a private namespace and synthetic entries.
 //!
 //! On systems other than Linux the crate is its pure half: decoding and grouping work, and
