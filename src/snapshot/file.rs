@@ -266,9 +266,9 @@ impl<'r> Snapshot<'r> {
     }
 
     /// Whether the entries have ids, as far as the first one tells; `None` if there is none.
-    pub(super) fn has_ids(&mut self) -> Option<bool> {
+    pub(super) fn has_ids(&self) -> Option<bool> {
         let has = |entry: &[u8]| FlowRef::parse(entry).is_ok_and(|flow| flow.id().is_some());
-        match &mut self.source {
+        match &self.source {
             Source::Capture(capture) => capture.held().and_then(|mut held| held.next()).map(has),
             _ => self.encoded().next().filter(|_| self.held).map(has),
         }
