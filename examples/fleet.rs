@@ -149,7 +149,11 @@ struct Look {
 }
 
 impl Look {
-    fn begin(seen: Observation, facts: CaptureFacts, options: &Options) -> common::Result<Self> {
+    fn begin(
+        seen: Observation,
+        mut facts: CaptureFacts,
+        options: &Options,
+    ) -> common::Result<Self> {
         let node = options.node.clone().or(seen.node);
         let seen = Observation { node, at: options.at.or(seen.at), ..seen };
         let partition = Partition::of(&seen).ok_or_else(|| {
@@ -168,7 +172,6 @@ impl Look {
             }
             _ => {}
         }
-        let mut facts = facts;
         (facts.time, facts.node) = (seen.at.map(|at| at.micros() / 1_000_000), seen.node.clone());
         let flows = options.flows.then(|| Flows::begin(&place)).transpose()?;
         let rollup = Aggregator::new(&Rollup::query());
@@ -177,16 +180,9 @@ impl Look {
 
     fn of_table(table: &mut ctnetlink::Reader, options: &Options) -> common::Result<Self> {
         let seen = table.observe();
-        let limits = table.limits()?;
-        let mut facts = CaptureFacts::default();
-        facts.max = limits.max.map(u64::from);
-        facts.buckets = ctnetlink::Reader::buckets().map(u64::from);
-        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").ok();
-        facts.kernel = release.map(|release| release.trim().to_owned());
-        facts.namespace = seen.netns_inode.map(u64::from);
-        facts.before = Some(limits.entries.into());
+        let facts = table.facts()?;
+        let bar = common::progress(facts.before)?;
         let mut look = Self::begin(seen, facts, options)?;
-        let bar = common::progress(Some(limits.entries.into()))?;
         let mut dump = table.dump(DumpOptions::new())?;
         let mut malformed = 0;
         while let Some(batch) = dump.next_batch()? {

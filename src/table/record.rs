@@ -10,6 +10,28 @@ use crate::filter::{Filter, Placement};
 use crate::kernel::Capabilities;
 
 impl Reader {
+    /// What a capture that begins now says of where it is from: machine, kernel, namespace, and how full the
+    /// table is. What is known only behind its last entry is `None`.
+    ///
+    /// # Errors
+    ///
+    /// As [`limits`](Self::limits).
+    pub fn facts(&mut self) -> Result<CaptureFacts> {
+        let before = self.limits()?;
+        let seen = self.observe();
+        let release = rustix::system::uname();
+        Ok(CaptureFacts {
+            time: seen.at.map(|at| at.micros() / 1_000_000),
+            node: seen.node,
+            kernel: Some(release.release().to_string_lossy().into_owned()),
+            namespace: self.inode(),
+            before: Some(before.entries.into()),
+            max: before.max.map(u64::from),
+            buckets: Self::buckets().map(u64::from),
+            ..CaptureFacts::default()
+        })
+    }
+
     /// Writes the whole table into a file, as the kernel sends it: a pcapng that Wireshark opens and
     /// [`Capture`](crate::capture::Capture) reads, on any machine and without privilege.
     ///
@@ -24,19 +46,7 @@ impl Reader {
     pub fn record<W: Write>(&mut self, writer: W) -> Result<(DumpEnd, W)> {
         const OPERATION: &str = "write a capture";
         let io = |source| ErrorKind::Io { operation: OPERATION, source };
-        let before = self.limits()?;
-        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").ok();
-        let seen = self.observe();
-        let mut facts = CaptureFacts {
-            time: seen.at.map(|at| at.micros() / 1_000_000),
-            node: seen.node,
-            kernel: release.map(|release| release.trim().to_owned()),
-            namespace: self.inode(),
-            before: Some(before.entries.into()),
-            max: before.max.map(u64::from),
-            buckets: Self::buckets().map(u64::from),
-            ..CaptureFacts::default()
-        };
+        let mut facts = self.facts()?;
         let mut recorder = Recorder::new(writer, &facts).map_err(io)?;
         let plan = Filter::new().plan(&Capabilities::UNKNOWN, Placement::LeastLatency);
         let mut dump = self.dump_planned(Kind::Read(List::Table), &plan, None)?;
