@@ -139,6 +139,8 @@ pub mod import;
 pub mod kernel;
 #[cfg(feature = "parquet")]
 pub mod parquet;
+#[doc(hidden)]
+pub mod replace;
 #[cfg(feature = "capture")]
 pub mod snapshot;
 pub mod stats;

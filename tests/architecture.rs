@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What a module may use of the crate. `table` and `testing` may use whatever is below them.
-const MAY_USE: [(&str, &[&str]); 18] = [
+const MAY_USE: [(&str, &[&str]); 19] = [
     ("wire", &[]),
     ("flow", &["wire"]),
     ("kernel", &[]),
@@ -14,7 +14,8 @@ const MAY_USE: [(&str, &[&str]); 18] = [
     ("error", &["wire"]),
     ("export", &["aggregate", "flow"]),
     ("import", &["aggregate", "export", "flow"]),
-    ("parquet", &["capture", "export"]),
+    ("parquet", &["capture", "export", "replace"]),
+    ("replace", &[]),
     (
         "snapshot",
         &["aggregate", "capture", "export", "filter", "flow", "import", "parquet", "wire"],
@@ -53,7 +54,7 @@ const MAY_USE: [(&str, &[&str]); 18] = [
         ],
     ),
     ("finding", &[]),
-    ("tune", &["error", "finding", "flow", "kernel", "socket"]),
+    ("tune", &["error", "finding", "flow", "kernel", "replace", "socket"]),
     ("testing", &["aggregate", "error", "flow", "socket", "table", "wire"]),
 ];
 

@@ -11,6 +11,7 @@ mod model;
 mod naive;
 mod parquet;
 mod persist;
+mod replace;
 mod round_trip;
 mod shapes;
 mod since;
