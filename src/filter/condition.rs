@@ -261,29 +261,6 @@ impl Condition {
         }
     }
 
-    /// The protocols it can hold for; `None` for all.
-    pub(crate) fn protocols(&self) -> Option<Vec<Protocol>> {
-        let of = |possible: &dyn Fn(Protocol) -> bool| {
-            Some((0..=u8::MAX).map(Protocol).filter(|&protocol| possible(protocol)).collect())
-        };
-        match self {
-            Self::Protocol(protocols) => Some(protocols.clone()),
-            Self::State(states) => {
-                of(&|protocol| states.iter().any(|state| state.is_possible_for(protocol)))
-            }
-            Self::Port(..) => Some(vec![
-                Protocol::TCP,
-                Protocol::UDP,
-                Protocol::DCCP,
-                Protocol::SCTP,
-                Protocol::UDPLITE,
-            ]),
-            Self::Key(..) => Some(vec![Protocol::GRE]),
-            Self::Icmp(..) => Some(vec![Protocol::ICMP, Protocol::ICMPV6]),
-            _ => None,
-        }
-    }
-
     /// The family it can hold for; `None` for both.
     pub(crate) fn family(&self) -> Option<Family> {
         match self {

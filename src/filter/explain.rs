@@ -52,10 +52,8 @@ impl Plan {
 
 /// A part of a longer line: alternatives in parentheses.
 fn in_line(filter: &Filter) -> String {
-    match filter.0 {
-        super::Expression::Any(_) => format!("({filter})"),
-        _ => filter.to_string(),
-    }
+    let alternatives = matches!(filter.0, super::Expression::Any(_)) || filter.0.is_contradiction();
+    if alternatives { format!("({filter})") } else { filter.to_string() }
 }
 
 impl std::fmt::Display for Reason {

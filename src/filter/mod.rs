@@ -19,7 +19,15 @@
 //!
 //! What an entry does not say is neither true nor false. Where accounting is off, `bytes>1000` and
 //! its opposite hold for no entry at all: both are *undecided*, and so is what is made from them,
-//! unless the rest decides it. Only entries a filter is true of are kept, or deleted.
+//! unless the rest decides it. Only entries a filter is true of are kept, or deleted. A port of a
+//! protocol that has none is another matter: that an ICMP entry is not to port 80 is known, so
+//! `dport!=80` is true of it, as it is of a TCP entry to port 81.
+//!
+//! A text that no entry can match, whatever the order of its words, is refused as a mistake:
+//! `proto=icmp dport=80`. One that is true of some entry a kernel can have is never refused; nor is
+//! one that says `!()`, which is nothing. What a filter prints reads back as the same filter, so one
+//! that was put together from conditions that exclude each other prints as
+//! `(proto=icmp dport=80) or !()`.
 //!
 //! [`Filter::plan`] says which part of a filter a kernel can apply, and why not the rest. That is
 //! an optimisation and not an answer: whatever the kernel returns is judged again here.
@@ -38,6 +46,7 @@ mod parse;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 mod partition;
 mod plan;
+mod possible;
 mod text;
 mod words;
 
@@ -62,7 +71,8 @@ use self::condition::Condition;
 pub struct Filter(pub(crate) Expression);
 
 /// Joined so that equal filters are equal values: no `All` directly in an `All`, no `Any` in an
-/// `Any`, none of them around a single one, no double `Not`.
+/// `Any`, none of them around a single one, no double `Not`, and everything (an empty `All`) and nothing
+/// (its opposite) never in another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Expression {
     All(Vec<Expression>),
@@ -83,37 +93,35 @@ impl Filter {
         Self(Expression::All(Vec::new()))
     }
 
+    /// How deep filters may be in each other: parentheses, and `!` before them. One condition is 1 deep,
+    /// and conditions side by side are 2.
+    ///
+    /// A text that goes deeper is refused.
+    pub const DEPTH: usize = 500;
+
     /// Entries that all of the filters are true of; without any filter, every entry.
+    ///
+    /// # Panics
+    ///
+    /// If filters would be more than [`DEPTH`](Self::DEPTH) deep in each other, as no text can be; so do
+    /// [`any`](Self::any), `&`, `|` and `!`.
     pub fn all(filters: impl IntoIterator<Item = Self>) -> Self {
-        let mut parts = Vec::new();
-        for Self(filter) in filters {
-            match filter {
-                Expression::All(inner) => parts.extend(inner),
-                other => parts.push(other),
-            }
-        }
-        Self(match <[_; 1]>::try_from(parts) {
-            Ok([only]) => only,
-            Err(parts) => Expression::All(parts),
-        })
+        Self::of(Expression::all(filters.into_iter().map(|Self(filter)| filter)))
     }
 
     /// Entries that any of the filters is true of; without any filter, none.
+    ///
+    /// # Panics
+    ///
+    /// As [`all`](Self::all).
     pub fn any(filters: impl IntoIterator<Item = Self>) -> Self {
-        let mut parts = Vec::new();
-        for Self(filter) in filters {
-            match filter {
-                Expression::Any(inner) => parts.extend(inner),
-                other => parts.push(other),
-            }
-        }
-        Self(match <[_; 1]>::try_from(parts) {
-            Ok([only]) => only,
-            Err(parts) if parts.is_empty() => {
-                Expression::Not(Box::new(Expression::All(Vec::new())))
-            }
-            Err(parts) => Expression::Any(parts),
-        })
+        Self::of(Expression::any(filters.into_iter().map(|Self(filter)| filter)))
+    }
+
+    fn of(expression: Expression) -> Self {
+        let most = Self::DEPTH;
+        assert!(expression.depth() <= most, "a filter is more than {most} others deep");
+        Self(expression)
     }
 
     /// Whether it is true of every entry there can be, as far as that shows without looking at
@@ -140,6 +148,71 @@ impl Filter {
 }
 
 impl Expression {
+    /// What no entry is.
+    fn nothing() -> Self {
+        Self::Not(Box::new(Self::All(Vec::new())))
+    }
+
+    fn is_everything(&self) -> bool {
+        matches!(self, Self::All(parts) if parts.is_empty())
+    }
+
+    fn is_nothing(&self) -> bool {
+        matches!(self, Self::Not(inner) if inner.is_everything())
+    }
+
+    fn all(all: impl IntoIterator<Item = Self>) -> Self {
+        let mut parts = Vec::new();
+        for part in all {
+            match part {
+                Self::All(inner) if parts.is_empty() => parts = inner,
+                Self::All(inner) => parts.extend(inner),
+                nothing if nothing.is_nothing() => return nothing,
+                other => parts.push(other),
+            }
+        }
+        match <[_; 1]>::try_from(parts) {
+            Ok([only]) => only,
+            Err(parts) => Self::All(parts),
+        }
+    }
+
+    fn any(any: impl IntoIterator<Item = Self>) -> Self {
+        let mut parts = Vec::new();
+        for part in any {
+            match part {
+                Self::Any(inner) if parts.is_empty() => parts = inner,
+                Self::Any(inner) => parts.extend(inner),
+                everything if everything.is_everything() => return everything,
+                nothing if nothing.is_nothing() => {}
+                other => parts.push(other),
+            }
+        }
+        match <[_; 1]>::try_from(parts) {
+            Ok([only]) => only,
+            Err(parts) if parts.is_empty() => Self::nothing(),
+            Err(parts) => Self::Any(parts),
+        }
+    }
+
+    fn not(self) -> Self {
+        match self {
+            Self::Not(inner) => *inner,
+            other => Self::Not(Box::new(other)),
+        }
+    }
+
+    /// How many of them are in each other.
+    fn depth(&self) -> usize {
+        1 + match self {
+            Self::All(parts) | Self::Any(parts) => {
+                parts.iter().map(Self::depth).max().unwrap_or_default()
+            }
+            Self::Not(inner) => inner.depth(),
+            Self::Is(_) => 0,
+        }
+    }
+
     /// Kleene's logic: what is false, or true, whatever the undecided parts would turn out to be,
     /// is decided.
     fn judge(&self, entry: &impl Entry, now: SystemTime) -> Option<bool> {
@@ -216,9 +289,6 @@ impl Not for Filter {
     type Output = Self;
 
     fn not(self) -> Self {
-        Self(match self.0 {
-            Expression::Not(inner) => *inner,
-            other => Expression::Not(Box::new(other)),
-        })
+        Self::of(Expression::not(self.0))
     }
 }

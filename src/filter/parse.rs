@@ -4,17 +4,20 @@
 //! filter     = all { "or" all }
 //! all        = one { [ "and" ] one }
 //! one        = ( "!" | "not" ) one | "(" [ filter ] ")" | condition
-//! condition  = word | word ( "=" | "!=" | "<" | "<=" | ">" | ">=" ) values
+//! condition  = word | word ( "=" | "!=" | "<" | "<=" | ">" | ">=" ) value { "," value }
+//! value      = signs | '"' signs '"'
 //! ```
 
 use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
-use super::Filter;
+use self::quoted::Quoted;
 use super::check::{Node, check};
 use super::words::Word;
+use super::{Expression, Filter};
 
+pub(super) mod quoted;
 mod values;
 
 /// Why a text is not a filter, and at which word.
@@ -45,10 +48,11 @@ impl ParseFilterError {
 /// One line that names the word.
 impl fmt::Display for ParseFilterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let problem = quoted::shown(&self.problem);
         if self.word.is_empty() {
-            f.write_str(&self.problem)
+            f.write_str(&problem)
         } else {
-            write!(f, "\"{}\": {}", self.word, self.problem)
+            write!(f, "\"{}\": {problem}", quoted::shown(&self.word))
         }
     }
 }
@@ -60,22 +64,21 @@ impl FromStr for Filter {
 
     /// See [`Filter::WORDS`]. A text without words is every entry.
     ///
-    /// What can never be true, such as `proto=udp state=TIME_WAIT`, is an error, since it is a
-    /// mistake.
+    /// What no entry can match, such as `proto=udp state=TIME_WAIT`, is an error, since it is a mistake;
+    /// so is what is more than [`Filter::DEPTH`] deep.
     fn from_str(text: &str) -> Result<Self, ParseFilterError> {
-        let mut parser = Parser { text, tokens: tokens(text), next: 0, depth: 0 };
-        let node = parser.any()?;
-        if let Some(token) = parser.peek() {
-            let problem = "a parenthesis is closed that was not opened";
-            return Err(ParseFilterError::new(text, token.span, problem));
-        }
+        let node = Parser { text, level: Level::default(), outer: Vec::new() }.parse()?;
         check(text, &node)?;
-        Ok(node.into())
+        let expression = Expression::from(node);
+        if expression.depth() > Self::DEPTH {
+            return Err(ParseFilterError::new(text, 0..0, TOO_DEEP));
+        }
+        Ok(Self(expression))
     }
 }
 
-/// Deeper than this is not written by people.
-const DEPTH: usize = 100;
+const TOO_DEEP: &str = "too many parentheses in each other";
+const ONE_SIDE: &str = "a condition is missing on one side of it";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Token {
@@ -94,7 +97,7 @@ enum Kind {
 }
 
 /// Parentheses stand for themselves wherever they are, `!` at the beginning of a word; all else is
-/// parted by white space.
+/// parted by white space. Between quotes, which open a value, all stands for itself.
 fn tokens(text: &str) -> Vec<Token> {
     let mut tokens = Vec::new();
     let mut start = None;
@@ -107,8 +110,13 @@ fn tokens(text: &str) -> Vec<Token> {
         };
         Token { kind, span }
     };
+    let mut quoted = Quoted::default();
     for (at, c) in text.char_indices() {
         let alone = match c {
+            _ if quoted.take(c) => {
+                start.get_or_insert(at);
+                continue;
+            }
             '(' => Some(Kind::Open),
             ')' => Some(Kind::Close),
             '!' if start.is_none() => Some(Kind::Not),
@@ -125,101 +133,124 @@ fn tokens(text: &str) -> Vec<Token> {
     tokens
 }
 
+/// What is open at one place of the text.
+#[derive(Default)]
+struct Level {
+    /// The parenthesis it began with, and how many `!` stand before that.
+    open: Option<(Range<usize>, usize)>,
+    alternatives: Vec<Node>,
+    /// The last `or`.
+    or: Option<Range<usize>>,
+    parts: Vec<Node>,
+    /// What stands before the next condition.
+    and: Option<Range<usize>>,
+    nots: usize,
+}
+
+impl Level {
+    /// A condition, or what was in parentheses, is complete.
+    fn push(&mut self, node: Node, nots: usize) {
+        let node = (0..nots).fold(node, |node, _| Node::Not(Box::new(node)));
+        self.parts.push(node);
+        self.and = None;
+    }
+}
+
+/// Without recursion, since texts come from anywhere.
 struct Parser<'t> {
     text: &'t str,
-    tokens: Vec<Token>,
-    next: usize,
-    depth: usize,
+    level: Level,
+    outer: Vec<Level>,
 }
 
 impl Parser<'_> {
-    fn peek(&self) -> Option<Token> {
-        self.tokens.get(self.next).cloned()
-    }
-
-    fn take(&mut self, kind: Kind) -> Option<Token> {
-        let token = self.peek().filter(|token| token.kind == kind)?;
-        self.next += 1;
-        Some(token)
-    }
-
     fn fail<T>(&self, span: Range<usize>, problem: &str) -> Result<T, ParseFilterError> {
         Err(ParseFilterError::new(self.text, span, problem))
     }
 
-    fn any(&mut self) -> Result<Node, ParseFilterError> {
-        let mut parts = vec![self.all()?];
-        while let Some(or) = self.take(Kind::Or) {
-            let part = self.all()?;
-            if [parts.last(), Some(&part)].into_iter().flatten().any(Node::is_empty) {
-                return self.fail(or.span, "a condition is missing on one side of it");
-            }
-            parts.push(part);
-        }
-        Ok(match <[Node; 1]>::try_from(parts) {
-            Ok([only]) => only,
-            Err(parts) => Node::Any(parts),
-        })
-    }
-
-    fn all(&mut self) -> Result<Node, ParseFilterError> {
-        let mut parts = Vec::new();
-        loop {
-            match self.peek() {
-                None => break,
-                Some(token) => match token.kind {
-                    Kind::Or | Kind::Close => break,
-                    Kind::And => {
-                        self.next += 1;
-                        let follows = self.peek().is_some_and(|next| {
-                            !matches!(next.kind, Kind::And | Kind::Or | Kind::Close)
-                        });
-                        if parts.is_empty() || !follows {
-                            let problem = "a condition is missing on one side of it";
-                            return self.fail(token.span, problem);
-                        }
+    fn parse(mut self) -> Result<Node, ParseFilterError> {
+        let mut depth = 0;
+        for Token { kind, span } in tokens(self.text) {
+            let word = self.text.get(span.clone()).unwrap_or_default();
+            match kind {
+                Kind::Not | Kind::Open => {
+                    depth += 1;
+                    if depth > Filter::DEPTH {
+                        return self.fail(span, TOO_DEEP);
                     }
-                    _ => parts.push(self.one()?),
+                    if kind == Kind::Not {
+                        self.level.nots += 1;
+                        continue;
+                    }
+                    let open = Some((span, std::mem::take(&mut self.level.nots)));
+                    let inner = Level { open, ..Level::default() };
+                    self.outer.push(std::mem::replace(&mut self.level, inner));
+                }
+                Kind::Condition => match condition(word) {
+                    Ok(filter) => {
+                        let nots = std::mem::take(&mut self.level.nots);
+                        depth -= nots;
+                        self.level.push(Node::Is(filter, span), nots);
+                    }
+                    Err(problem) => return self.fail(span, &problem),
                 },
-            }
-        }
-        Ok(Node::All(parts))
-    }
-
-    fn one(&mut self) -> Result<Node, ParseFilterError> {
-        let Some(token) = self.peek() else {
-            return self
-                .fail(self.text.len()..self.text.len(), "a condition is missing at the end");
-        };
-        self.next += 1;
-        self.depth += 1;
-        if self.depth > DEPTH {
-            return self.fail(token.span, "too many parentheses in each other");
-        }
-        let node = match token.kind {
-            Kind::Not => Node::Not(Box::new(self.one()?)),
-            Kind::Open => {
-                let inner = self.any()?;
-                if self.take(Kind::Close).is_none() {
-                    return self.fail(token.span, "this parenthesis is not closed");
+                Kind::And | Kind::Or | Kind::Close if self.level.nots > 0 => {
+                    return self.fail(span, "a condition is missing before it");
                 }
-                inner
-            }
-            Kind::Condition => {
-                let word = self.text.get(token.span.clone()).unwrap_or_default();
-                match condition(word) {
-                    Ok(filter) => Node::Is(filter, token.span),
-                    Err(problem) => {
-                        return Err(ParseFilterError::new(self.text, token.span, problem));
+                Kind::And if self.level.parts.is_empty() => return self.fail(span, ONE_SIDE),
+                Kind::And => {
+                    if let Some(and) = self.level.and.replace(span) {
+                        return self.fail(and, ONE_SIDE);
                     }
                 }
+                Kind::Or => {
+                    self.end_alternative()?;
+                    self.level.or = Some(span);
+                }
+                Kind::Close => {
+                    let Some(outer) = self.outer.pop() else {
+                        return self.fail(span, "a parenthesis is closed that was not opened");
+                    };
+                    let node = self.end_level()?;
+                    let inner = std::mem::replace(&mut self.level, outer);
+                    let nots = inner.open.map_or(0, |(_, nots)| nots);
+                    depth -= nots + 1;
+                    self.level.push(node, nots);
+                }
             }
-            Kind::And | Kind::Or | Kind::Close => {
-                return self.fail(token.span, "a condition is missing before it");
-            }
-        };
-        self.depth -= 1;
-        Ok(node)
+        }
+        if self.level.nots > 0 {
+            let end = self.text.len();
+            return self.fail(end..end, "a condition is missing at the end");
+        }
+        if let Some((open, _)) = &self.level.open {
+            return self.fail(open.clone(), "this parenthesis is not closed");
+        }
+        self.end_level()
+    }
+
+    /// What stands between two `or`, or beside one.
+    fn end_alternative(&mut self) -> Result<(), ParseFilterError> {
+        if let Some(and) = self.level.and.take() {
+            return self.fail(and, ONE_SIDE);
+        }
+        let all = Node::All(std::mem::take(&mut self.level.parts));
+        self.level.alternatives.push(all);
+        // `or ()` would be everything, which people do not write.
+        let both = self.level.alternatives.rchunks(2).next().unwrap_or_default();
+        match self.level.or.clone() {
+            Some(or) if both.iter().any(Node::is_empty) => self.fail(or, ONE_SIDE),
+            _ => Ok(()),
+        }
+    }
+
+    fn end_level(&mut self) -> Result<Node, ParseFilterError> {
+        self.end_alternative()?;
+        let alternatives = std::mem::take(&mut self.level.alternatives);
+        Ok(match <[Node; 1]>::try_from(alternatives) {
+            Ok([only]) => only,
+            Err(alternatives) => Node::Any(alternatives),
+        })
     }
 }
 
@@ -235,7 +266,7 @@ enum Sign {
 }
 
 /// Reads one condition; the error is what is wrong with it.
-fn condition(text: &str) -> Result<Filter, String> {
+fn condition(text: &str) -> Result<Expression, String> {
     let end = text.find(['=', '!', '<', '>']).unwrap_or(text.len());
     let (name, rest) = text.split_at(end);
     let word =
@@ -251,12 +282,12 @@ fn condition(text: &str) -> Result<Filter, String> {
     let signed =
         SIGNS.iter().find_map(|&(sign, meaning)| Some((meaning, rest.strip_prefix(sign)?)));
     match (signed, rest) {
-        (None, "") => values::alone(word),
+        (None, "") => Ok(values::alone(word)?.0),
         (None, _) => Err("after the name comes =, !=, <, <=, > or >=".to_owned()),
         (Some((_, "")), _) => Err("a value is missing".to_owned()),
         (Some((Sign::Unequal, values)), _) => {
-            values::compared(word, Sign::Equal, values).map(|filter| !filter)
+            values::compared(word, Sign::Equal, values).map(|Filter(filter)| filter.not())
         }
-        (Some((sign, values)), _) => values::compared(word, sign, values),
+        (Some((sign, values)), _) => Ok(values::compared(word, sign, values)?.0),
     }
 }

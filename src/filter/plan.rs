@@ -147,7 +147,8 @@ impl Filter {
             Placement::LeastCpu => planner.request,
             Placement::LeastLatency => KernelFilter::default(),
         };
-        let requests = if self.0.constant() == Some(false) || planner.impossible {
+        let impossible = self.0.constant() == Some(false) || self.0.possible().yes.is_empty();
+        let requests = if impossible {
             Vec::new()
         } else if request.needs_family() && request.family.is_none() {
             [Family::Ipv4, Family::Ipv6]
@@ -165,18 +166,15 @@ struct Planner<'k> {
     request: KernelFilter,
     /// The protocol, if there is only one the entries can have.
     protocol: Option<Protocol>,
-    /// Two conditions hold for different families, so no entry can match.
-    impossible: bool,
 }
 
 impl<'k> Planner<'k> {
     /// Family and protocol first, since other conditions depend on them wherever they stand.
     fn new(kernel: &'k Capabilities, conditions: &[Expression]) -> Self {
-        let (mut family, mut protocol, mut impossible) = (None, None, false);
+        let (mut family, mut protocol) = (None, None);
         for condition in conditions {
             if let Expression::Is(condition) = condition {
                 if let Some(only) = condition.family() {
-                    impossible |= family.is_some_and(|family| family != only);
                     family = Some(only);
                 }
                 if let Condition::Protocol(protocols) = condition {
@@ -185,7 +183,7 @@ impl<'k> Planner<'k> {
             }
         }
         let request = KernelFilter { family, ..KernelFilter::default() };
-        Self { kernel, request, protocol, impossible }
+        Self { kernel, request, protocol }
     }
 
     /// Puts a condition into the request, or says why not.

@@ -3,38 +3,60 @@
 use std::fmt::{self, Display, Write};
 
 use super::condition::{Comparison, Condition, NANOSECONDS, Operator};
+use super::parse::quoted;
 use super::words::Word;
 use super::{Expression, Filter};
 use crate::flow::Status;
 
 /// The text form: conditions side by side, `or` between alternatives, `!` before what must not be.
-/// Nothing at all means every entry.
+/// Nothing at all means every entry. One that no entry can match ends in `or !()`, so that it is read as
+/// meant so.
 impl Display for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&text(&self.0))
+        match &self.0 {
+            all @ Expression::All(_) if all.is_contradiction() => write_part(f, all)?,
+            other => write(f, other)?,
+        }
+        f.write_str(if self.0.is_contradiction() { " or !()" } else { "" })
     }
 }
 
-fn text(expression: &Expression) -> String {
-    let join = |parts: &[Expression], between: &str| {
-        parts.iter().map(in_place).collect::<Vec<_>>().join(between)
-    };
+fn write(f: &mut fmt::Formatter<'_>, expression: &Expression) -> fmt::Result {
     match expression {
-        Expression::All(parts) => join(parts, " "),
-        Expression::Any(parts) => join(parts, " or "),
+        Expression::All(parts) => join(f, parts, " "),
+        Expression::Any(parts) => join(f, parts, " or "),
         Expression::Not(inner) => match &**inner {
-            Expression::Is(Condition::StatusAll(Status::SEEN_REPLY)) => "unreplied".to_owned(),
-            inner => format!("!{}", in_place(inner)),
+            Expression::Is(Condition::StatusAll(Status::SEEN_REPLY)) => f.write_str("unreplied"),
+            inner => {
+                f.write_str("!")?;
+                write_part(f, inner)
+            }
         },
-        Expression::Is(condition) => condition.to_string(),
+        Expression::Is(condition) => condition.fmt(f),
     }
+}
+
+fn join<'e>(
+    f: &mut fmt::Formatter<'_>,
+    parts: impl IntoIterator<Item = &'e Expression>,
+    between: &str,
+) -> fmt::Result {
+    for (index, part) in parts.into_iter().enumerate() {
+        f.write_str(if index == 0 { "" } else { between })?;
+        write_part(f, part)?;
+    }
+    Ok(())
 }
 
 /// As a part of a larger one.
-fn in_place(expression: &Expression) -> String {
+fn write_part(f: &mut fmt::Formatter<'_>, expression: &Expression) -> fmt::Result {
     match expression {
-        Expression::All(_) | Expression::Any(_) => format!("({})", text(expression)),
-        Expression::Not(_) | Expression::Is(_) => text(expression),
+        Expression::All(_) | Expression::Any(_) => {
+            f.write_str("(")?;
+            write(f, expression)?;
+            f.write_str(")")
+        }
+        Expression::Not(_) | Expression::Is(_) => write(f, expression),
     }
 }
 
@@ -74,7 +96,10 @@ impl Display for Condition {
                 }
                 Ok(())
             }
-            Self::Helper(names) => write!(f, "{name}={}", commas(names)),
+            Self::Helper(names) => {
+                let names: Vec<_> = names.iter().map(|name| quoted::write(name)).collect();
+                write!(f, "{name}={}", commas(&names))
+            }
             Self::Id(ids) => write!(f, "{name}={}", commas(ids)),
             Self::Timeout(comparison) | Self::Age(comparison) => {
                 write!(f, "{name}{}{}", comparison.sign(), Time(comparison.value))

@@ -1,20 +1,16 @@
 //! A filter keeps what the obvious reading of it keeps, and a plan leaves out none of that.
 
 use std::net::IpAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use ctnetlink::filter::{Filter, KernelFilter, Placement};
-use ctnetlink::flow::{Endpoints, Family, Flow, FlowRef, Protocol};
+use ctnetlink::flow::{Family, Flow, FlowRef, ProtoInfo, Protocol, State};
 use ctnetlink::kernel::{Capabilities, Version};
-use ctnetlink::wire::Attributes;
-use ctnetlink::wire::ctnetlink::*;
 use proptest::prelude::*;
 
+use crate::asked::sends;
+use crate::naive::now;
 use crate::spec::{self, Spec};
 use crate::strategy;
-
-/// The moment that ages are reckoned to: before every entry began.
-const NOW: SystemTime = UNIX_EPOCH;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
@@ -27,35 +23,48 @@ proptest! {
             2 => Some(true),
             _ => None,
         };
-        prop_assert_eq!(filter.judge(&flow, NOW), expected, "{}", filter);
+        prop_assert_eq!(filter.judge(&flow, now()), expected, "{}", filter);
         let bytes = flow.to_bytes();
         let borrowed = FlowRef::parse(&bytes).expect("an entry");
-        prop_assert_eq!(filter.judge(&borrowed, NOW), expected, "{}", filter);
+        prop_assert_eq!(filter.judge(&borrowed, now()), expected, "{}", filter);
     }
 
     #[test]
     fn text_reads_back_as_the_same_filter(spec in spec::spec()) {
         let filter = spec.filter();
-        match filter.to_string().parse::<Filter>() {
-            Ok(read) => prop_assert_eq!(read, filter),
-            // The only fault the text of a filter may have.
-            Err(error) => prop_assert!(error.to_string().contains(" at once"), "{}", error),
+        prop_assert_eq!(filter.to_string().parse::<Filter>(), Ok(filter));
+    }
+
+    #[test]
+    fn what_an_entry_matches_is_never_refused(
+        spec in spec::spec(),
+        flow in kernels_flow(),
+        seed in any::<u64>(),
+    ) {
+        if spec.keeps(&flow) {
+            let text = text(&spec, &mut chance(seed));
+            let filter = text.parse::<Filter>();
+            prop_assert!(filter.is_ok_and(|filter| filter.judge(&flow, now()) == Some(true)), "{}", text);
         }
     }
 
     #[test]
-    fn what_is_refused_as_impossible_keeps_nothing(spec in spec::spec(), flow in strategy::flow()) {
-        // Without negation: the opposite of the impossible is refused as a mistake, too.
-        let text = spec.filter().to_string();
-        if !text.contains(['!']) && !text.contains("unreplied") && text.parse::<Filter>().is_err() {
-            // An alternative that is impossible leaves the others.
-            prop_assume!(!text.contains(" or "));
-            prop_assert!(!spec.keeps(&flow), "{}", text);
+    fn the_order_of_its_words_does_not_decide_whether_a_text_is_refused(
+        spec in spec::spec(),
+        flow in strategy::flow(),
+        seeds in any::<[u64; 4]>(),
+    ) {
+        let texts = seeds.map(|seed| text(&spec, &mut chance(seed)));
+        let [first, others @ ..] = texts.each_ref().map(|text| text.parse::<Filter>());
+        for (other, text) in others.iter().zip(&texts[1..]) {
+            prop_assert_eq!(first.is_ok(), other.is_ok(), "{}\n{}\n{:?}\n{:?}", texts[0], text, first, other);
+            let judge = |read: &Result<Filter, _>| read.as_ref().map(|read| read.judge(&flow, now())).ok();
+            prop_assert_eq!(judge(&first), judge(other), "{}\n{}", texts[0], text);
         }
     }
 
     #[test]
-    fn any_text_is_a_filter_or_an_error(text in "[a-z=!<>()0-9,/.:| -]{0,40}") {
+    fn any_text_is_a_filter_or_an_error(text in "[a-z=!<>()0-9,/.:| \"\\\\-]{0,40}") {
         match text.parse::<Filter>() {
             Ok(filter) => {
                 prop_assert_eq!(filter.to_string().parse::<Filter>(), Ok(filter));
@@ -97,6 +106,13 @@ proptest! {
 fn kernels_flow() -> impl Strategy<Value = Flow> {
     strategy::flow().prop_map(|mut flow| {
         flow.mark.get_or_insert(3);
+        // Nothing is known of what its protocol does not have.
+        flow.protoinfo = flow.protoinfo.filter(|info| match info {
+            ProtoInfo::Tcp(_) => flow.original.protocol == Protocol::TCP,
+            ProtoInfo::Sctp(_) => flow.original.protocol == Protocol::SCTP,
+            ProtoInfo::Dccp(_) => flow.original.protocol == Protocol::DCCP,
+            _ => false,
+        });
         if flow.zone.is_some() {
             (flow.original.zone, flow.reply.zone) = (None, None);
         }
@@ -105,116 +121,6 @@ fn kernels_flow() -> impl Strategy<Value = Flow> {
         flow.original.zone = flow.original.zone.filter(|zone| *zone != 0);
         flow.reply.zone = flow.reply.zone.filter(|zone| *zone != 0 && flow.original.zone.is_none());
         flow
-    })
-}
-
-/// What a kernel does with a request, faults and all, as far as requests may go.
-fn sends(kernel: &Capabilities, request: &KernelFilter, flow: &Flow) -> bool {
-    let family = request.family();
-    let of_flow = if flow.original.source.is_ipv4() { Family::Ipv4 } else { Family::Ipv6 };
-    if family.is_some_and(|family| family != of_flow) {
-        return false;
-    }
-    let bytes = request.to_bytes();
-    let find =
-        |kind| Attributes::new(&bytes).map(Result::unwrap).find(|attribute| attribute.kind == kind);
-    let number = |kind| find(kind).map(|attribute| attribute.be32("it").expect("a number"));
-    let masked = |value, mask, is: u32| match (number(value), number(mask)) {
-        (None, None) => true,
-        (Some(value), Some(mask)) => is & mask == value,
-        half => panic!("a value without its mask: {half:?}"),
-    };
-    if !masked(CTA_MARK, CTA_MARK_MASK, flow.mark.unwrap_or(0)) {
-        return false;
-    }
-    if find(CTA_STATUS).is_some() {
-        assert!(kernel.version >= Some(Version::new(5, 15)), "ignored by the kernel");
-        assert_ne!(number(CTA_STATUS_MASK), Some(0), "refused by the kernel");
-        if !masked(CTA_STATUS, CTA_STATUS_MASK, flow.status.bits()) {
-            return false;
-        }
-    }
-    if let Some(zone) = find(CTA_ZONE) {
-        assert!(kernel.version >= Some(Version::new(6, 8)), "ignored by the kernel");
-        let of_flow = flow.zone.or(flow.original.zone).or(flow.reply.zone).unwrap_or(0);
-        if zone.be16("zone") != Ok(of_flow) {
-            return false;
-        }
-    }
-    let Some(filter) = find(CTA_FILTER) else {
-        assert!(find(CTA_TUPLE_ORIG).is_none() && find(CTA_TUPLE_REPLY).is_none());
-        return true;
-    };
-    assert!(kernel.version >= Some(Version::new(5, 8)), "ignored by the kernel");
-    let family = family.expect("refused without a family");
-    [
-        (CTA_FILTER_ORIG_FLAGS, CTA_TUPLE_ORIG, &flow.original),
-        (CTA_FILTER_REPLY_FLAGS, CTA_TUPLE_REPLY, &flow.reply),
-    ]
-    .into_iter()
-    .all(|(flags, tuple, of_flow)| {
-        let flags = filter.attributes().map(Result::unwrap).find(|nested| nested.kind == flags);
-        let tuple = find(tuple);
-        assert_eq!(flags.is_some(), tuple.is_some());
-        let (Some(flags), Some(tuple)) = (flags, tuple) else { return true };
-        let flags = u32::from_ne_bytes(flags.payload.try_into().expect("four bytes"));
-        assert_ne!(flags, 0);
-        let inside = |nest, kind| {
-            let nest = tuple.attributes().map(Result::unwrap).find(|part| part.kind == nest)?;
-            let part = nest.attributes().map(Result::unwrap).find(|part| part.kind == kind)?;
-            Some(part.payload.to_vec())
-        };
-        let part = |nest, kind| inside(nest, kind).expect("refused without the value");
-        let has = |bit: u32| flags >> bit & 1 == 1;
-        let icmp = match of_flow.endpoints {
-            Endpoints::Icmp { icmp_type, code, id } => Some((icmp_type, code, id)),
-            _ => None,
-        };
-        let address = |address: IpAddr| match address {
-            IpAddr::V4(address) => address.octets().to_vec(),
-            IpAddr::V6(_) => panic!("inverted by the kernel"),
-        };
-        let (ip, proto) = (CTA_TUPLE_IP, CTA_TUPLE_PROTO);
-        if has(0) && part(ip, CTA_IP_V4_SRC) != address(of_flow.source) {
-            return false;
-        }
-        if has(1) && part(ip, CTA_IP_V4_DST) != address(of_flow.destination) {
-            return false;
-        }
-        assert!(!has(2), "without effect in the kernel");
-        if flags >> 4 != 0 {
-            assert!(has(3), "refused without the protocol");
-        }
-        if has(3) && part(proto, CTA_PROTO_NUM) != [of_flow.protocol.0] {
-            return false;
-        }
-        if has(4) || has(5) {
-            assert!([Protocol::TCP, Protocol::UDP].contains(&of_flow.protocol), "ignored");
-        }
-        let source = of_flow.endpoints.source_port().unwrap_or(0).to_be_bytes();
-        let destination = of_flow.endpoints.destination_port().unwrap_or(0).to_be_bytes();
-        if has(4) && part(proto, CTA_PROTO_SRC_PORT) != source {
-            return false;
-        }
-        if has(5) && part(proto, CTA_PROTO_DST_PORT) != destination {
-            return false;
-        }
-        let (icmp_bits, kinds) = if family == Family::Ipv4 {
-            (6, [CTA_PROTO_ICMP_TYPE, CTA_PROTO_ICMP_CODE, CTA_PROTO_ICMP_ID])
-        } else {
-            (9, [CTA_PROTO_ICMPV6_TYPE, CTA_PROTO_ICMPV6_CODE, CTA_PROTO_ICMPV6_ID])
-        };
-        assert_eq!(flags >> 6 & !(0b111 << (icmp_bits - 6)), 0, "bits of the other family");
-        (0..3).all(|part_of| {
-            if !has(icmp_bits + part_of) {
-                return true;
-            }
-            let (icmp_type, code, id) = icmp.expect("checked by the protocol");
-            let id = id.to_be_bytes();
-            let [one_type, one_code] = [[icmp_type], [code]];
-            let is: [&[u8]; 3] = [&one_type, &one_code, &id];
-            part(proto, kinds[part_of as usize]) == is[part_of as usize]
-        })
     })
 }
 
@@ -233,8 +139,21 @@ fn an_error_names_the_word() {
         ("proto=tcp dprot=80", "dprot=80", "no such condition; there are family, proto"),
         ("proto=udp state=TIME_WAIT", "state=TIME_WAIT", "udp has the states UNREPLIED, REPLIED"),
         ("state=TIME_WAIT proto=udp", "proto=udp", "\"state=TIME_WAIT\" at once"),
-        ("proto=udp (assured or state=CLOSE)", "state=CLOSE", "at once"),
-        ("proto=udp !state=CLOSE", "state=CLOSE", "at once"),
+        ("proto=udp (state=CLOSE or srckey=1)", "state=CLOSE", "udp has the states"),
+        ("(state=CLOSE or srckey=1) proto=udp", "state=CLOSE", "\"proto=udp\" at once"),
+        ("(proto=icmp dport=80) or (proto=tcp icmp-id=1)", "dport=80", "\"proto=icmp\" at once"),
+        (
+            "(proto=tcp or proto=udp) (srckey=1 or icmp-id=1)",
+            "srckey=1",
+            "\"proto=tcp or proto=udp\" at",
+        ),
+        (
+            "proto=tcp,gre proto=gre,udp proto=udp,tcp",
+            "proto=udp,tcp",
+            "\"proto=tcp,gre\" and \"proto=gre,udp\" at",
+        ),
+        ("proto=tcp !proto=tcp", "proto=tcp", "\"proto=tcp\" at once"),
+        ("!(proto!=tcp or assured) srckey=1", "proto!=tcp", "\"srckey=1\" at once"),
         ("proto=icmp dport=80", "dport=80", "at once"),
         ("family=ipv6 src=10.0.0.0/8", "src=10.0.0.0/8", "at once"),
         ("proto=tcpp", "proto=tcpp", "no protocol; there are icmp, tcp"),
@@ -252,6 +171,13 @@ fn an_error_names_the_word() {
         ("dport", "dport", "a value is missing: dport=…"),
         ("dport=", "dport=", "a value is missing"),
         ("dport=80,,81", "dport=80,,81", "beside a comma"),
+        ("helper=ftp,,sip", "helper=ftp,,sip", "beside a comma"),
+        ("helper=\"a b", "helper=\"a b", "the quote is not closed"),
+        ("helper=\"a\"b", "helper=\"a\"b", "behind the quote"),
+        ("helper=\"\\n\"", "helper=\"\\n\"", "u{…}"),
+        ("dport=\"80 81\"", "dport=\"80 81\"", "a port is a number"),
+        ("(assured or ())", "or", "missing on one side"),
+        ("(() ()) or assured", "or", "missing on one side"),
         ("assured=1", "assured=1", "takes no value"),
         ("family=ipx", "family=ipx", "ipv4 or ipv6"),
         ("(proto=tcp", "(", "not closed"),
@@ -283,6 +209,11 @@ fn the_same_thing_may_be_said_in_many_ways() {
         ("assured or replied or nat", "(assured or replied) || nat"),
         ("assured replied or nat", "(assured and replied) or nat"),
         ("state=time_wait,listen", "state=SYN_SENT2,TIME_WAIT"),
+        ("helper=\"ftp\",\"a b\"", "helper=\"a b\",ftp"),
+        ("helper=a\"b", "helper=\"a\\\"b\""),
+        ("assured or !()", "assured"),
+        ("(proto=icmp dport=80) or !()", "!() or proto=icmp and dport=80"),
+        ("proto=icmp dport=80 !()", "!()"),
         ("status=assured+seen-reply", "status=0x6"),
         ("status=ASSURED,SEEN_REPLY", "status=SEEN_REPLY,ASSURED"),
         ("status=ASSURED+SEEN_REPLY,DYING", "(status=SEEN_REPLY+ASSURED or status=DYING)"),
@@ -297,13 +228,205 @@ fn the_same_thing_may_be_said_in_many_ways() {
     }
 }
 
+/// Texts of these words, in every order.
+fn orders(words: &[&str]) -> Vec<String> {
+    let [first, rest @ ..] = words else { return vec![String::new()] };
+    (0..=rest.len())
+        .flat_map(|at| {
+            let mut left = rest.to_vec();
+            let word = if at == 0 { *first } else { std::mem::replace(&mut left[at - 1], first) };
+            orders(&left).into_iter().map(move |order| format!("{word} {order}"))
+        })
+        .collect()
+}
+
+#[test]
+fn a_filter_that_an_entry_can_match_is_accepted_in_every_order() {
+    assert_eq!(orders(&["a", "b", "c"]).len(), 6);
+    for words in [
+        &["dport!=80", "proto=icmp"][..],
+        &["sport!=7", "srckey=6"],
+        &["proto=udp", "!state=CLOSE", "assured"],
+        &["(proto=icmp dport=80 or proto=tcp)", "dport=80"],
+        &["proto=udp", "(assured or state=CLOSE)"],
+        &["!(proto=icmp dport=80)", "proto=icmp"],
+        &["family=ipv6", "src!=10.0.0.0/8", "icmp-type=8"],
+        &["proto=icmp", "dport=80", "!()"],
+    ] {
+        for text in orders(words) {
+            assert!(text.parse::<Filter>().is_ok(), "{text}: {:?}", text.parse::<Filter>());
+        }
+    }
+    for words in [
+        &["proto=icmp", "dport=80"][..],
+        &["proto=udp", "state=TIME_WAIT", "assured"],
+        &["family=ipv6", "src=10.0.0.0/8", "mark=1"],
+        &["(proto=icmp or proto=gre)", "!assured", "dport=80"],
+        &["proto!=tcp", "state=SYN_SENT"],
+        &["srckey=1", "(dport=1 or (icmp-id=1 assured))"],
+    ] {
+        for text in orders(words) {
+            let error = text.parse::<Filter>().expect_err(&text).to_string();
+            assert!(error.contains("at once"), "{text}: {error}");
+        }
+    }
+}
+
+#[test]
+fn what_was_put_together_from_functions_reads_back() {
+    let icmp = || Filter::protocol(Protocol::ICMP);
+    let port = || Filter::destination_port(80);
+    let nothing = || !Filter::new();
+    let both = icmp() & port();
+    assert!(both.judge(&a_flow(), now()) == Some(false));
+    for (filter, text) in [
+        (!Filter::source_port(7) & Filter::source_key(6), "!sport=7 srckey=6"),
+        (both.clone(), "(proto=icmp dport=80) or !()"),
+        (!both.clone(), "!(proto=icmp dport=80)"),
+        (both.clone() | (port() & icmp()), "(proto=icmp dport=80) or (dport=80 proto=icmp) or !()"),
+        (both.clone() | Filter::assured(), "(proto=icmp dport=80) or assured"),
+        (!(both | Filter::new()), "!()"),
+        (Filter::new(), ""),
+        (nothing(), "!()"),
+        (!nothing(), ""),
+        (Filter::assured() | nothing(), "assured"),
+        (Filter::assured() & nothing(), "!()"),
+        (Filter::assured() | Filter::new(), ""),
+        (Filter::any([nothing(), Filter::any([])]), "!()"),
+        (Filter::state(State::CLOSE) & icmp(), "(state=CLOSE proto=icmp) or !()"),
+        (Filter::helper(""), "helper=\"\""),
+        (Filter::helper("a b"), "helper=\"a b\""),
+        (Filter::helper("a\n"), "helper=\"a\\u{a}\""),
+        (!Filter::helper("a,\"(\\"), r#"!helper="a,\"(\\""#),
+    ] {
+        assert_eq!(filter.to_string(), text);
+        assert_eq!(text.parse(), Ok(filter), "{text}");
+    }
+    // A part that nothing can match stands in parentheses in a plan, too.
+    let kernel = Capabilities::of(Version::new(6, 18));
+    let filter = Filter::assured() & !(!icmp() | !port());
+    let plan = filter.plan(&kernel, Placement::LeastCpu);
+    assert!(plan.requests().is_empty(), "{}", plan.explain());
+    let plan = (icmp() & port()).plan(&kernel, Placement::LeastLatency);
+    assert!(plan.requests().is_empty(), "{}", plan.explain());
+}
+
+fn a_flow() -> Flow {
+    use proptest::strategy::ValueTree;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    kernels_flow().new_tree(&mut runner).expect("a flow").current()
+}
+
+/// Words, `!` and parentheses in each other, as deep as they may be and deeper, on a thread of 2 MiB.
+#[test]
+fn depth_is_bounded() {
+    for text in [
+        "(".repeat(100_000),
+        format!("{}assured{}", "(".repeat(100_000), ")".repeat(100_000)),
+        format!("{}assured", "!".repeat(100_000)),
+        format!("{}assured", "not ".repeat(100_000)),
+        "(assured or ".repeat(100_000),
+        format!("{}assured{}", "(assured or !(assured ".repeat(100_000), "))".repeat(100_000)),
+    ] {
+        let error = text.parse::<Filter>().expect_err("too deep").to_string();
+        assert!(error.contains("too many parentheses"), "{error}");
+    }
+    // Side by side there may be as many as there is memory.
+    for between in [" ", " or ", " or !()", ") (", " (assured) "] {
+        let text = format!("(assured{})", format!("{between} nat").repeat(100_000));
+        let text = text.replace("!() nat", "!()");
+        assert!(
+            text.parse::<Filter>().is_ok_and(|filter| filter.to_string().parse() == Ok(filter))
+        );
+    }
+    let flow = a_flow();
+    let thread = std::thread::Builder::new().stack_size(2 << 20).spawn(move || {
+        let mut filter = Filter::assured();
+        for depth in 2..=Filter::DEPTH {
+            filter = match depth % 3 {
+                0 => filter & Filter::nat(),
+                1 => filter | Filter::replied(),
+                _ => !filter,
+            };
+        }
+        let text = filter.to_string();
+        assert!(text.len() > Filter::DEPTH);
+        assert_eq!(text.parse::<Filter>().as_ref(), Ok(&filter));
+        assert!(filter.judge(&flow, now()).is_some());
+        let kernel = Capabilities::of(Version::new(6, 18));
+        let plan = filter.plan(&kernel, Placement::LeastCpu);
+        assert!(plan.explain().contains("no alternatives"), "{}", plan.explain());
+        assert!(
+            !filter.is_everything() && format!("{filter:?}") == format!("{:?}", filter.clone())
+        );
+        // One that nothing can match is put in parentheses once more.
+        let mut nothing = Filter::protocol(Protocol::ICMP) & Filter::destination_port(80);
+        while let Ok(deeper) = std::panic::catch_unwind(|| {
+            let or = nothing.clone() | (Filter::source_key(1) & Filter::destination_port(1));
+            or & Filter::replied()
+        }) {
+            nothing = deeper;
+        }
+        let text = nothing.to_string();
+        assert!(text.ends_with(" or !()") && text.starts_with(&"(".repeat(Filter::DEPTH / 2 - 2)));
+        assert_eq!(text.parse(), Ok(nothing));
+    });
+    thread.expect("a thread").join().expect("no overflow");
+}
+
+/// A text of a filter, with its parts in an order and in parentheses as `chance` has it.
+fn text(spec: &Spec, chance: &mut impl FnMut(usize) -> usize) -> String {
+    // What holds for all entries, in words: `()` beside `or` is refused.
+    const ALWAYS: &str = "src=0.0.0.0/0,::/0";
+    let (parts, between) = match spec {
+        Spec::Not(inner) => {
+            let not = ["!", "not "][chance(2)];
+            return format!("{not}({})", text(inner, chance));
+        }
+        Spec::Is(_) => {
+            let text = spec.filter().to_string();
+            return if text.is_empty() { ALWAYS.to_owned() } else { text };
+        }
+        Spec::All(parts) if parts.is_empty() => return ALWAYS.to_owned(),
+        Spec::Any(parts) if parts.is_empty() => return "!()".to_owned(),
+        Spec::All(parts) => (parts, [" ", " and "]),
+        Spec::Any(parts) => (parts, [" or ", " || "]),
+    };
+    let in_place = |part: &Spec, text: String| match part {
+        Spec::All(_) | Spec::Any(_) => format!("({text})"),
+        _ => text,
+    };
+    let mut texts: Vec<_> =
+        parts.iter().map(|part| in_place(part, text(part, &mut *chance))).collect();
+    while texts.len() > 1 {
+        let one = texts.swap_remove(chance(texts.len()));
+        let other = texts.swap_remove(chance(texts.len()));
+        let both = format!("{one}{}{other}", between[chance(2)]);
+        // Beside its like it may stand without parentheses.
+        let both = if chance(2) == 0 { format!("({both})") } else { both };
+        texts.push(both);
+    }
+    texts.swap_remove(0)
+}
+
+/// Numbers from a seed.
+fn chance(mut seed: u64) -> impl FnMut(usize) -> usize {
+    move |below| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize % below
+    }
+}
+
 #[test]
 fn a_filter_that_leaves_nothing_out_is_known_as_such() {
     for text in
         ["", "()", "src=0.0.0.0/0,::/0", "!(!())", "zone=0-65535", "mark=0/0", "assured or ()"]
     {
-        // `or ()` is refused as text, since it is a mistake; typed, it is a filter.
-        let filter = text.parse().unwrap_or_else(|_| Filter::assured() | Filter::new());
+        // `or ()` is refused as text, since it is a mistake; put together from functions, it is a filter.
+        let filter = match text {
+            "assured or ()" => Filter::assured() | Filter::new(),
+            text => text.parse().expect(text),
+        };
         assert!(filter.is_everything(), "{text}");
     }
     for text in ["assured", "src=0.0.0.0/0", "!()", "assured or replied", "bytes>0"] {

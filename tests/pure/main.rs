@@ -1,5 +1,6 @@
 //! What needs no kernel: bytes, values, and the arithmetic on them.
 
+mod asked;
 mod bounds;
 mod capture;
 mod diagnose;

@@ -1,7 +1,7 @@
 //! Filters as a test thinks of them: to make, to print, and to judge by in the obvious way.
 
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ctnetlink::filter::{Filter, Network, Networks, Numbers};
 use ctnetlink::flow::{
@@ -10,6 +10,8 @@ use ctnetlink::flow::{
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
+
+use crate::naive;
 
 #[derive(Debug, Clone)]
 pub enum Spec {
@@ -261,9 +263,12 @@ impl Condition {
                 compare(*sign, flow.timeout?.as_nanos(), u128::from(*seconds) * 1_000_000_000)
             }
             Self::Age(sign, seconds) => {
-                // Nothing began before the epoch, and nothing is younger than new.
-                let _began = flow.timestamps?;
-                compare(*sign, 0, u128::from(*seconds) * 1_000_000_000)
+                // Nothing is younger than new.
+                let since = |moment: SystemTime| {
+                    moment.duration_since(UNIX_EPOCH).expect("after 1970").as_nanos()
+                };
+                let age = since(naive::now()).saturating_sub(since(flow.timestamps?.start));
+                compare(*sign, age, u128::from(*seconds) * 1_000_000_000)
             }
             Self::Amount(bytes, which, sign, value) => {
                 let amount = |counters: Counters| -> u128 {
@@ -347,10 +352,12 @@ pub fn condition() -> impl Strategy<Value = Condition> {
         1 => (0..3_usize, few_numbers()).prop_map(|(which, set)| Condition::Zone(which, set)),
         1 => (0..6_u32, mark).prop_map(|(value, mask)| Condition::Mark(value, mask)),
         1 => (0..128_u8).prop_map(Condition::Label),
-        1 => select(vec!["ftp", "sip", "tftp"]).prop_map(Condition::Helper),
+        1 => select(vec!["ftp", "sip", "tftp", "", "a b", "a,b)", "\"\\", "\u{1b}[2J\n", "!ü='"])
+            .prop_map(Condition::Helper),
         1 => any::<u32>().prop_map(Condition::Id),
         1 => (sign(), amount()).prop_map(|(sign, value)| Condition::Timeout(sign, value % (1 << 33))),
-        1 => (sign(), amount()).prop_map(|(sign, value)| Condition::Age(sign, value % (1 << 33))),
+        1 => (sign(), prop_oneof![0..1_000_000_u64, amount()])
+            .prop_map(|(sign, value)| Condition::Age(sign, value % (1 << 33))),
         1 => (any::<bool>(), 0..3_usize, sign(), amount())
             .prop_map(|(bytes, which, sign, value)| Condition::Amount(bytes, which, sign, value)),
     ]

@@ -1,6 +1,6 @@
 //! What stands behind the sign of a condition.
 
-use super::Sign;
+use super::{Sign, quoted};
 use crate::filter::Filter;
 use crate::filter::condition::{Comparison, Condition, Icmp, Masked, Operator};
 use crate::filter::networks::{Network, Networks};
@@ -65,7 +65,13 @@ pub(super) fn compared(word: Word, sign: Sign, text: &str) -> Result<Filter> {
         }
         Word::Status => status(text)?,
         Word::Mark => Condition::Mark(sorted(items(text, masked)?)).into(),
-        Word::Helper => Condition::Helper(sorted(items(text, |name| Ok(name.to_owned()))?)).into(),
+        Word::Helper => {
+            let name = |text: &str| {
+                if text.is_empty() { Err(EMPTY.to_owned()) } else { quoted::read(text) }
+            };
+            let names = quoted::items(text).into_iter().map(name).collect::<Result<_>>()?;
+            Condition::Helper(sorted(names)).into()
+        }
         Word::Id => {
             let id = |text: &str| digits(text).ok_or("an id is a number up to 4294967295".into());
             Condition::Id(sorted(items(text, id)?)).into()
