@@ -1,5 +1,4 @@
-//! A file of whatever form: it is read up to where it is damaged, and never a panic, in bounded memory
-//! (`-malloc_limit_mb`).
+//! A file of whatever form: it is read up to where it is damaged, and never a panic, in bounded memory.
 
 #![no_main]
 
@@ -7,7 +6,7 @@ use std::sync::LazyLock;
 
 use ctnetlink::Query;
 use ctnetlink::aggregate::Fields;
-use ctnetlink::snapshot::{Difference, Snapshot};
+use ctnetlink::snapshot::Snapshot;
 use libfuzzer_sys::fuzz_target;
 
 static QUERIES: LazyLock<[Query; 3]> = LazyLock::new(|| {
@@ -27,7 +26,4 @@ fuzz_target!(|bytes: &[u8]| {
     if let Some(damage) = &end.damage {
         assert!(!damage.what.is_empty());
     }
-    let open = || Snapshot::new(bytes);
-    let none = Difference::of(open, open, &QUERIES[2]).expect("memory does not fail to be read");
-    assert_eq!((none.born, none.died), (0, 0), "nothing differs from itself");
 });
