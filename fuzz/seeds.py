@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes what fuzzing begins with: files for `snapshot` and `difference`, attributes for `entry`.
+"""Writes what fuzzing begins with: files for `snapshot` and `difference`, attributes for `entry`, texts
+for `filter`.
 
     fuzz/seeds.py [FOLDER]    the corpora are put below it, fuzz/corpus if none is given
 """
@@ -78,7 +79,24 @@ for name in ["line-0", "mixed-one.pcap"]:
         header = b"\x28\xb5\x2f\xfd" + bytes([0x20, len(raw)])
     files[f"{name}.zst"] = header + struct.pack("<I", len(raw) << 3 | 1)[:3] + raw
 
-corpora = {"snapshot": files, "difference": files, "entry": entries}
+FILTERS = [
+    "proto=tcp state=TIME_WAIT src=10.0.0.0/8 dport=80,8080 !assured",
+    "dport!=80 proto=icmp",
+    "(proto=icmp dport=80) or !()",
+    "not (family=ipv6 and icmp-type=128) or host=2001:db8::/32",
+    "status=EXPECTED,HELPER+ASSURED snat=203.0.113.1 nat zone=7 orig-zone=0-9",
+    'mark=0x1/0xff label=3 helper="a b",ftp id=12345 srckey=6 sport!=7',
+    "timeout<30s age>=1h bytes=1k-2KiB reply-packets<3 orig-bytes>10M",
+]
+
+# The first byte: whether the rest is a text, with an entry behind a 0, or choices.
+first = next(iter(entries.values()))
+filters = {f"text-{i}": b"\1" + text.encode() + b"\0" + first for i, text in enumerate(FILTERS)}
+for index in range(34):
+    choices = bytes((7 * index + 5 * step * step) % 256 for step in range(40 + index))
+    filters[f"choices-{index}"] = b"\0" + bytes([index % 6]) + choices
+
+corpora = {"snapshot": files, "difference": files, "entry": entries, "filter": filters}
 for target, seeds in corpora.items():
     (folder / target).mkdir(parents=True, exist_ok=True)
     for name, content in seeds.items():
