@@ -106,38 +106,52 @@ pub(crate) fn decode(fields: &[Field], form: Form, mut key: &[u8]) -> Vec<Value>
     for &field in fields {
         let (bytes, rest) = key.split_at_checked(field.width(form)).unwrap_or_default();
         key = rest;
-        values.push(match (field, bytes) {
-            (Field::Protocol, &[number]) => Value::Protocol(Protocol(number)),
-            (Field::State, &[a, b]) => Value::State(State::from_code(u16::from_be_bytes([a, b]))),
-            (Field::Zone, &[a, b]) => Value::Zone(u16::from_be_bytes([a, b])),
-            (
-                Field::SourcePort
-                | Field::DestinationPort
-                | Field::ReplySourcePort
-                | Field::ReplyDestinationPort,
-                &[there, a, b],
-            ) => Value::Port((there != 0).then_some(u16::from_be_bytes([a, b]))),
-            (Field::Status, &[a, b, c, d]) => {
-                Value::Status(Status::from_bits_retain(u32::from_be_bytes([a, b, c, d])))
-            }
-            (Field::Mark, &[there, a, b, c, d]) => {
-                Value::Mark((there != 0).then_some(u32::from_be_bytes([a, b, c, d])))
-            }
-            (Field::Expires | Field::Age, &[code]) => {
-                Value::Span(code.checked_sub(1).map(Span::from_code))
-            }
-            (
-                Field::Source(prefix)
-                | Field::Destination(prefix)
-                | Field::ReplySource(prefix)
-                | Field::ReplyDestination(prefix),
-                bytes,
-            ) => address_value(prefix, bytes),
-            (_, &[V6, ..]) => Value::Family(Family::Ipv6),
-            _ => Value::Family(Family::Ipv4),
-        });
+        values.push(value(field, bytes));
     }
     values
+}
+
+/// What a field says by these bytes of a key.
+// Every field by its name: one that is added has to be decoded before it compiles.
+#[deny(clippy::match_wildcard_for_single_variants, clippy::wildcard_enum_match_arm)]
+fn value(field: Field, bytes: &[u8]) -> Value {
+    match field {
+        Field::Family => Value::Family(match bytes {
+            [V6, ..] => Family::Ipv6,
+            _ => Family::Ipv4,
+        }),
+        Field::Protocol => {
+            let [number] = first(bytes);
+            Value::Protocol(Protocol(number))
+        }
+        Field::State => Value::State(State::from_code(u16::from_be_bytes(first(bytes)))),
+        Field::Source(prefix)
+        | Field::Destination(prefix)
+        | Field::ReplySource(prefix)
+        | Field::ReplyDestination(prefix) => address_value(prefix, bytes),
+        Field::SourcePort
+        | Field::DestinationPort
+        | Field::ReplySourcePort
+        | Field::ReplyDestinationPort => {
+            let [there, a, b] = first(bytes);
+            Value::Port((there != 0).then_some(u16::from_be_bytes([a, b])))
+        }
+        Field::Zone => Value::Zone(u16::from_be_bytes(first(bytes))),
+        Field::Mark => {
+            let [there, a, b, c, d] = first(bytes);
+            Value::Mark((there != 0).then_some(u32::from_be_bytes([a, b, c, d])))
+        }
+        Field::Status => Value::Status(Status::from_bits_retain(u32::from_be_bytes(first(bytes)))),
+        Field::Expires | Field::Age => {
+            let [code] = first(bytes);
+            Value::Span(code.checked_sub(1).map(Span::from_code))
+        }
+    }
+}
+
+/// The first bytes of a field, which has as many: [`Field::width`] says so.
+fn first<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    bytes.first_chunk().copied().unwrap_or([0; N])
 }
 
 /// A narrow key as a wide one.
@@ -215,13 +229,9 @@ pub(super) fn span(seconds: Option<u64>) -> u8 {
 
 fn address_value(prefix: Prefix, bytes: &[u8]) -> Value {
     let address: IpAddr = match bytes {
-        &[V6, ref octets @ ..] if bytes.len() > 4 => {
-            Ipv6Addr::from(octets.first_chunk().copied().unwrap_or_default()).into()
-        }
-        [_, octets @ ..] if bytes.len() > 4 => {
-            Ipv4Addr::from(octets.first_chunk().copied().unwrap_or_default()).into()
-        }
-        octets => Ipv4Addr::from(octets.first_chunk().copied().unwrap_or_default()).into(),
+        &[V6, ref octets @ ..] if bytes.len() > 4 => Ipv6Addr::from(first(octets)).into(),
+        [_, octets @ ..] if bytes.len() > 4 => Ipv4Addr::from(first(octets)).into(),
+        octets => Ipv4Addr::from(first(octets)).into(),
     };
     match prefix.of(address) {
         Some(length) => Value::Network(address, length),
