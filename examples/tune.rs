@@ -21,8 +21,10 @@ use common::Usage;
 use ctnetlink::ErrorKind;
 use ctnetlink::flow::{Protocol, Timeouts};
 use ctnetlink::kernel::Version;
-use ctnetlink::tune::sizing::{Advice, Need, PerEntry, Sizes, advise, defaults};
-use ctnetlink::tune::{Changed, Scope, Setting, Settings};
+use ctnetlink::tune::sizing::{
+    Advice, Need, PerEntry, Sizes, advise, buckets_are_read_only, defaults, set_buckets,
+};
+use ctnetlink::tune::{Changed, Scope, Setting, Settings, bare_name};
 
 /// The table's settings: what they are, set to what, and how large the table should be.
 #[derive(Parser)]
@@ -46,7 +48,7 @@ Exit code: 0 done, 1 failed, 2 not permitted or wrong arguments.";
 enum Task {
     /// Show settings, all of them or those whose name has WORD in it
     Get {
-        /// Part of a name, `timeout` or `max` for example
+        /// Part of a name, `timeout` or `max` for example, or a whole one in any spelling
         #[arg(value_name = "WORD")]
         words: Vec<String>,
 
@@ -56,7 +58,7 @@ enum Task {
     },
     /// Set settings, and show what they were
     Set {
-        /// A name and a value, `nf_conntrack_acct=1` or short `acct=1`
+        /// A name and a value: `nf_conntrack_acct=1`, short `acct=1`, or as sysctl and /proc spell it
         #[arg(value_name = "NAME=VALUE", required = true, value_parser = common::assignment)]
         assignments: Vec<(String, i64)>,
     },
@@ -127,7 +129,9 @@ fn run(options: &Options) -> common::Result {
         Task::Get { words, changed } => {
             let mut found = settings()?.all()?;
             found.retain(|setting| {
-                let named = words.iter().any(|word| setting.name.contains(word.as_str()));
+                let is_it = |word: &String| bare_name(word) == bare_name(&setting.name);
+                let named =
+                    words.iter().any(|word| setting.name.contains(word.as_str()) || is_it(word));
                 (words.is_empty() || named) && (!changed || setting.is_default() == Some(false))
             });
             if found.is_empty() && !words.is_empty() && !changed {
@@ -324,6 +328,10 @@ fn explain(
         out,
         "for now     tune set buckets={buckets} max={max}   (packets wait while buckets change: off-peak)"
     )?;
+    if buckets_are_read_only(need.kernel) {
+        let by_hand = set_buckets(need.kernel, buckets);
+        writeln!(out, "by hand     {by_hand}   (Linux {} has no sysctl for it)", need.kernel)?;
+    }
     writeln!(out, "for good    persist plan --max {max} --buckets {buckets}")?;
     Ok(())
 }

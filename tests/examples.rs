@@ -331,6 +331,19 @@ fn tuning() {
     let shown = printed("tune", &set);
     let lines = ["nf_conntrack_acct: 0 -> 1", "nf_conntrack_tcp_timeout_time_wait: 120 -> 30"];
     assert!(shown.lines().eq(lines), "{shown}");
+    // Every spelling that another tool, or `doctor`, prints.
+    for name in [
+        "net.netfilter.nf_conntrack_udp_timeout",
+        "net/netfilter/nf_conntrack_udp_timeout",
+        "/proc/sys/net/netfilter/nf_conntrack_udp_timeout",
+        "nf_conntrack_udp_timeout",
+        "udp_timeout",
+    ] {
+        let shown = printed("tune", &["set", &format!("{name}=31"), "--demo", "1"]);
+        assert_eq!(shown, "nf_conntrack_udp_timeout: 30 -> 31\n", "{name}");
+        let shown = printed("tune", &["get", name, "--demo", "1"]);
+        assert!(shown.contains("nf_conntrack_udp_timeout"), "{name}: {shown}");
+    }
     let refused = run("tune", &["set", "acct=1", "max=5", "--demo", "1", "--json"]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused.stderr).contains("initial network namespace"));
@@ -351,6 +364,10 @@ fn tuning() {
     );
     let shown = printed("tune", &advise);
     assert!(shown.contains("persist plan --max 1048576 --buckets 1048576"), "{shown}");
+    // Where the setting can only be read, the file that can be written.
+    let old = ["advise", "--peak", "400000", "--ram", "16GiB", "--kernel", "3.10"];
+    let hashsize = "echo 1048576 > /sys/module/nf_conntrack/parameters/hashsize ";
+    assert!(printed("tune", &old).contains(hashsize) && !shown.contains("hashsize"), "{shown}");
     for wrong in [&["get", "nonsense"][..], &["set", "x"], &["set"], &[], &["timeouts", "tpc"]] {
         assert_eq!(run("tune", wrong).status.code(), Some(2), "{wrong:?}");
     }

@@ -8,6 +8,7 @@
 //!
 //! This folder must not dump entries, nor talk to a kernel but through the files it is given.
 
+mod name;
 pub mod persist;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 mod setting;
@@ -15,6 +16,7 @@ mod setting;
 mod settings;
 pub mod sizing;
 
+pub use name::bare_name;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 pub use setting::{Scope, Setting, Unit};
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]

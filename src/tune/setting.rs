@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::name::bare_name;
+
 /// What the number of a setting counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
@@ -51,7 +53,7 @@ pub struct Setting {
     /// The value it has unless somebody sets it; `None` where that depends on the machine (see
     /// [`sizing::defaults`](super::sizing::defaults)) or is not known.
     pub default: Option<i64>,
-    /// What it does.
+    /// What it does; `(not known here)` for a setting of another kernel.
     pub about: &'static str,
 }
 
@@ -170,6 +172,30 @@ const KNOWN: &[Known] = &[
     known("sctp_timeout_shutdown_ack_sent", Unit::Seconds, Some(3), "SCTP SHUTDOWN ACK"),
     known("sctp_timeout_heartbeat_sent", Unit::Seconds, Some(30), "SCTP HEARTBEAT"),
     known(
+        "sctp_timeout_heartbeat_acked",
+        Unit::Seconds,
+        None,
+        "SCTP HEARTBEAT answered; gone since 6.2",
+    ),
+    known(
+        "dccp_loose",
+        Unit::Switch,
+        Some(1),
+        "take up DCCP connections in their middle; DCCP is gone since 6.17",
+    ),
+    known("dccp_timeout_request", Unit::Seconds, Some(240), "DCCP REQUEST"),
+    known("dccp_timeout_respond", Unit::Seconds, Some(480), "DCCP RESPOND"),
+    known("dccp_timeout_partopen", Unit::Seconds, Some(480), "DCCP PARTOPEN"),
+    known("dccp_timeout_open", Unit::Seconds, Some(43_200), "DCCP open"),
+    known("dccp_timeout_closereq", Unit::Seconds, Some(64), "DCCP CLOSEREQ"),
+    known("dccp_timeout_closing", Unit::Seconds, Some(64), "DCCP CLOSING"),
+    known(
+        "dccp_timeout_timewait",
+        Unit::Seconds,
+        Some(240),
+        "DCCP closed, and late packets may come",
+    ),
+    known(
         "frag6_timeout",
         Unit::Seconds,
         Some(60),
@@ -184,13 +210,10 @@ const KNOWN: &[Known] = &[
     known("frag6_low_thresh", Unit::Bytes, None, "memory for IPv6 fragments"),
 ];
 
-/// What every name of a setting begins with.
-pub(super) const PREFIX: &str = "nf_conntrack_";
-
 impl Setting {
     /// A setting by its name and what its file says; `writable` by its mode.
     pub(super) fn new(name: &str, value: i64, writable: bool) -> Self {
-        let bare = name.strip_prefix(PREFIX).unwrap_or(name);
+        let bare = bare_name(name);
         let known = KNOWN.iter().find(|known| known.name == bare);
         let unit = match known {
             Some(known) => known.unit,
@@ -209,7 +232,7 @@ impl Setting {
             unit,
             scope,
             default: known.and_then(|known| known.default),
-            about: known.map_or("", |known| known.about),
+            about: known.map_or("(not known here)", |known| known.about),
         }
     }
 

@@ -5,8 +5,11 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::setting::{PREFIX, Scope, Setting};
+use super::name::{PREFIX, bare_name};
+use super::setting::{Scope, Setting};
+use super::sizing;
 use crate::error::{ErrorKind, Result};
+use crate::kernel::Version;
 use crate::socket::Namespace;
 
 /// The settings of the table of one network namespace.
@@ -24,6 +27,8 @@ use crate::socket::Namespace;
 #[derive(Debug)]
 pub struct Settings {
     directory: PathBuf,
+    /// The file that sets the buckets in place of a setting that can only be read.
+    hashsize: Option<PathBuf>,
     /// Keeps the directory of another namespace open.
     _held: Option<fs::File>,
 }
@@ -56,12 +61,16 @@ pub struct Restore<'s> {
 impl Settings {
     /// Those of the calling thread's network namespace.
     pub fn here() -> Self {
-        Self::at("/proc/sys/net/netfilter")
+        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        let kernel: Option<Version> = kernel.trim().parse().ok();
+        let hashsize = kernel.is_some_and(sizing::buckets_are_read_only);
+        let hashsize = hashsize.then(|| sizing::HASHSIZE.into());
+        Self { hashsize, ..Self::at("/proc/sys/net/netfilter") }
     }
 
     /// Those in this directory: of a machine that was copied, or made up.
     pub fn at(directory: impl Into<PathBuf>) -> Self {
-        Self { directory: directory.into(), _held: None }
+        Self { directory: directory.into(), hashsize: None, _held: None }
     }
 
     /// Those of another network namespace. The calling thread stays where it is.
@@ -79,7 +88,7 @@ impl Settings {
             })
         })?;
         let directory = format!("/proc/self/fd/{}", held.as_raw_fd()).into();
-        Ok(Self { directory, _held: Some(held) })
+        Ok(Self { directory, hashsize: None, _held: Some(held) })
     }
 
     /// All there are, by name.
@@ -97,7 +106,8 @@ impl Settings {
         Ok(names.iter().filter_map(|name| self.get(name).ok()).collect())
     }
 
-    /// The setting of this name; `max` is short for `nf_conntrack_max`, and so on.
+    /// The setting of this name, in any spelling that [`bare_name`] knows: `max`, `nf_conntrack_max`,
+    /// `net.netfilter.nf_conntrack_max` and so on.
     ///
     /// # Errors
     ///
@@ -107,14 +117,20 @@ impl Settings {
         let name = full(name);
         let file = self.file(&name)?;
         let value = read(&file).map_err(|source| {
-            let remedy =
-                if source.kind() == io::ErrorKind::NotFound { MISSING } else { UNREADABLE };
+            let remedy = match source.kind() {
+                io::ErrorKind::NotFound if self.has_any() => UNKNOWN,
+                io::ErrorKind::NotFound => MISSING,
+                _ => UNREADABLE,
+            };
             setting_error(&name, source, remedy)
         })?;
         Ok(Setting::new(&name, value, is_writable(&file)))
     }
 
     /// Sets it, and returns what it was and what it is now.
+    ///
+    /// Before Linux 4.8 `nf_conntrack_buckets` can only be read, and is set by
+    /// [`HASHSIZE`](sizing::HASHSIZE), which the kernel allows in the initial network namespace alone.
     ///
     /// # Errors
     ///
@@ -137,7 +153,10 @@ impl Settings {
             setting_error(&before.name, source, remedy)
         };
         if before.scope == Scope::ReadOnly {
-            return Err(refused(io::ErrorKind::PermissionDenied.into()));
+            let other = self.hashsize.as_ref().filter(|_| bare_name(name) == "buckets");
+            let other = other.ok_or_else(|| refused(io::ErrorKind::PermissionDenied.into()))?;
+            let new = write(other, value).and_then(|()| read(other)).map_err(refused)?;
+            return Ok(Changed { name: before.name, old: before.value, new });
         }
         let file = self.file(&before.name)?;
         write(&file, value).map_err(refused)?;
@@ -150,8 +169,19 @@ impl Settings {
     ///
     /// As [`set`](Self::set).
     pub fn set_for_now(&self, name: &str, value: i64) -> Result<Restore<'_>> {
+        let by_hashsize = self.get(name)?.scope == Scope::ReadOnly;
         let changed = self.set(name, value)?;
-        Ok(Restore { _settings: self, file: self.file(&changed.name)?, changed })
+        let file = match self.hashsize.clone().filter(|_| by_hashsize) {
+            Some(hashsize) => hashsize,
+            None => self.file(&changed.name)?,
+        };
+        Ok(Restore { _settings: self, file, changed })
+    }
+
+    /// Whether the directory has settings of the table at all.
+    fn has_any(&self) -> bool {
+        let files = fs::read_dir(&self.directory).into_iter().flatten().flatten();
+        files.into_iter().any(|file| file.file_name().to_string_lossy().starts_with(PREFIX))
     }
 
     fn file(&self, name: &str) -> Result<PathBuf> {
@@ -189,6 +219,8 @@ impl Drop for Restore<'_> {
 
 const MISSING: &str = "the module is not loaded (modprobe nf_conntrack), no rule of this namespace \
     uses it, or this kernel does not have it";
+const UNKNOWN: &str = "there are others, but none of this name: this kernel does not have it, or has it \
+    in a module that is not loaded";
 const UNREADABLE: &str = "it is not what the kernel writes there";
 const INITIAL: &str =
     "it is one number for the whole host: set it in the initial network namespace";
@@ -196,7 +228,7 @@ const COUNT: &str = "it is a count, not a setting";
 const RIGHT: &str = "it takes root, or CAP_NET_ADMIN over this network namespace";
 
 fn full(name: &str) -> String {
-    if name.starts_with(PREFIX) { name.to_owned() } else { format!("{PREFIX}{name}") }
+    format!("{PREFIX}{}", bare_name(name))
 }
 
 /// The number in a file; at most so much is read of whatever file it is.
@@ -254,7 +286,7 @@ mod tests {
             ("checksum", "not what the kernel writes"),
             ("events", "not what the kernel writes"),
             ("dir", "not what the kernel writes"),
-            ("none", "modprobe"),
+            ("none", "none of this name"),
         ] {
             let error = settings.get(name).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");
@@ -264,5 +296,57 @@ mod tests {
         assert!(settings.set("none", 1).is_err());
         assert!(!directory.path().join("nf_conntrack_none").exists());
         assert!(Settings::at("/no/such/place").all().is_err());
+        let error = Settings::at("/no/such/place").get("max").unwrap_err().to_string();
+        assert!(error.contains("modprobe nf_conntrack"), "{error}");
+    }
+
+    #[test]
+    fn any_spelling_finds_it() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("nf_conntrack_max"), "65536\n").unwrap();
+        let settings = Settings::at(directory.path());
+        for (value, name) in (1..).zip([
+            "max",
+            "nf_conntrack_max",
+            "net.netfilter.nf_conntrack_max",
+            "net/netfilter/nf_conntrack_max",
+            "/proc/sys/net/netfilter/nf_conntrack_max",
+            "net.nf_conntrack_max",
+        ]) {
+            let changed = settings.set(name, value).unwrap();
+            assert_eq!((changed.name.as_str(), changed.new), ("nf_conntrack_max", value), "{name}");
+        }
+        for name in
+            ["../nf_conntrack_max", "net.netfilter./etc/passwd", "/etc/passwd", "net/ipv4/x"]
+        {
+            let error = settings.set(name, 1).unwrap_err().to_string();
+            assert!(error.contains("not the name of a setting"), "{error}");
+        }
+    }
+
+    /// As before Linux 4.8: the setting can be read, and another file sets it.
+    #[test]
+    fn buckets_of_an_old_kernel_are_set_by_hashsize() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        for name in ["nf_conntrack_buckets", "nf_conntrack_count"] {
+            fs::write(path(name), "16384\n").unwrap();
+            fs::set_permissions(path(name), fs::Permissions::from_mode(0o444)).unwrap();
+        }
+        fs::write(path("hashsize"), "16384\n").unwrap();
+        let old =
+            || Settings { hashsize: Some(path("hashsize")), ..Settings::at(directory.path()) };
+        let changed = old().set("net.netfilter.nf_conntrack_buckets", 65_536).unwrap();
+        assert_eq!((changed.old, changed.new), (16_384, 65_536));
+        assert_eq!(fs::read_to_string(path("hashsize")).unwrap(), "65536\n");
+        assert!(old().set("count", 1).is_err(), "no other setting is set by it");
+        let guard = old();
+        drop(guard.set_for_now("buckets", 131_072).unwrap());
+        assert_eq!(fs::read_to_string(path("hashsize")).unwrap(), "16384\n", "and set back");
+        let error = Settings::at(directory.path()).set("buckets", 1).unwrap_err().to_string();
+        assert!(error.contains("initial network namespace"), "{error}");
+        fs::remove_file(path("hashsize")).unwrap();
+        let error = old().set("buckets", 1).unwrap_err().to_string();
+        assert!(error.contains("initial network namespace"), "{error}");
     }
 }

@@ -66,6 +66,33 @@ pub fn rounded(buckets: u64) -> u64 {
     buckets.checked_next_multiple_of(PAGE / BUCKET).unwrap_or(u64::MAX - u64::MAX % (PAGE / BUCKET))
 }
 
+/// The file that changes the number of buckets on every kernel; since 4.8 `nf_conntrack_buckets` does, too.
+pub const HASHSIZE: &str = "/sys/module/nf_conntrack/parameters/hashsize";
+
+/// Whether `nf_conntrack_buckets` can only be read on a kernel of this version, in the initial network
+/// namespace, too. Buckets are set by [`HASHSIZE`] there.
+pub fn buckets_are_read_only(kernel: Version) -> bool {
+    kernel < Version::new(4, 8)
+}
+
+/// The command that sets so many buckets until the next boot on a kernel of this version. It takes
+/// root, and the initial network namespace.
+///
+/// ```
+/// use ctnetlink::kernel::Version;
+/// use ctnetlink::tune::sizing::set_buckets;
+/// let centos_7 = Version::new(3, 10);
+/// assert_eq!(set_buckets(centos_7, 512), "echo 512 > /sys/module/nf_conntrack/parameters/hashsize");
+/// let debian_12 = Version::new(6, 1);
+/// assert_eq!(set_buckets(debian_12, 512), "sysctl -w net.netfilter.nf_conntrack_buckets=512");
+/// ```
+pub fn set_buckets(kernel: Version, buckets: u64) -> String {
+    match buckets_are_read_only(kernel) {
+        true => format!("echo {buckets} > {HASHSIZE}"),
+        false => format!("sysctl -w net.netfilter.nf_conntrack_buckets={buckets}"),
+    }
+}
+
 /// How many entries really fit, whatever the limit says: since 5.15 an entry whose chain is too long
 /// is refused (`chaintoolong`). 0 as a limit means none.
 pub fn capacity(kernel: Version, sizes: Sizes) -> u64 {

@@ -32,15 +32,18 @@ fn settings_say_whose_they_are() -> Result<(), Skip> {
     let settings = Settings::here();
     let all = settings.all().expect("settings");
     assert!(all.len() > 30 && all.is_sorted_by_key(|setting| setting.name.clone()));
+    let mut unknown = 0;
     for setting in &all {
         assert_eq!(settings.get(&setting.name).expect("a setting"), *setting);
-        assert!(!setting.about.is_empty(), "{} is not known", setting.name);
+        // Other kernels have others.
+        unknown += usize::from(setting.about == "(not known here)");
         let host = ["max", "buckets", "expect_max", "count"];
         let host = host.iter().any(|name| setting.name == format!("nf_conntrack_{name}"));
         assert_eq!(setting.scope == Scope::ReadOnly, host, "{}", setting.name);
         // A fresh network has the defaults.
         assert_ne!(setting.is_default(), Some(false), "{setting}");
     }
+    assert!(unknown * 4 < all.len(), "{unknown} of {} are not known", all.len());
     let max = settings.get("max").expect("short for nf_conntrack_max");
     assert_eq!((max.name.as_str(), max.unit), ("nf_conntrack_max", Unit::Entries));
     assert_eq!(table().limits().expect("limits").max.map(i64::from), Some(max.value));
@@ -67,7 +70,9 @@ fn check_1_7_what_is_set_is_set_here_alone() -> Result<(), Skip> {
         ("max", 5, "initial network namespace"),
         ("buckets", 5, "initial network namespace"),
         ("count", 5, "not a setting"),
-        ("maximum", 5, "modprobe nf_conntrack"),
+        ("maximum", 5, "none of this name"),
+        ("net.netfilter.nf_conntrack_max", 5, "initial network namespace"),
+        ("/proc/sys/net/ipv4/ip_forward", 5, "not the name of a setting"),
         ("../../ipv4/ip_forward", 1, "not the name of a setting"),
         ("acct", 7, "does not take this value"),
     ] {

@@ -338,7 +338,19 @@ fn check_0_6_a_limit_without_buckets_for_it() {
     assert!(finding.remedy.contains("175104 are the least"), "{}", finding.remedy);
     // An old kernel refuses nothing, and is only slow.
     machine.file("proc/sys/kernel/osrelease", "3.10.0-1160.el7.x86_64\n");
-    assert_eq!(machine.audit().findings[0].severity, Severity::Warning);
+    let found = machine.audit();
+    assert_eq!(found.findings[0].severity, Severity::Warning);
+    // Its buckets cannot be set by sysctl, which is read-only there.
+    let command = "echo 2097152 > /sys/module/nf_conntrack/parameters/hashsize";
+    assert_eq!(found.findings[0].commands[0], command);
+    for (release, by_sysctl) in [("4.7.0", false), ("4.8.0", true), ("6.1.0-13-amd64", true)] {
+        machine.file("proc/sys/kernel/osrelease", &format!("{release}\n"));
+        let commands = &machine.audit().findings[0].commands;
+        assert_eq!(
+            commands[0] == "sysctl -w net.netfilter.nf_conntrack_buckets=2097152",
+            by_sysctl
+        );
+    }
     // A hashsize alone is told.
     let given = Machine::new();
     given

@@ -370,7 +370,7 @@ pub(crate) fn ratio_of(kernel: Version, sizes: Sizes, module: Module) -> Option<
             sizing::rounded(least)
         ),
     )
-    .command(format!("sysctl -w net.netfilter.nf_conntrack_buckets={good}"))
+    .command(sizing::set_buckets(kernel, good))
     .source("commits d532bcd0b269, d7e7747ac5c2 and c77737b736ce; measured on Linux 6.18");
     Some(match module {
         Module::BuiltIn => {

@@ -36,11 +36,10 @@ impl Want {
         self
     }
 
-    /// This setting, by its name, with or without `nf_conntrack_` or `net.netfilter.` before it.
+    /// This setting, by its name in any spelling that [`bare_name`](crate::tune::bare_name) knows.
     #[must_use]
     pub fn setting(mut self, name: &str, value: i64) -> Self {
-        let name = name.strip_prefix("net.netfilter.").unwrap_or(name);
-        let name = name.strip_prefix("nf_conntrack_").unwrap_or(name);
+        let name = crate::tune::bare_name(name);
         self.others.push((format!("net.netfilter.nf_conntrack_{name}"), value));
         self
     }
