@@ -1,13 +1,20 @@
 //! Settings and timeouts: what one way sets, the other shows, and only in this network.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 use std::time::Duration;
 
+use ctnetlink::finding::Severity;
 use ctnetlink::flow::{Family, Protocol, TimeoutPolicy, Timeouts};
+use ctnetlink::kernel::Version;
 use ctnetlink::testing::enter_private_network;
-use ctnetlink::tune::{Scope, Settings, Unit};
+use ctnetlink::tune::persist::audit;
+use ctnetlink::tune::{Scope, Settings, Unit, sizing};
 use ctnetlink::{ErrorKind, Namespace};
 
-use crate::support::{Skip, Test, table};
+use crate::programs::command;
+use crate::support::{Skip, Test, need_tool, table};
 
 pub const TESTS: &[(&str, Test)] = &[
     ("settings_say_whose_they_are", settings_say_whose_they_are),
@@ -16,6 +23,8 @@ pub const TESTS: &[(&str, Test)] = &[
     ("timeouts_and_settings_are_the_same", timeouts_and_settings_are_the_same),
     ("what_timeouts_are_refused", what_timeouts_are_refused),
     ("policies_come_and_go", policies_come_and_go),
+    ("what_sets_the_buckets_is_typed", what_sets_the_buckets_is_typed),
+    ("check_0_3_the_remedy_for_a_script_is_typed", check_0_3_the_remedy_for_a_script_is_typed),
 ];
 
 const PROTOCOLS: [Protocol; 7] = [
@@ -178,5 +187,58 @@ fn policies_come_and_go() -> Result<(), Skip> {
     }
     // A delete without a name would have taken it, too.
     assert_eq!(table.timeout_policies().expect("a list").len(), 1);
+    Ok(())
+}
+
+/// The command for old kernels, with a file of our own in the kernel's place.
+fn what_sets_the_buckets_is_typed() -> Result<(), Skip> {
+    need_tool("unshare")?;
+    let place = std::path::Path::new(sizing::HASHSIZE).parent().expect("a directory");
+    if !place.exists() {
+        return Err(Skip::Kernel(
+            "there is no nf_conntrack/parameters below /sys/module".to_owned(),
+        ));
+    }
+    let before = std::fs::read_to_string(sizing::HASHSIZE).ok();
+    let command = sizing::set_buckets(Version::new(3, 10), 65_536);
+    let (place, file) = (place.display(), sizing::HASHSIZE);
+    let script = format!("mount -t tmpfs none {place} && echo 1 > {file} && {command}; cat {file}");
+    let output = Command::new("unshare")
+        .args(["--map-root-user", "--net", "--mount", "sh", "-c", &script])
+        .output()
+        .expect("a run");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "65536\n", "{errors}");
+    assert_eq!(std::fs::read_to_string(sizing::HASHSIZE).ok(), before, "the host's is as it was");
+    Ok(())
+}
+
+/// The very command that the audit prints, below a root of our own.
+fn check_0_3_the_remedy_for_a_script_is_typed() -> Result<(), Skip> {
+    for line in [
+        "sysctl -w net.netfilter.nf_conntrack_max=2097152",
+        "sysctl -w net.netfilter.nf_conntrack_tcp_timeout_time_wait=30",
+        "echo 65536 > /sys/module/nf_conntrack/parameters/hashsize",
+    ] {
+        let root = tempfile::tempdir().expect("a directory");
+        let script = root.path().join("etc/rc.local");
+        std::fs::create_dir(root.path().join("etc")).expect("a directory");
+        std::fs::write(&script, format!("#!/bin/sh\n{line}\n")).expect("a file");
+        std::fs::set_permissions(&script, Permissions::from_mode(0o755)).expect("a mode");
+        let found = audit(root.path()).findings;
+        assert_eq!((found.len(), found[0].id), (1, "UNORDERED_LOADER"), "{found:?}");
+        let words: Vec<_> = found[0].commands[0].split(' ').collect();
+        let mut typed = command(words[0]);
+        let output =
+            typed.arg("--root").arg(root.path()).args(&words[1..]).output().expect("a run");
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        std::fs::remove_file(&script).expect("the line taken out");
+        let after = audit(root.path());
+        assert!(
+            after.findings.iter().all(|finding| finding.severity == Severity::Info),
+            "{after:?}"
+        );
+        assert!(after.loaders.iter().any(|loader| loader.in_time), "{after:?}");
+    }
     Ok(())
 }

@@ -180,6 +180,47 @@ fn check_0_3_loaders_in_no_order_and_ones_that_never_run() {
         .file("etc/sysctl.d/9.conf", "net.netfilter.nf_conntrack_max=65537\n")
         .file("etc/modules", "nf_conntrack\n");
     assert_eq!(nobody.ids(), ["SYSCTL_BEFORE_MODULE", "LOADER_NEVER_RUNS"]);
+
+    // The incident's own way: rc.local sets it, in no order with docker, which loads the module.
+    for (line, value) in [
+        ("sysctl -w net.netfilter.nf_conntrack_max=2097152", "2097152"),
+        ("/sbin/sysctl -q -w net.nf_conntrack_max='2097152' # docker", "2097152"),
+        ("echo 2097152 > /proc/sys/net/netfilter/nf_conntrack_max", "2097152"),
+        ("sysctl -w net.netfilter.nf_conntrack_max=$MAX", "$MAX"),
+    ] {
+        let script = Machine::new();
+        script.file(
+            "etc/rc.d/rc.local",
+            &format!("#!/bin/bash\ntouch /var/lock/subsys/local\n{line}\n"),
+        );
+        script.link("etc/rc.local", "rc.d/rc.local").executable("etc/rc.d/rc.local");
+        let found = script.audit();
+        let [finding] = &found.findings[..] else { panic!("{line}: {:?}", found.findings) };
+        assert_eq!((finding.id, finding.severity), ("UNORDERED_LOADER", Severity::Warning));
+        let seen = format!(
+            "/etc/rc.local, line 3, sets nf_conntrack_max to {value}, in no order with whatever loads \
+             nf_conntrack"
+        );
+        assert_eq!(finding.seen, seen);
+        let command = (value == "2097152").then_some("persist apply --max 2097152 --yes");
+        assert_eq!(finding.commands.iter().map(String::as_str).next(), command);
+        script.file("etc/rc.d/rc.local", &format!("#!/bin/bash\n# {line}\n"));
+        assert_eq!(script.ids(), [""; 0], "a comment sets nothing");
+        script.file("etc/rc.d/rc.local", &format!("#!/bin/bash\nexit 0\n{line}\n"));
+        assert_eq!(script.ids(), ["LOADER_NEVER_RUNS"], "what comes behind its end");
+        script.file("etc/rc.d/rc.local", &format!("modprobe nf_conntrack && {line}\n"));
+        assert_eq!(script.ids(), ["SET_BY_SCRIPT"], "in order, and late");
+    }
+    let idle = Machine::new();
+    idle.file("etc/rc.local", "#!/bin/sh\nsysctl -w net.netfilter.nf_conntrack_acct=1\n");
+    assert_eq!(idle.ids(), ["LOADER_NEVER_RUNS"], "not executable");
+    idle.executable("etc/rc.local").file("etc/modules-load.d/ct.conf", "nf_conntrack\n");
+    let found = idle.audit();
+    assert_eq!(
+        (found.findings[0].id, found.findings[0].severity),
+        ("SET_BY_SCRIPT", Severity::Info)
+    );
+    assert_eq!(found.findings[0].commands, ["persist apply acct=1 --yes"]);
 }
 
 #[test]

@@ -5,6 +5,8 @@ use std::path::Path;
 use super::conf;
 use super::files::Root;
 use super::module::{self, Loader, Module};
+use super::script;
+use super::tree::Tree;
 use crate::finding::{Finding, Severity};
 use crate::kernel::Version;
 use crate::tune::sizing::{self, Sizes};
@@ -66,6 +68,7 @@ pub fn audit(root: impl AsRef<Path>) -> Audit {
         drift(setting, &mut findings);
     }
     boot_order(&settings, module, &loaders, &mut findings);
+    script::judge(&Tree::new(root.path()), module, &loaders, &mut findings);
     unread(&root, &settings, &mut findings);
     ratio(&root, &settings, module, &mut findings);
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));

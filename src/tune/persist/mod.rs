@@ -12,9 +12,12 @@ mod conf;
 mod files;
 mod module;
 mod plan;
+mod script;
+mod tree;
 
 pub use apply::Written;
 pub(crate) use audit::ratio_of;
 pub use audit::{Assigned, Audit, audit};
 pub use module::{Loader, Module};
 pub use plan::{Plan, Planned, Want};
+pub(crate) use tree::{Leads, Tree};

@@ -100,14 +100,14 @@ pub(super) fn loaders(root: &Root) -> Vec<Loader> {
 }
 
 #[cfg(unix)]
-fn is_executable(root: &Root, path: &str) -> bool {
+pub(super) fn is_executable(root: &Root, path: &str) -> bool {
     use std::os::unix::fs::PermissionsExt;
     let metadata = root.resolve(path).and_then(std::fs::metadata);
     metadata.is_ok_and(|metadata| metadata.permissions().mode() & 0o111 != 0)
 }
 
 #[cfg(not(unix))]
-fn is_executable(_: &Root, _: &str) -> bool {
+pub(super) fn is_executable(_: &Root, _: &str) -> bool {
     true // Nothing there says otherwise.
 }
 
