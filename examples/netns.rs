@@ -8,14 +8,14 @@
 #[allow(dead_code)] // This one opens every table there is.
 mod common;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
 use comfy_table::{CellAlignment, Table, presets};
-use ctnetlink::diagnose::{FoundNamespace, creators, namespaces};
+use ctnetlink::diagnose::{Creator, FoundNamespace, Namespaces, creators, namespaces};
 
 /// Network namespaces: how many entries each has, and who makes them.
 #[derive(Parser)]
@@ -31,12 +31,13 @@ struct Options {
 
 const AFTER_HELP: &str = "\
 To look into other namespaces takes root (CAP_SYS_ADMIN). No table is dumped: the kernel keeps count.
+What only a thread, an open file or a socket keeps is not seen.
 
 Exit code: 0 done, 1 failed, 2 wrong arguments.";
 
 #[derive(Subcommand)]
 enum Task {
-    /// Every namespace that a process is in, those with most entries first
+    /// Every namespace that a process is in or that is mounted, those with most entries first
     List,
     /// Tell when namespaces are made and go, and whose they are
     Watch {
@@ -58,6 +59,8 @@ struct Listed {
     #[serde(flatten)]
     namespace: FoundNamespace,
     entries: Option<u32>,
+    /// Why they cannot be told.
+    error: Option<String>,
 }
 
 /// What `watch --json` prints.
@@ -83,7 +86,9 @@ fn run(options: &Options) -> common::Result {
             if options.json {
                 common::json(&units, &mut out)?;
             } else {
-                units.iter().try_for_each(|unit| writeln!(out, "{unit}"))?;
+                for Creator { unit, description, .. } in &units {
+                    writeln!(out, "{}", format!("{unit:<40} {description}").trim_end())?;
+                }
             }
             Ok(out.flush()?)
         }
@@ -91,26 +96,31 @@ fn run(options: &Options) -> common::Result {
 }
 
 fn list(json: bool, out: &mut impl Write) -> common::Result {
-    let listed = |namespace: FoundNamespace| {
-        let entries = namespace.limits().ok().map(|limits| limits.entries);
-        Listed { namespace, entries }
+    let listed = |namespace: FoundNamespace| match namespace.limits() {
+        Ok(limits) => Listed { namespace, entries: Some(limits.entries), error: None },
+        Err(error) => Listed { namespace, entries: None, error: Some(error.to_string()) },
     };
-    let mut all: Vec<_> = namespaces("/proc").into_iter().map(listed).collect();
+    let Namespaces { found, unseen, .. } = namespaces("/proc");
+    let mut all: Vec<_> = found.into_iter().map(listed).collect();
     all.sort_by_key(|listed| std::cmp::Reverse(listed.entries));
     if json {
+        unseen.iter().for_each(|what| eprintln!("not seen: {what}"));
         return Ok(common::json(&all, out)?);
     }
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(["entries", "namespace", "pid", "program", "unit", "processes"]);
-    for Listed { namespace, entries } in &all {
+    table.set_header(["entries", "namespace", "pid", "program", "unit", "processes", "mounted at"]);
+    for Listed { namespace, entries, .. } in &all {
+        let mounts: Vec<_> =
+            namespace.mounts.iter().map(|path| path.display().to_string()).collect();
         table.add_row([
             entries.map_or("?".to_owned(), |entries| entries.to_string()),
             namespace.inode.to_string(),
-            namespace.pid.to_string(),
+            namespace.pid.map_or("-".to_owned(), |pid| pid.to_string()),
             namespace.program.clone(),
             namespace.unit.clone(),
             namespace.processes.to_string(),
+            mounts.join(" "),
         ]);
     }
     for column in [0, 2, 5] {
@@ -121,11 +131,25 @@ fn list(json: bool, out: &mut impl Write) -> common::Result {
         writeln!(out, "{}", row.trim_end())?;
     }
     let sum: u64 = all.iter().filter_map(|listed| listed.entries).map(u64::from).sum();
-    writeln!(out, "{sum} entries in {} namespaces", all.len())?;
-    if all.iter().any(|listed| listed.entries.is_none()) {
-        writeln!(out, "? could not be entered: run it as root")?;
+    writeln!(out, "{} in {}", counted(sum, "entr", ["y", "ies"]), of_namespaces(all.len()))?;
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    for error in all.iter().filter_map(|listed| listed.error.as_deref()) {
+        *reasons.entry(error).or_default() += 1;
     }
+    for (reason, count) in reasons {
+        writeln!(out, "? in {}: {reason}", of_namespaces(count))?;
+    }
+    unseen.iter().try_for_each(|what| writeln!(out, "not seen: {what}"))?;
     Ok(out.flush()?)
+}
+
+/// `1 entry`, `2 entries`.
+fn counted(count: u64, stem: &str, [one, many]: [&str; 2]) -> String {
+    format!("{count} {stem}{}", if count == 1 { one } else { many })
+}
+
+fn of_namespaces(count: usize) -> String {
+    counted(count as u64, "namespace", ["", "s"])
 }
 
 fn watch(
@@ -137,26 +161,22 @@ fn watch(
     let start = Instant::now();
     // Those that were there before have no beginning.
     let mut known: HashMap<u64, (FoundNamespace, Option<Instant>)> =
-        namespaces("/proc").into_iter().map(|found| (found.inode, (found, None))).collect();
+        namespaces("/proc").found.into_iter().map(|found| (found.inode, (found, None))).collect();
     let mut made: HashMap<String, u64> = HashMap::new();
     let mut tell = |event: &str, namespace: &FoundNamespace, lived: Option<Duration>| {
         if json {
             let lived_ms = lived.map(|lived| lived.as_millis());
             return common::json(&Event { event, namespace, lived_ms }, out);
         }
-        let FoundNamespace { inode, pid, program, unit, .. } = namespace;
+        let (inode, owner) = (namespace.inode, namespace.owner());
         let lived = lived.map(|lived| format!(" after {:.1} s", lived.as_secs_f64()));
-        writeln!(
-            out,
-            "{event:<4} {inode} pid {pid} {program} {unit}{}",
-            lived.unwrap_or_default()
-        )?;
+        writeln!(out, "{event:<4} {inode} {owner}{}", lived.unwrap_or_default())?;
         out.flush()
     };
     while total.is_none_or(|total| start.elapsed() < total) {
         std::thread::sleep(interval);
         let now: HashMap<u64, FoundNamespace> =
-            namespaces("/proc").into_iter().map(|found| (found.inode, found)).collect();
+            namespaces("/proc").found.into_iter().map(|found| (found.inode, found)).collect();
         let gone: Vec<u64> =
             known.keys().filter(|inode| !now.contains_key(inode)).copied().collect();
         for inode in gone {
@@ -170,9 +190,12 @@ fn watch(
                 *known = namespace;
             } else {
                 tell("made", &namespace, None)?;
-                let whose =
-                    if namespace.unit.is_empty() { &namespace.program } else { &namespace.unit };
-                *made.entry(whose.clone()).or_default() += 1;
+                let whose = match namespace.pid {
+                    None => namespace.owner(),
+                    Some(_) if namespace.unit.is_empty() => namespace.program.clone(),
+                    Some(_) => namespace.unit.clone(),
+                };
+                *made.entry(whose).or_default() += 1;
                 known.insert(inode, (namespace, Some(Instant::now())));
             }
         }

@@ -28,6 +28,7 @@ fn main() {
         ("more_than_fits", more_than_fits),
         ("no_privilege", no_privilege),
         ("a_doctor_without_privilege", a_doctor_without_privilege),
+        ("namespaces_without_a_process_are_listed", namespaces_without_a_process_are_listed),
         ("an_empty_table", an_empty_table),
         ("a_sample_says_how_sure_it_is", a_sample_says_how_sure_it_is),
         ("within_its_time_and_its_part", within_its_time_and_its_part),
@@ -49,6 +50,7 @@ fn main() {
             "no_privilege",
             "a_doctor_without_privilege",
             "an_empty_table",
+            "namespaces_without_a_process_are_listed",
             "another_network",
             "check_2_2_and_2_6_namespaces_are_listed_and_watched",
         ]
@@ -342,7 +344,9 @@ fn tuning() {
         let shown = printed("tune", &["set", &format!("{name}=31"), "--demo", "1"]);
         assert_eq!(shown, "nf_conntrack_udp_timeout: 30 -> 31\n", "{name}");
         let shown = printed("tune", &["get", name, "--demo", "1"]);
-        assert!(shown.contains("nf_conntrack_udp_timeout"), "{name}: {shown}");
+        let more = usize::from(!name.contains("net")); // `udp_timeout` is part of another, too.
+        assert!(shown.contains("nf_conntrack_udp_timeout "), "{name}: {shown}");
+        assert_eq!(shown.lines().count(), 2 + more, "{name}: {shown}");
     }
     let refused = run("tune", &["set", "acct=1", "max=5", "--demo", "1", "--json"]);
     assert_eq!(refused.status.code(), Some(1));
@@ -668,6 +672,82 @@ fn check_2_2_and_2_6_namespaces_are_listed_and_watched() {
     assert_eq!(gone.expect("it goes")["program"], "sleep", "{events:?}");
     let lived = gone.expect("it goes")["lived_ms"].as_u64().expect("a time");
     assert!((300..1_500).contains(&lived), "{lived}");
+}
+
+/// `ip netns add` and container runtimes keep a namespace by a mount; also one that is out of sight of
+/// the lister's own mount namespace.
+fn namespaces_without_a_process_are_listed() {
+    let netns = command("netns");
+    let netns = netns.get_program().to_str().expect("a path");
+    // Each is mounted by a program that then ends.
+    let keep = "kept() { touch \"$1\"; unshare --net sh -c 'mount --bind /proc/self/ns/net \"$1\"; \
+                readlink /proc/self/ns/net' - \"$1\"; };";
+    let script = format!(
+        "mount -t tmpfs none /run; mkdir /run/netns; {keep} kept '/run/netns/my blue'; \
+         unshare --mount sh -c \"{} kept /run/hidden; exec sleep 60\" & sleep 1; \
+         {netns} list --json; {netns} list; kill $!",
+        keep.replace('"', "\\\"").replace('$', "\\$")
+    );
+    let output = Command::new("unshare")
+        .args([
+            "--map-root-user",
+            "--net",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--mount-proc",
+            "sh",
+            "-c",
+            &script,
+        ])
+        .output()
+        .expect("unshare");
+    let (printed, errors) = (text(&output.stdout), text(&output.stderr));
+    let inodes: Vec<u64> = printed
+        .lines()
+        .filter_map(|line| line.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok())
+        .collect();
+    let document = printed.lines().find(|line| line.starts_with('[')).expect("a document");
+    let listed: Value = serde_json::from_str(document).expect("JSON");
+    for (inode, place) in inodes.iter().zip(["/run/netns/my blue", "/run/hidden"]) {
+        let mut all = listed.as_array().expect("namespaces").iter();
+        let found = all.find(|one| one["inode"] == *inode);
+        let found = found.unwrap_or_else(|| panic!("no {place}: {printed}{errors}"));
+        assert_eq!(found["mounts"], serde_json::json!([place]), "{found}");
+        assert_eq!((&found["pid"], &found["processes"]), (&Value::Null, &0.into()), "{found}");
+        assert_eq!(found["entries"], 0, "{found}");
+        let mut lines = printed.lines();
+        assert!(
+            lines.any(|line| line.contains(&inode.to_string()) && line.ends_with(place)),
+            "{printed}"
+        );
+    }
+    assert_eq!(inodes.len(), 2, "{printed}{errors}");
+    assert!(printed.contains("not seen: namespaces that only a thread"), "{printed}");
+    let singular = Command::new("unshare")
+        .args([
+            "--map-root-user",
+            "--net",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--mount-proc",
+            "sh",
+            "-c",
+        ])
+        .arg(format!("umount -a -t nsfs; {netns} list"))
+        .output()
+        .expect("unshare");
+    let printed = text(&singular.stdout);
+    assert!(printed.contains("0 entries in 1 namespace\n"), "{printed}");
+
+    // What cannot be entered has its reason, and not a guess.
+    let outside = Command::new("unshare").args(["--map-root-user", netns, "list"]).output();
+    let printed = text(&outside.expect("unshare").stdout);
+    let refused =
+        "enter the network namespace: Operation not permitted (os error 1); entering one needs";
+    let reason = printed.lines().find(|line| line.starts_with("? in ")).expect("a reason");
+    assert!(reason.contains(refused), "{printed}");
 }
 
 /// One program fills a table, another looks at it from outside, within one user namespace.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::facts::Facts;
 use super::flows::FlowFacts;
 use super::log::LogFacts;
-use super::namespaces::{FoundNamespace, namespaces};
+use super::namespaces::namespaces;
 use super::rules::Rules;
 use crate::error::Result;
 use crate::table::Reader;
@@ -112,12 +112,8 @@ impl Facts {
             Some(text) => self.rules = Some(Rules::parse(text)),
             None => self.unseen.push("the packet filter's rules: none were given".to_owned()),
         }
-        let owner = |found: FoundNamespace| {
-            let unit =
-                if found.unit.is_empty() { String::new() } else { format!(" of {}", found.unit) };
-            (found.inode, format!("pid {}, {}{unit}", found.pid, found.program))
-        };
-        self.owners = namespaces(root.join("proc")).into_iter().map(owner).collect();
+        let found = namespaces(root.join("proc")).found;
+        self.owners = found.into_iter().map(|found| (found.inode, found.owner())).collect();
         match read_log(&sources.log) {
             Ok(log) => self.log = Some(log),
             Err(error) => {

@@ -20,6 +20,7 @@ mod rules;
 mod snapshot;
 mod timeouts;
 mod traffic;
+mod units;
 
 pub use facts::Facts;
 pub use flows::{FlowFacts, PortUse};
@@ -27,8 +28,9 @@ pub use flows::{FlowFacts, PortUse};
 pub use gather::Sources;
 pub use log::{LogEvent, LogFacts, LogKind};
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
-pub use namespaces::{FoundNamespace, creators, namespaces};
+pub use namespaces::{FoundNamespace, Namespaces, namespaces};
 pub use rules::Rules;
+pub use units::{Creator, creators};
 
 use crate::finding::Finding;
 

@@ -1,72 +1,202 @@
-//! Network namespaces: whose they are, how many entries each has, and who makes them.
+//! Network namespaces: whose they are, and how many entries each has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::Namespace;
 use crate::error::Result;
 use crate::table::{Limits, Reader};
 
-/// A network namespace that a process is in.
+/// A network namespace that a process is in, or that is mounted somewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct FoundNamespace {
     /// Its inode, which the kernel's log names it by.
     pub inode: u64,
-    /// The process of it with the lowest number.
-    pub pid: u32,
-    /// That process's name.
+    /// The process of it with the lowest number; `None` if it has none.
+    pub pid: Option<u32>,
+    /// That process's name; empty for none.
     pub program: String,
     /// The unit, scope or container of that process, as its control group says; empty for none.
     pub unit: String,
     /// How many of its processes were found.
     pub processes: usize,
+    /// Where it is mounted, as `ip netns` and container runtimes do it to keep it.
+    pub mounts: Vec<PathBuf>,
+    /// The file it is opened by.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    file: PathBuf,
 }
 
 impl FoundNamespace {
+    /// Who keeps it: `pid 77, nginx of web.service`, or `bind mount /run/netns/blue`.
+    pub fn owner(&self) -> String {
+        let Self { program, unit, .. } = self;
+        match (self.pid, self.mounts.first()) {
+            (Some(pid), _) if unit.is_empty() => format!("pid {pid}, {program}"),
+            (Some(pid), _) => format!("pid {pid}, {program} of {unit}"),
+            (None, Some(mount)) => format!("bind mount {}", mount.display()),
+            (None, None) => String::new(),
+        }
+    }
+
+    /// It, held open.
+    ///
+    /// # Errors
+    ///
+    /// As [`Namespace::at`].
+    pub fn open(&self) -> Result<Namespace> {
+        Namespace::at(&self.file)
+    }
+
     /// How full its table is: one request, and never a dump.
     ///
     /// # Errors
     ///
     /// As [`Reader::open_in`] and [`Reader::limits`].
     pub fn limits(&self) -> Result<Limits> {
-        Reader::open_in(&Namespace::of_process(self.pid)?)?.limits()
+        Reader::open_in(&self.open()?)?.limits()
     }
 }
 
-/// Every network namespace that a process is in, by inode. Those that are only held by a file
-/// (`ip netns`) or a socket are not among them; nor are those of processes the caller may not look at.
+/// The network namespaces of a host, as far as the caller may see.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Namespaces {
+    /// Those found, by inode.
+    pub found: Vec<FoundNamespace>,
+    /// Where there may be more, and why they were not seen. Never empty: what only an open file or a
+    /// socket keeps is nowhere to be seen.
+    pub unseen: Vec<String>,
+}
+
+/// Every network namespace that a process is in, or that is mounted in the mount namespace of one
+/// (`ip netns add`, CNI, docker).
 ///
-/// `proc` is `/proc`, or that of another mount.
+/// `proc` is `/proc`, or that of another mount. It takes root to see those of other users' processes.
 ///
 /// # Cost
 ///
-/// Three small files for each process.
-pub fn namespaces(proc: impl AsRef<Path>) -> Vec<FoundNamespace> {
+/// Four small files for each process, and the list of mounts for each mount namespace.
+pub fn namespaces(proc: impl AsRef<Path>) -> Namespaces {
     let proc = proc.as_ref();
-    let mut found: BTreeMap<u64, FoundNamespace> = BTreeMap::new();
+    let mut all: BTreeMap<u64, FoundNamespace> = BTreeMap::new();
+    let mut mounts = BTreeSet::new();
+    let mut denied = 0_usize;
+    for pid in processes(proc) {
+        let process = proc.join(pid.to_string());
+        let file = process.join("ns/net");
+        let inode = match fs::metadata(&file) {
+            Ok(metadata) => metadata.ino(),
+            Err(error) => {
+                denied += usize::from(error.kind() == io::ErrorKind::PermissionDenied);
+                continue;
+            }
+        };
+        let text = |name: &str| fs::read_to_string(process.join(name)).unwrap_or_default();
+        let first = || FoundNamespace {
+            pid: Some(pid),
+            program: text("comm").trim().to_owned(),
+            unit: unit(&text("cgroup")),
+            ..nobodys(inode, file)
+        };
+        all.entry(inode).or_insert_with(first).processes += 1;
+        if let Ok(of) = fs::metadata(process.join("ns/mnt")) {
+            mounts.insert((of.ino(), pid));
+        }
+    }
+    mounts.extend([(0, 0)]); // The caller's own, which may be of no process that is seen.
+    let mut looked: BTreeSet<u64> = BTreeSet::new();
+    for (of, pid) in mounts.into_iter().rev() {
+        if !looked.insert(of) {
+            continue;
+        }
+        let process = proc.join(if pid == 0 { "self".to_owned() } else { pid.to_string() });
+        for (inode, place) in mounted(&process) {
+            let inside = place.strip_prefix("/").unwrap_or(&place);
+            let file = process.join("root").join(inside);
+            let found = all.entry(inode).or_insert_with(|| nobodys(inode, file));
+            if !found.mounts.contains(&place) {
+                found.mounts.push(place);
+            }
+        }
+    }
+    let mut unseen = Vec::new();
+    if denied > 0 {
+        let many = if denied == 1 { "" } else { "es" };
+        unseen.push(format!(
+            "namespaces of {denied} process{many} that may not be looked at: it takes root on the host"
+        ));
+    }
+    unseen.push("namespaces that only a thread, an open file or a socket keeps".to_owned());
+    Namespaces { found: all.into_values().collect(), unseen }
+}
+
+fn nobodys(inode: u64, file: PathBuf) -> FoundNamespace {
+    let (program, unit) = (String::new(), String::new());
+    FoundNamespace { inode, pid: None, program, unit, processes: 0, mounts: Vec::new(), file }
+}
+
+/// The numbers of all processes.
+fn processes(proc: &Path) -> Vec<u32> {
     let names = fs::read_dir(proc).into_iter().flatten();
     let mut numbers: Vec<u32> =
         names.filter_map(|name| name.ok()?.file_name().to_str()?.parse().ok()).collect();
     numbers.sort_unstable();
-    for pid in numbers {
-        let process = proc.join(pid.to_string());
-        let Ok(file) = fs::metadata(process.join("ns/net")) else { continue };
-        let text = |name: &str| fs::read_to_string(process.join(name)).unwrap_or_default();
-        let inode = file.ino();
-        let first = || FoundNamespace {
-            inode,
-            pid,
-            program: text("comm").trim().to_owned(),
-            unit: unit(&text("cgroup")),
-            processes: 0,
-        };
-        found.entry(inode).or_insert_with(first).processes += 1;
+    numbers
+}
+
+/// The network namespaces that are mounted where this process is, and where.
+fn mounted(process: &Path) -> Vec<(u64, PathBuf)> {
+    /// Where they are kept; old kernels do not say in the list of mounts which one is mounted.
+    const KEPT: [&str; 2] = ["run/netns", "run/docker/netns"];
+    let text = fs::read(process.join("mountinfo")).unwrap_or_default();
+    let mut found: Vec<_> = String::from_utf8_lossy(&text).lines().filter_map(mount).collect();
+    let Ok(own) = fs::metadata(process.join("ns/net")) else { return found };
+    for directory in KEPT {
+        let files = fs::read_dir(process.join("root").join(directory)).into_iter().flatten();
+        for file in files.flatten() {
+            let place = Path::new("/").join(directory).join(file.file_name());
+            // A name that nothing is mounted on is an ordinary file.
+            let metadata = fs::metadata(file.path()).ok().filter(|it| it.dev() == own.dev());
+            let Some(metadata) = metadata else { continue };
+            if !found.iter().any(|(inode, _)| *inode == metadata.ino()) {
+                found.push((metadata.ino(), place));
+            }
+        }
     }
-    found.into_values().collect()
+    found
+}
+
+/// A line of `mountinfo`, if it is of a network namespace: its inode, and where.
+fn mount(line: &str) -> Option<(u64, PathBuf)> {
+    let mut words = line.split(' ').skip(3);
+    let inode = words.next()?.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()?;
+    Some((inode, unescaped(words.next()?).into()))
+}
+
+/// A path as `mountinfo` has it: blanks and their like are a backslash and three digits.
+fn unescaped(text: &str) -> String {
+    let mut path = String::new();
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once('\\') {
+        path.push_str(before);
+        let code = behind.get(..3).and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        match code.filter(u8::is_ascii) {
+            Some(code) => path.push(char::from(code)),
+            None => path.push('\\'),
+        }
+        rest = if code.is_some_and(|code| code.is_ascii()) {
+            behind.get(3..).unwrap_or_default()
+        } else {
+            behind
+        };
+    }
+    path + rest
 }
 
 /// The last part of a control group that is one.
@@ -77,86 +207,36 @@ fn unit(cgroup: &str) -> String {
     parts.into_iter().find(|part| !part.is_empty()).unwrap_or_default().to_owned()
 }
 
-/// The units below a root that get a network namespace each time they are started
-/// (`PrivateNetwork=yes`), with what drop-ins say, under their own names and not those of links.
-pub fn creators(root: impl AsRef<Path>) -> Vec<String> {
-    const DIRECTORIES: [&str; 5] = [
-        "usr/lib/systemd/system",
-        "lib/systemd/system",
-        "usr/local/lib/systemd/system",
-        "run/systemd/system",
-        "etc/systemd/system",
-    ];
-    let root = root.as_ref();
-    // Later directories hide earlier ones.
-    let mut units: BTreeMap<String, bool> = BTreeMap::new();
-    let mut drop_ins: Vec<(String, bool)> = Vec::new();
-    for directory in DIRECTORIES {
-        let files = fs::read_dir(root.join(directory)).into_iter().flatten().flatten();
-        for file in files {
-            let Ok(name) = file.file_name().into_string() else { continue };
-            let path = file.path();
-            if let Some(unit) = name.strip_suffix(".d") {
-                drop_ins.extend(says_in(&path).map(|says| (unit.to_owned(), says)));
-            } else if name.ends_with(".service") && !path.is_symlink() {
-                let text = fs::read_to_string(&path).unwrap_or_default();
-                units.insert(name, says(&text).unwrap_or(false));
-            }
-        }
-    }
-    for (unit, says) in drop_ins {
-        if let Some(private) = units.get_mut(&unit) {
-            *private = says;
-        }
-    }
-    units.into_iter().filter_map(|(unit, private)| private.then_some(unit)).collect()
-}
-
-/// What the files of a drop-in directory say last.
-fn says_in(directory: &Path) -> Option<bool> {
-    let files = fs::read_dir(directory).ok()?;
-    let mut paths: Vec<_> = files.filter_map(|file| Some(file.ok()?.path())).collect();
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "conf"));
-    paths.sort();
-    paths.iter().rev().find_map(|path| says(&fs::read_to_string(path).ok()?))
-}
-
-/// What a unit file says last of a private network, if it says anything.
-fn says(text: &str) -> Option<bool> {
-    let mut values = text.lines().filter_map(|line| line.trim().strip_prefix("PrivateNetwork="));
-    let yes =
-        |value: &str| ["yes", "true", "on", "1"].contains(&value.trim().to_lowercase().as_str());
-    values.next_back().map(yes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::symlink;
 
     #[test]
-    fn check_2_1_units_with_a_private_network() {
-        let root = tempfile::tempdir().unwrap();
-        let file = |path: &str, text: &str| {
-            let path = root.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        };
-        let system = "usr/lib/systemd/system";
-        file(&format!("{system}/a.service"), "[Service]\nPrivateNetwork=yes\n");
-        file(&format!("{system}/b.service"), "[Service]\nPrivateNetwork=no\n");
-        file(&format!("{system}/c.service"), "[Service]\n");
-        file(&format!("{system}/d.service"), "[Service]\nPrivateNetwork = yes\n");
-        symlink("a.service", root.path().join(system).join("dbus-a.service")).unwrap();
-        assert_eq!(creators(root.path()), ["a.service"], "and not under the name of the link");
-        file("etc/systemd/system/c.service.d/net.conf", "[Service]\nPrivateNetwork=true\n");
-        file("etc/systemd/system/a.service.d/10.conf", "[Service]\nPrivateNetwork=yes\n");
-        file("etc/systemd/system/a.service.d/20.conf", "[Service]\nPrivateNetwork=no\n");
-        assert_eq!(creators(root.path()), ["c.service"]);
-        file("etc/systemd/system/c.service", "[Service]\n# its own\n");
-        file("etc/systemd/system/c.service.d/net.conf", "");
-        assert_eq!(creators(root.path()), [""; 0]);
-        assert_eq!(creators("/no/such/place"), [""; 0]);
+    fn mounts_of_network_namespaces() {
+        let line = "612 27 0:4 net:[4026532211] /run/netns/my\\040net rw shared:9 - nsfs nsfs rw";
+        assert_eq!(mount(line), Some((4_026_532_211, "/run/netns/my net".into())));
+        for other in [
+            "612 27 0:4 mnt:[4026532211] /run/ns/a rw - nsfs nsfs rw",
+            "25 30 0:23 / /sys rw,nosuid shared:7 - sysfs sysfs rw",
+            "612 27 0:4 net:[x] /a rw",
+            "612 27 0:4 net:[1]",
+            "",
+        ] {
+            assert_eq!(mount(other), None, "{other}");
+        }
+        assert_eq!(unescaped("a\\134b\\"), "a\\b\\");
+        assert_eq!(unescaped("\\999ü\\0"), "\\999ü\\0");
+    }
+
+    #[test]
+    fn an_owner_is_a_process_or_a_mount() {
+        let mut found = nobodys(7, "/proc/self/ns/net".into());
+        found.mounts = vec!["/run/netns/blue".into()];
+        assert_eq!(found.owner(), "bind mount /run/netns/blue");
+        (found.pid, found.program) = (Some(77), "nginx".to_owned());
+        assert_eq!(found.owner(), "pid 77, nginx");
+        found.unit = "web.service".to_owned();
+        assert_eq!(found.owner(), "pid 77, nginx of web.service");
     }
 
     #[test]

@@ -1,17 +1,21 @@
 //! Tables of other networks, from a thread that stays in its own.
 
+use std::process::Command;
 use std::sync::mpsc;
 
+use ctnetlink::diagnose::creators;
 use ctnetlink::flow::Protocol;
 use ctnetlink::testing::{Population, create, enter_private_network, fill};
 use ctnetlink::{Conntrack, DumpOptions, ErrorKind, Namespace};
+use serde_json::Value;
 
-use crate::support::{Skip, Test, entries, flow, ports, table, tuple};
+use crate::support::{Skip, Test, entries, flow, need_tool, ports, table, tuple};
 
 pub const TESTS: &[(&str, Test)] = &[
     ("three_networks_side_by_side", three_networks_side_by_side),
     ("a_process_and_its_network", a_process_and_its_network),
     ("what_is_no_namespace", what_is_no_namespace),
+    ("check_2_1_units_as_systemd_reads_them", check_2_1_units_as_systemd_reads_them),
 ];
 
 /// A network with that many entries, held by a thread until the sender is dropped.
@@ -76,5 +80,64 @@ fn what_is_no_namespace() -> Result<(), Skip> {
         let error = Conntrack::open_in(&namespace).expect_err("not a network");
         assert!(error.to_string().contains("it is not a network namespace"), "{error}");
     }
+    Ok(())
+}
+
+/// What systemd's own program says of the same files.
+fn check_2_1_units_as_systemd_reads_them() -> Result<(), Skip> {
+    need_tool("systemd-analyze")?;
+    let root = tempfile::tempdir().expect("a directory");
+    let system = root.path().join("usr/lib/systemd/system");
+    std::fs::create_dir_all(system.join("a-b.service.d")).expect("a directory");
+    let mut seen = [0; 2];
+    for said in [
+        "PrivateNetwork=yes",
+        "PrivateNetwork = yes",
+        "  PrivateNetwork\t=\tON  ",
+        "PrivateNetwork=T",
+        "PrivateNetwork=y",
+        "PrivateNetwork=1",
+        "PrivateNetwork=enabled",
+        "PrivateNetwork=yes # why",
+        "PrivateNetwork=\"yes\"",
+        "privatenetwork=yes",
+        "#PrivateNetwork=yes",
+        " ; PrivateNetwork=yes",
+        "PrivateNetwork=yes\nPrivateNetwork=",
+        "PrivateNetwork=yes\nPrivateNetwork=perhaps",
+        "PrivateNetwork=yes\nPrivateNetwork=off",
+        "PrivateNetwork=\\\n  yes",
+        "PrivateNetwork=\\\n# a comment\n  yes",
+        "PrivateNetwork=ye\\\ns",
+        "Environment=A=\\\nPrivateNetwork=yes",
+        "Environment=A=\\\\\nPrivateNetwork=yes",
+        "[Unit]\nPrivateNetwork=yes",
+        "[Unit]\n[Service]\nPrivateNetwork=yes",
+    ] {
+        let (bare, said) = ("[Service]\nExecStart=/bin/true\n", format!("{said}\n"));
+        // In the unit itself, and in a drop-in.
+        for (unit, drop_in) in
+            [(format!("{bare}{said}"), ""), (bare.to_owned(), &*format!("[Service]\n{said}"))]
+        {
+            std::fs::write(system.join("a-b.service"), &unit).expect("a file");
+            std::fs::write(system.join("a-b.service.d/x.conf"), drop_in).expect("a file");
+            let output = Command::new("systemd-analyze")
+                .args(["security", "--offline=yes", "--json=short", "--no-pager"])
+                .arg(format!("--root={}", root.path().display()))
+                .arg("a-b.service")
+                .output()
+                .expect("a run");
+            let Ok(Value::Array(checks)) = serde_json::from_slice(&output.stdout) else {
+                let errors = String::from_utf8_lossy(&output.stderr);
+                return Err(Skip::Tool(format!("systemd-analyze cannot do it: {errors}")));
+            };
+            let check = checks.iter().find(|check| check["json_field"] == "PrivateNetwork");
+            let theirs = check.expect("what we asked for")["set"] == true;
+            let ours = creators(root.path()).iter().any(|creator| creator.unit == "a-b.service");
+            assert_eq!(ours, theirs, "{unit} and {drop_in}");
+            seen[usize::from(theirs)] += 1;
+        }
+    }
+    assert!(seen[0] > 10 && seen[1] > 10, "{seen:?}");
     Ok(())
 }
