@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::flows::FlowFacts;
 use super::log::LogFacts;
 use super::rules::Rules;
+use super::units::Creator;
 use crate::kernel::Version;
 use crate::stats::{Counter, Counts};
 use crate::tune::persist::Audit;
@@ -33,6 +34,8 @@ pub struct Facts {
     pub namespace: Option<u64>,
     /// Who is in the network namespaces of the host, by inode: a process, and its unit.
     pub owners: Vec<(u64, String)>,
+    /// Units that get a network namespace each time they are started.
+    pub creators: Option<Vec<Creator>>,
     /// What the kernel has logged.
     pub log: Option<LogFacts>,
     /// Settings of the namespace, by name.

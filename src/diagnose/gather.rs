@@ -11,6 +11,7 @@ use super::flows::FlowFacts;
 use super::log::LogFacts;
 use super::namespaces::namespaces;
 use super::rules::Rules;
+use super::units::creators;
 use crate::error::Result;
 use crate::table::Reader;
 use crate::tune::{Settings, persist};
@@ -115,7 +116,10 @@ impl Facts {
         let found = namespaces(root.join("proc")).found;
         self.owners = found.into_iter().map(|found| (found.inode, found.owner())).collect();
         match read_log(&sources.log) {
-            Ok(log) => self.log = Some(log),
+            Ok(log) => {
+                self.creators = (!log.events.is_empty()).then(|| creators(root));
+                self.log = Some(log);
+            }
             Err(error) => {
                 self.unseen.push(format!("the kernel's log, {}: {error}", sources.log.display()));
             }

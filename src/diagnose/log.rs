@@ -1,24 +1,24 @@
 //! What the kernel's log says about tracking.
 
+use std::collections::VecDeque;
 use std::io::{self, BufRead, Read};
 
-use super::facts::Facts;
-use crate::finding::{Finding, Severity};
-use crate::kernel::Version;
+use super::clock::Clock;
 
 /// What a line of the log is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum LogKind {
-    /// `nf_conntrack: table full, dropping packet`; in the network namespace with this inode, if it
-    /// is not the initial one.
+    /// `nf_conntrack: table full, dropping packet`; in the network namespace with this inode, if the
+    /// line names one. Since Linux 6.17 it does, but for the initial one; before it never does.
     TableFull(Option<u64>),
     /// `nf_conntrack: falling back to vmalloc`: a namespace was made on a kernel up to 4.2.
     Vmalloc,
     /// `IPVS: Creating netns`: a namespace was made.
     NamespaceMade,
-    /// A unit was started, in a log that has such lines.
+    /// This unit was started at about the moment that a namespace was made: its name, or its
+    /// description where the log has that alone.
     UnitStarted(String),
 }
 
@@ -28,7 +28,8 @@ pub enum LogKind {
 #[non_exhaustive]
 pub struct LogEvent {
     /// When, in seconds from some moment that is the same for all lines of a log; `None` where the
-    /// line does not say.
+    /// line does not say. All forms of `dmesg`, `journalctl` and syslog that are text are read, a time
+    /// without a date, too.
     pub at: Option<f64>,
     /// What.
     pub kind: LogKind,
@@ -48,11 +49,17 @@ pub struct LogFacts {
 /// Bytes of a line that are looked at.
 const LINE: u64 = 4096;
 
-/// Namespaces that a finding names.
-const NAMED: usize = 3;
-
 /// Events that are kept.
 const EVENTS: usize = 10_000;
+
+/// Starts of units that are remembered until a namespace is made.
+const STARTS: usize = 64;
+
+/// Seconds between the start of a unit and a namespace that have to do with each other.
+const NEAR: f64 = 5.0;
+
+/// Characters of a description.
+const DESCRIPTION: usize = 80;
 
 impl LogFacts {
     /// Reads a log: what `dmesg` or `journalctl` prints, a syslog file, or `/dev/kmsg`.
@@ -64,7 +71,10 @@ impl LogFacts {
     /// That of the reader, but for one that has no more for now, which is its end.
     pub fn read(mut log: impl BufRead) -> io::Result<Self> {
         let mut facts = Self::default();
-        let mut line = Vec::new();
+        let (mut line, mut clock) = (Vec::new(), Clock::default());
+        // Most starts have nothing to do with a namespace, and would push out what has.
+        let mut starts: VecDeque<LogEvent> = VecDeque::new();
+        let mut made: Option<f64> = None;
         loop {
             line.clear();
             match (&mut log).take(LINE).read_until(b'\n', &mut line) {
@@ -76,197 +86,87 @@ impl LogFacts {
                 Err(error) => return Err(error),
             }
             facts.lines += 1;
-            if let Some(event) = event(&String::from_utf8_lossy(&line)) {
-                if facts.events.len() == EVENTS {
-                    facts.events.drain(..EVENTS / 2);
+            let text = String::from_utf8_lossy(&line);
+            // Every line: a date that is left out is told by those before.
+            let at = clock.read(&text);
+            let Some(kind) = kind(&text) else { continue };
+            let event = LogEvent { at, kind };
+            let near = |other: Option<f64>| {
+                at.zip(other).is_some_and(|(at, other)| (at - other).abs() <= NEAR)
+            };
+            match &event.kind {
+                LogKind::UnitStarted(_) if !near(made) => {
+                    starts.truncate(STARTS - 1);
+                    starts.push_front(event);
                 }
-                facts.events.push(event);
+                LogKind::NamespaceMade | LogKind::Vmalloc => {
+                    made = at;
+                    let before = std::mem::take(&mut starts).into_iter().rev();
+                    before.filter(|start| near(start.at)).for_each(|start| facts.push(start));
+                    facts.push(event);
+                }
+                _ => facts.push(event),
             }
         }
         Ok(facts)
     }
 
-    fn count(&self, is: impl Fn(&LogKind) -> bool) -> usize {
+    fn push(&mut self, event: LogEvent) {
+        if self.events.len() == EVENTS {
+            self.events.drain(..EVENTS / 2);
+        }
+        self.events.push(event);
+    }
+
+    /// Events of a kind.
+    pub(super) fn count(&self, is: impl Fn(&LogKind) -> bool) -> usize {
         self.events.iter().filter(|event| is(&event.kind)).count()
     }
 }
 
-fn event(line: &str) -> Option<LogEvent> {
-    let kind = if let Some((_, rest)) = line.split_once("nf_conntrack: table full") {
+fn kind(line: &str) -> Option<LogKind> {
+    if let Some((_, rest)) = line.split_once("nf_conntrack: table full") {
         let inode = rest
             .split_once("in netns ")
             .and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok());
-        LogKind::TableFull(inode)
+        Some(LogKind::TableFull(inode))
     } else if line.contains("nf_conntrack: falling back to vmalloc") {
-        LogKind::Vmalloc
+        Some(LogKind::Vmalloc)
     } else if line.contains("IPVS: Creating netns") {
-        LogKind::NamespaceMade
+        Some(LogKind::NamespaceMade)
     } else {
-        LogKind::UnitStarted(unit(line)?)
-    };
-    Some(LogEvent { at: moment(line), kind })
+        unit(line).map(LogKind::UnitStarted)
+    }
 }
 
-/// The unit that a line of the journal says was started.
+/// The unit that a line of the journal says is started: by name, or else by description.
 fn unit(line: &str) -> Option<String> {
-    let named = |rest: &str| {
-        let name: String =
-            rest.chars().take_while(|c| c.is_alphanumeric() || "-_.@:\\".contains(*c)).collect();
-        name.ends_with(".service").then_some(name)
+    /// What systemd says of a unit, behind its name, when it starts it; most of it to who asks for more.
+    const STARTS: [&str; 5] =
+        ["Scheduled restart", "About to execute", "Forked ", "-> start", "/start"];
+    if let Some((before, rest)) = line.split_once("unit='") {
+        return named(rest).filter(|_| before.contains("Activating"));
+    }
+    let (_, said) = line.split_once("systemd[1]: ").or_else(|| line.split_once(" systemd: "))?;
+    let begun = said.strip_prefix("Starting ").or_else(|| said.strip_prefix("Started "));
+    let Some(begun) = begun else {
+        let (_, about) = said.split_once(": ")?;
+        return named(said).filter(|_| STARTS.iter().any(|start| about.contains(start)));
     };
-    if let Some((_, rest)) = line.split_once("unit='") {
-        return named(rest);
+    // `Hostname Service...`, and since systemd 252 `systemd-hostnamed.service - Hostname Service...`.
+    if let Some(unit) = named(begun) {
+        return Some(unit);
     }
-    let (_, rest) = line.split_once("systemd[1]: Start")?;
-    rest.split_whitespace().find_map(named)
+    let description = begun.trim().trim_end_matches('.').trim_end();
+    let plain = description.chars().filter(|c| !c.is_control()).take(DESCRIPTION);
+    let plain: String = plain.collect();
+    (!plain.is_empty()).then_some(plain)
 }
 
-/// The moment of a line: `[12.5]` of `dmesg`, `6,1,12500000,-;` of `/dev/kmsg`, or `Nov 21 08:00:00`
-/// of a syslog, whose months are left out.
-fn moment(line: &str) -> Option<f64> {
-    if let Some(rest) = line.strip_prefix('[') {
-        return rest.split(']').next()?.trim().parse().ok();
-    }
-    let head = line.split_once(';').map(|(head, _)| head);
-    let microseconds = head.and_then(|head| head.split(',').nth(2)?.parse::<f64>().ok());
-    if let Some(microseconds) = microseconds {
-        return Some(microseconds / 1e6);
-    }
-    let mut words = line.split_whitespace().skip(1);
-    let day: f64 = words.next()?.parse().ok()?;
-    let mut clock = words.next()?.split(':').map(|part| part.parse::<f64>().ok());
-    let (hours, minutes, seconds) = (clock.next()??, clock.next()??, clock.next()??);
-    Some(day * 86_400.0 + hours * 3600.0 + minutes * 60.0 + seconds)
-}
-
-pub(super) fn judge(facts: &Facts, findings: &mut Vec<Finding>) {
-    let Some(log) = &facts.log else { return };
-    full(facts, log, findings);
-    churn(facts, log, findings);
-}
-
-fn full(facts: &Facts, log: &LogFacts, findings: &mut Vec<Finding>) {
-    let inode = |event: &LogEvent| match event.kind {
-        LogKind::TableFull(inode) => Some(inode),
-        _ => None,
-    };
-    let lines: Vec<_> = log.events.iter().filter_map(inode).collect();
-    if lines.is_empty() {
-        return;
-    }
-    let mut names: Vec<_> = lines
-        .iter()
-        .map(|inode| match inode {
-            None => "the initial network namespace".to_owned(),
-            Some(inode) if facts.namespace == Some(*inode) => format!("this one, netns {inode}"),
-            Some(inode) => {
-                let owner = facts.owners.iter().find(|(of, _)| of == inode);
-                let owner = owner.map(|(_, owner)| format!(" ({owner})"));
-                format!("netns {inode}{}", owner.unwrap_or_default())
-            }
-        })
-        .collect();
-    names.sort();
-    names.dedup();
-    if names.len() > NAMED {
-        let more = names.len() - NAMED;
-        names.truncate(NAMED);
-        names.push(format!("{more} more"));
-    }
-    let elsewhere = lines.iter().flatten().find(|inode| facts.namespace != Some(**inode));
-    let mut finding = Finding::new(
-        "LOG_TABLE_FULL",
-        Severity::Info,
-        format!("the log has {} lines of a full table, of {}", lines.len(), names.join(", ")),
-        "each line may stand for many packets: they are rate limited",
-        "see whether it is full now; a namespace is found by its inode",
-    );
-    if let Some(inode) = elsewhere {
-        finding = finding.command(format!("lsns -t net | grep {inode}"));
-    }
-    findings
-        .push(finding.source("commit aa5840167780: newer kernels name the namespace by its inode"));
-}
-
-/// Namespaces that are made again and again.
-fn churn(facts: &Facts, log: &LogFacts, findings: &mut Vec<Finding>) {
-    let made = log.count(|kind| matches!(kind, LogKind::Vmalloc | LogKind::NamespaceMade));
-    let vmalloc = log.count(|kind| *kind == LogKind::Vmalloc);
-    if made < 4 {
-        return;
-    }
-    // Lines of one moment are one namespace.
-    let mut moments: Vec<f64> = Vec::new();
-    for event in &log.events {
-        let is_it = matches!(event.kind, LogKind::Vmalloc | LogKind::NamespaceMade);
-        let later = |at: &f64| moments.last().is_none_or(|last| at - last > 5.0);
-        moments.extend(event.at.filter(|at| is_it && later(at)));
-    }
-    let mut gaps: Vec<f64> =
-        moments.windows(2).filter_map(|pair| Some(pair.get(1)? - pair.first()?)).collect();
-    gaps.sort_by(f64::total_cmp);
-    let period = gaps.get(gaps.len() / 2).map(|gap| format!(", about every {gap:.0} s"));
-    let culprit = culprit(log, &moments);
-    let by = culprit.as_ref().map(|unit| format!(", each time after {unit} was started"));
-    let old = facts.kernel.is_none_or(|kernel| kernel < Version::new(4, 3));
-    let why = if vmalloc > 0 && old {
-        "up to Linux 4.2 every namespace has a hash table of its own, and says so when its memory is \
-         in pieces; the noise pushes other lines out of the log"
-    } else {
-        "every namespace that goes away walks the whole hash table; with many buckets that costs"
-    };
-    let mut finding = Finding::new(
-        "NAMESPACES_COME_AND_GO",
-        Severity::Warning,
-        format!(
-            "the log has {made} lines of network namespaces being made{}{}",
-            period.unwrap_or_default(),
-            by.unwrap_or_default()
-        ),
-        why,
-        "find out who makes them: a unit with PrivateNetwork=yes that is started again and again, \
-         often by hostnamectl in a cron job",
-    )
-    .command("grep -rl PrivateNetwork=yes /usr/lib/systemd/system /etc/systemd/system");
-    if let Some(unit) = culprit {
-        finding = finding.command(format!("systemctl cat {unit}"));
-    }
-    findings.push(finding.source("commits f0ad462189cc (4.3) and 56d52d4892d0 (4.7)"));
-    if vmalloc > 0 && !old {
-        findings.push(Finding::new(
-            "VMALLOC_OF_ANOTHER_KERNEL",
-            Severity::Info,
-            "the log has lines of vmalloc that this kernel does not write",
-            "since Linux 4.3 the message is gone: the log is of another kernel or machine",
-            "look at the log of this boot",
-        ));
-    }
-}
-
-/// The unit that was started within two seconds before most of these moments.
-fn culprit(log: &LogFacts, moments: &[f64]) -> Option<String> {
-    let mut starts: Vec<(&str, usize)> = Vec::new();
-    for moment in moments {
-        let near =
-            |event: &&LogEvent| event.at.is_some_and(|at| at <= moment + 1.0 && moment - at <= 2.0);
-        let mut units: Vec<&str> = log
-            .events
-            .iter()
-            .filter(near)
-            .filter_map(|event| match &event.kind {
-                LogKind::UnitStarted(unit) => Some(unit.as_str()),
-                _ => None,
-            })
-            .collect();
-        units.sort_unstable();
-        units.dedup();
-        for unit in units {
-            match starts.iter_mut().find(|(name, _)| *name == unit) {
-                Some((_, count)) => *count += 1,
-                None => starts.push((unit, 1)),
-            }
-        }
-    }
-    let (unit, count) = starts.into_iter().max_by_key(|(_, count)| *count)?;
-    (count * 2 > moments.len()).then(|| unit.to_owned())
+/// The name of a service that a text begins with.
+pub(super) fn named(text: &str) -> Option<String> {
+    let end = text.find(|c: char| !c.is_ascii_alphanumeric() && !"-_.@:\\".contains(c));
+    let name = text.get(..end.unwrap_or(text.len()))?.trim_end_matches(['.', ':']);
+    let plain = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+    (plain && name.ends_with(".service")).then(|| name.to_owned())
 }

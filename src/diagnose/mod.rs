@@ -6,12 +6,14 @@
 //!
 //! This folder must not change anything, nor run other programs.
 
+mod clock;
 mod facts;
 mod flows;
 mod forwarding;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 mod gather;
 mod log;
+mod logged;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 mod namespaces;
 mod pressure;
@@ -47,7 +49,7 @@ use crate::finding::Finding;
 pub fn diagnose(facts: &Facts) -> Vec<Finding> {
     let mut findings = Vec::new();
     pressure::judge(facts, &mut findings);
-    log::judge(facts, &mut findings);
+    logged::judge(facts, &mut findings);
     timeouts::judge(facts, &mut findings);
     traffic::judge(facts, &mut findings);
     forwarding::judge(facts, &mut findings);

@@ -4,7 +4,7 @@ use std::io::Cursor;
 use std::time::Duration;
 
 use ctnetlink::aggregate::Headroom;
-use ctnetlink::diagnose::{Facts, FlowFacts, LogFacts, LogKind, Rules, diagnose};
+use ctnetlink::diagnose::{Facts, FlowFacts, LogFacts, LogKind, Rules, creators, diagnose};
 use ctnetlink::finding::{Finding, Severity, worst};
 use ctnetlink::flow::{Flow, ProtoInfo, Protocol, Status, TcpInfo, TcpState, Tuple};
 use ctnetlink::kernel::Version;
@@ -144,10 +144,31 @@ fn check_1_2_three_forms_of_a_full_table_in_the_log() {
     assert!(
         finding.seen.contains("3 lines") && finding.seen.contains("this one, netns 4026532211")
     );
-    assert_eq!(finding.commands, ["lsns -t net | grep 4026532999"]);
+    assert!(finding.seen.contains("the initial network namespace"), "this kernel names the others");
+    assert_eq!(finding.commands, ["netns list"]);
     facts.owners = vec![(4_026_532_999, "pid 77, nginx of web.service".to_owned())];
     let finding = expect(&facts, "LOG_TABLE_FULL", Severity::Info);
     assert!(finding.seen.contains("netns 4026532999 (pid 77, nginx of web.service)"));
+
+    // Kernels before 6.17 name no namespace, so that it may be any.
+    for (kernel, initial) in
+        [(None, false), (Some((6, 1)), false), (Some((6, 16)), false), (Some((6, 17)), true)]
+    {
+        let mut facts = Facts::default();
+        facts.kernel = kernel.map(|(major, minor)| Version::new(major, minor));
+        facts.log = log("[   12.500000] nf_conntrack: table full, dropping packet\n");
+        let finding = expect(&facts, "LOG_TABLE_FULL", Severity::Info);
+        let of = if initial {
+            "the initial network namespace"
+        } else {
+            "a network namespace that the log does not name"
+        };
+        assert_eq!(
+            finding.seen,
+            format!("the log has 1 line of a full table, of {of}"),
+            "{kernel:?}"
+        );
+    }
 }
 
 #[test]
@@ -176,39 +197,164 @@ fn check_1_9_dns_that_races_and_dns_that_finds_no_room() {
     assert_eq!(found(&facts, "DNS_RACE"), None);
 }
 
-/// Each start of the daemon makes a namespace, and it goes when it has been idle.
-fn noise() -> String {
-    let mut text = String::new();
-    for round in 0..6 {
-        let (minute, head) = (round * 2, "Jan 12 10");
-        text += &format!(
-            "{head}:{minute:02}:01 node dbus[1]: [system] Activating via systemd: service \
-                          name='org.freedesktop.hostname1' unit='dbus-org.freedesktop.hostname1.service'\n"
-        );
-        text += &format!("{head}:{minute:02}:01 node systemd[1]: Starting Hostname Service...\n");
-        text +=
-            &format!("{head}:{minute:02}:02 node kernel: nf_conntrack: falling back to vmalloc.\n");
-        text +=
-            &format!("{head}:{minute:02}:02 node kernel: nf_conntrack: falling back to vmalloc.\n");
-        text += &format!(
-            "{head}:{minute:02}:02 node kernel: IPVS: Creating netns size=2040 id={round}\n"
-        );
-        text += &format!("{head}:{minute:02}:40 node systemd[1]: Started crond.service\n");
-    }
-    text
+/// The incident's log as it was shown: times without a date.
+const INCIDENT: &str = "\
+03:52:42 localhost kernel: nf_conntrack: falling back to vmalloc.
+03:52:42 localhost kernel: nf_conntrack: falling back to vmalloc.
+03:52:42 localhost kernel: IPVS: Creating netns size=2048 id=97719
+03:52:42 localhost systemd[1]: Starting Hostname Service...
+03:54:37 localhost kernel: nf_conntrack: falling back to vmalloc.
+03:54:37 localhost kernel: IPVS: Creating netns size=2048 id=97720
+03:54:37 localhost systemd[1]: Starting Hostname Service...
+03:56:48 localhost kernel: nf_conntrack: falling back to vmalloc.
+03:56:48 localhost kernel: nf_conntrack: falling back to vmalloc.
+03:56:48 localhost kernel: IPVS: Creating netns size=2048 id=97721
+03:56:48 localhost systemd[1]: Starting Hostname Service...
+03:58:20 localhost kernel: nf_conntrack: falling back to vmalloc.
+03:58:20 localhost kernel: IPVS: Creating netns size=2048 id=97722
+03:58:20 localhost systemd[1]: Starting Hostname Service...
+";
+
+/// The same log with its times in another form.
+fn incident(time: impl Fn(&str) -> String) -> String {
+    let line = |line: &str| {
+        let (clock, rest) = line.split_once(' ').expect("a time");
+        format!("{}{rest}\n", time(clock))
+    };
+    INCIDENT.lines().map(line).collect()
+}
+
+/// Seconds of the day of a time.
+fn seconds(clock: &str) -> u32 {
+    clock.split(':').fold(0, |all, part| all * 60 + part.parse::<u32>().expect("a number"))
 }
 
 #[test]
 fn check_2_3_who_makes_namespaces_and_how_often() {
     let mut facts = Facts::default();
-    (facts.kernel, facts.log) = (Some(Version::new(3, 10)), log(&noise()));
+    (facts.kernel, facts.log) = (Some(Version::new(3, 10)), log(INCIDENT));
     let finding = expect(&facts, "NAMESPACES_COME_AND_GO", Severity::Warning);
-    assert!(finding.seen.contains("about every 120 s"), "{}", finding.seen);
-    assert!(finding.seen.contains("dbus-org.freedesktop.hostname1.service"), "{}", finding.seen);
+    let seen = "network namespaces are made again and again: in the log 4 times, about every 2 minutes \
+                (115 s), each time when systemd-hostnamed.service (\"Hostname Service\" in the log), a \
+                unit with PrivateNetwork=yes, was started";
+    assert_eq!(finding.seen, seen);
     assert!(finding.why.contains("hash table of its own"));
-    assert!(finding.commands.iter().any(|command| command.contains("PrivateNetwork=yes")));
-    facts.log = log(&noise().lines().take(3).collect::<Vec<_>>().join("\n"));
+    assert!(finding.remedy.contains("systemd-hostnamed.service"), "{}", finding.remedy);
+    assert_eq!(finding.commands, ["netns units", "systemctl cat 'systemd-hostnamed.service'"]);
+    facts.log = log(&INCIDENT.lines().take(4).collect::<Vec<_>>().join("\n"));
     assert_eq!(diagnose(&facts), [], "once is nothing");
+
+    // Whatever prints the log.
+    for (form, text) in [
+        ("syslog", incident(|at| format!("Nov 21 {at} "))),
+        ("short-precise", incident(|at| format!("Nov 21 {at}.000123 "))),
+        ("short-iso", incident(|at| format!("2026-11-21T{at}+0100 "))),
+        ("short-iso-precise", incident(|at| format!("2026-11-21T{at}.000123+01:00 "))),
+        ("RFC 3339", incident(|at| format!("2026-11-21T{at}Z "))),
+        ("RFC 5424", incident(|at| format!("<4>1 2026-11-21T{at}.5Z "))),
+        ("short-full", incident(|at| format!("Sat 2026-11-21 {at} CET "))),
+        ("short-unix", incident(|at| format!("{}.000123 ", 1_795_219_200 + seconds(at)))),
+        ("short-monotonic", incident(|at| format!("[{}.000123] ", seconds(at)))),
+        ("dmesg -T", incident(|at| format!("[Sat Nov 21 {at} 2026] "))),
+        ("dmesg --time-format iso", incident(|at| format!("2026-11-21T{at},000123+01:00 "))),
+        ("/dev/kmsg", incident(|at| format!("6,813,{}000000,-;", seconds(at)))),
+        // An hour and 7 minutes later the third is of the next day.
+        (
+            "midnight",
+            incident(|at| {
+                let at = (seconds(at) + 72_300) % 86_400;
+                format!("{:02}:{:02}:{:02} ", at / 3600, at / 60 % 60, at % 60)
+            }),
+        ),
+    ] {
+        facts.log = log(&text);
+        assert_eq!(
+            found(&facts, "NAMESPACES_COME_AND_GO").map(|it| it.seen),
+            Some(seen.to_owned()),
+            "{form}: {text}"
+        );
+    }
+
+    // Whatever systemd says when it starts a unit.
+    for (said, names) in [
+        ("systemd[1]: Started Hostname Service.", "\"Hostname Service\""),
+        ("systemd: Starting Hostname Service...", "\"Hostname Service\""),
+        ("systemd[1]: Starting systemd-hostnamed.service - Hostname Service...", ""),
+        (
+            "systemd[1]: systemd-hostnamed.service: About to execute: /usr/lib/systemd/systemd-hostnamed",
+            "",
+        ),
+        (
+            "dbus-daemon[9]: [system] Activating via systemd: service name='org.freedesktop.hostname1' \
+             unit='dbus-org.freedesktop.hostname1.service' requested by ':1.9'",
+            "\"dbus-org.freedesktop.hostname1.service\"",
+        ),
+    ] {
+        facts.log = log(&INCIDENT.replace("systemd[1]: Starting Hostname Service...", said));
+        let seen = expect(&facts, "NAMESPACES_COME_AND_GO", Severity::Warning).seen;
+        let names = if names.is_empty() { String::new() } else { format!(" ({names} in the log)") };
+        let named = format!("each time when systemd-hostnamed.service{names}, a unit");
+        assert!(seen.contains(&named), "{said}: {seen}");
+    }
+    // What ends is no culprit, nor is one that is started now and then, or elsewhere.
+    for said in [
+        "systemd[1]: systemd-hostnamed.service: Deactivated successfully.",
+        "systemd[1]: Stopped Hostname Service.",
+        "systemd-logind[9]: New session 7 of user root.",
+    ] {
+        facts.log = log(&INCIDENT.replace("systemd[1]: Starting Hostname Service...", said));
+        let seen = expect(&facts, "NAMESPACES_COME_AND_GO", Severity::Warning).seen;
+        assert!(seen.ends_with("about every 2 minutes (115 s)"), "{said}: {seen}");
+    }
+    // A unit that is not known is shown as the log has it.
+    facts.log = log(&INCIDENT.replace("Hostname Service", "Paint \x1b[31m Service"));
+    let finding = expect(&facts, "NAMESPACES_COME_AND_GO", Severity::Warning);
+    assert!(
+        finding.seen.contains("each time when \"Paint [31m Service\" was started"),
+        "{}",
+        finding.seen
+    );
+    assert_eq!(finding.commands, ["netns units"], "nothing of a log is typed");
+    facts.log = log(&INCIDENT.replace("Hostname Service...", "$(reboot).service"));
+    let finding = expect(&facts, "NAMESPACES_COME_AND_GO", Severity::Warning);
+    assert_eq!(finding.commands, ["netns units"]);
+}
+
+/// Its files say which unit is meant, by a name of its own or of a link.
+#[test]
+fn check_2_3_units_are_known_by_what_their_files_call_them() {
+    let root = tempfile::tempdir().expect("a directory");
+    let system = root.path().join("usr/lib/systemd/system");
+    std::fs::create_dir_all(&system).expect("a directory");
+    let text = "[Unit]\nDescription=Paint\\\n Service\n[Service]\nPrivateNetwork = on\n";
+    std::fs::write(system.join("paint.service"), text).expect("a file");
+    let mut facts = Facts::default();
+    facts.creators = Some(creators(root.path()));
+    facts.log = log(&INCIDENT.replace("Hostname Service", "Paint Service"));
+    let finding = expect(&facts, "NAMESPACES_COME_AND_GO", Severity::Warning);
+    let named = "each time when paint.service (\"Paint Service\" in the log), a unit with PrivateNetwork=yes,";
+    assert!(finding.seen.contains(named), "{}", finding.seen);
+}
+
+#[test]
+fn a_time_that_is_no_number_is_no_time() {
+    let mut facts = Facts::default();
+    for time in ["[inf]", "[nan]", "[-inf]", "[1e300]"] {
+        facts.log = log(&format!("{time} IPVS: Creating netns size=1 id=1\n").repeat(9));
+        let finding = expect(&facts, "NAMESPACES_COME_AND_GO", Severity::Warning);
+        let seen = "network namespaces are made again and again: in the log 9 lines that say so";
+        assert_eq!(finding.seen, seen);
+    }
+}
+
+/// Starts of units do not push out what the log says of a table.
+#[test]
+fn what_matters_is_kept() {
+    let starts = "Nov 21 03:00:00 h systemd[1]: Started Session 9 of user root.\n".repeat(30_000);
+    let facts = log(&format!(
+        "Nov 21 02:59:59 h kernel: nf_conntrack: table full, dropping packet\n{starts}"
+    ));
+    assert_eq!(facts.expect("a log").events.len(), 1);
 }
 
 #[test]
@@ -216,7 +362,7 @@ fn check_2_4_a_line_that_this_kernel_does_not_write() {
     let mut facts = Facts::default();
     for (kernel, ours) in [((3, 10), true), ((4, 2), true), ((4, 3), false), ((6, 1), false)] {
         facts.kernel = Some(Version::new(kernel.0, kernel.1));
-        facts.log = log(&noise());
+        facts.log = log(INCIDENT);
         assert_eq!(found(&facts, "VMALLOC_OF_ANOTHER_KERNEL").is_none(), ours, "{kernel:?}");
     }
 }

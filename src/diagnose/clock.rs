@@ -1,0 +1,261 @@
+//! When a line of a log was written, in whatever form it says so.
+
+use std::time::UNIX_EPOCH;
+
+const DAY: f64 = 86_400.0;
+
+/// A log whose times go back by more has come to the next day, or year; by less, its lines are not
+/// quite in order, or clocks were set back by an hour.
+const NEXT_DAY: f64 = 2.0 * 3600.0;
+const NEXT_YEAR: f64 = 200.0 * DAY;
+
+const MONTHS: [(&str, u32); 12] = [
+    ("Jan", 0),
+    ("Feb", 31),
+    ("Mar", 60),
+    ("Apr", 91),
+    ("May", 121),
+    ("Jun", 152),
+    ("Jul", 182),
+    ("Aug", 213),
+    ("Sep", 244),
+    ("Oct", 274),
+    ("Nov", 305),
+    ("Dec", 335),
+];
+
+const WEEKDAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+
+/// Tells the moments of the lines of a log, one after another: a line may leave out the date, or the
+/// year, which the lines before it then tell.
+#[derive(Debug, Default)]
+pub(super) struct Clock {
+    last: Option<f64>,
+    /// Days, or years, that have ended since a time, or a date, that says no more.
+    ended: f64,
+}
+
+impl Clock {
+    /// The moment of a line, in seconds from one that is the same for all lines of a log:
+    ///
+    /// * `[12.5]` and `[  +0.5]` of `dmesg`, of the journal's `short-monotonic` and `short-delta`;
+    /// * `6,813,12500000,-;` of `/dev/kmsg`;
+    /// * `[Sat Nov 21 03:52:42 2026]` of `dmesg -T`, `[Nov21 03:52]` of `dmesg -H`;
+    /// * `Nov 21 03:52:42` of a syslog and of the journal, `short-precise` too;
+    /// * `2026-11-21T03:52:42,5+01:00` and whatever else is of ISO 8601 or RFC 3339, `Sat 2026-11-21
+    ///   03:52:42 UTC` of `short-full`;
+    /// * `1795233162.5` of `short-unix`;
+    /// * `03:52:42`, a time alone.
+    ///
+    /// Dates without a year are taken as of a leap year, and names of time zones as always the same.
+    pub(super) fn read(&mut self, line: &str) -> Option<f64> {
+        let at = self.moment(line.trim_start())?;
+        self.last = Some(at);
+        Some(at)
+    }
+
+    fn moment(&mut self, line: &str) -> Option<f64> {
+        let line = without_priority(line);
+        if let Some(rest) = line.strip_prefix('[') {
+            let inside = rest.split(']').next()?.trim();
+            if let Some(delta) = inside.strip_prefix('+') {
+                return Some(self.last.unwrap_or_default() + number(delta)?);
+            }
+            let first = inside.split_whitespace().next()?;
+            return number(first).or_else(|| self.calendar(inside, true));
+        }
+        let head = line.split_once(';').map(|(head, _)| head);
+        if let Some(microseconds) = head.and_then(|head| number(head.split(',').nth(2)?)) {
+            return Some(microseconds / 1e6);
+        }
+        self.calendar(line, false)
+    }
+
+    /// A date and a time, or a time.
+    fn calendar(&mut self, text: &str, with_year: bool) -> Option<f64> {
+        let mut words = text.split_whitespace();
+        let mut first = words.next()?;
+        if first.get(..3).is_some_and(|name| WEEKDAYS.contains(&name)) && first.len() <= 4 {
+            first = words.next()?;
+        }
+        let month = MONTHS.iter().find(|(name, _)| first.starts_with(name));
+        if let Some((name, before)) = month {
+            let day = first.strip_prefix(name).filter(|day| !day.is_empty());
+            let day = number(day.or_else(|| words.next())?)?;
+            let (time, _) = time_of_day(words.next()?)?;
+            let year = words.next().filter(|_| with_year).and_then(|year| year.parse::<i64>().ok());
+            let of_year = (f64::from(*before) + day - 1.0) * DAY + time;
+            return Some(match year {
+                // Of the same calendar for all lines.
+                Some(year) => date(year, first, day)? + time,
+                None => self.later(of_year, 366.0 * DAY, NEXT_YEAR),
+            });
+        }
+        // 2026-11-21T03:52:42, or the time is the next word.
+        if let Some((day, rest)) = first.split_at_checked(10).filter(|(day, _)| is_date(day)) {
+            let time =
+                rest.strip_prefix('T').or_else(|| words.next().filter(|_| rest.is_empty()))?;
+            let (time, zone) = time_of_day(time)?;
+            return Some(midnight(day)? + time - zone);
+        }
+        if let Some((time, _)) = time_of_day(first).filter(|_| first.matches(':').count() == 2) {
+            return Some(self.later(time, DAY, NEXT_DAY));
+        }
+        // Seconds since 1970 have as many digits since 1973; an ordinary number has no fraction.
+        let (whole, _) = first.split_once('.')?;
+        number(first).filter(|_| whole.len() >= 9)
+    }
+
+    /// A moment of a day, or a year, that is the last line's or the next one.
+    fn later(&mut self, within: f64, period: f64, back: f64) -> f64 {
+        if self.last.is_some_and(|last| within + self.ended * period + back < last) {
+            self.ended += 1.0;
+        }
+        within + self.ended * period
+    }
+}
+
+/// A line without what a syslog or `dmesg` may say before its time: `<6>`, `<34>1 `, `kern  :warn  : `.
+fn without_priority(line: &str) -> &str {
+    if let Some(bracket) = line.strip_prefix("kern ").and_then(|_| line.find(": [")) {
+        return line.get(bracket + 2..).unwrap_or_default();
+    }
+    let rest = line.strip_prefix('<').and_then(|rest| rest.split_once('>'));
+    let rest = rest.filter(|(priority, _)| priority.bytes().all(|byte| byte.is_ascii_digit()));
+    rest.map_or(line, |(_, rest)| rest.strip_prefix("1 ").unwrap_or(rest))
+}
+
+/// Digits with at most one dot: no sign, nothing infinite, nothing that is no number.
+fn number(text: &str) -> Option<f64> {
+    const LONGEST: usize = 24;
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if plain && text.len() <= LONGEST { text.parse().ok() } else { None }
+}
+
+/// Seconds since midnight, and those that the zone is ahead: `03:52:42.5+01:00`.
+fn time_of_day(text: &str) -> Option<(f64, f64)> {
+    let text = text.trim_end_matches(':');
+    let end = text.find(|c: char| !c.is_ascii_digit() && !":.,".contains(c)).unwrap_or(text.len());
+    let (time, zone) = text.split_at_checked(end)?;
+    let time = time.replace(',', ".");
+    let mut parts = time.split(':');
+    let (hours, minutes) = (number(parts.next()?)?, number(parts.next()?)?);
+    let seconds = parts.next().map_or(Some(0.0), number)?;
+    if hours >= 24.0 || minutes >= 60.0 || seconds >= 61.0 || parts.next().is_some() {
+        return None;
+    }
+    Some((hours * 3600.0 + minutes * 60.0 + seconds, ahead(zone)?))
+}
+
+/// Seconds that a zone is ahead of UTC: `Z`, `+01:00`, `-0530`; none says nothing.
+fn ahead(zone: &str) -> Option<f64> {
+    if zone.is_empty() || zone == "Z" {
+        return Some(0.0);
+    }
+    let (sign, rest) = match zone.strip_prefix('+') {
+        Some(rest) => (1.0, rest),
+        None => (-1.0, zone.strip_prefix('-')?),
+    };
+    let digits = rest.replace(':', "");
+    let (hours, minutes) = digits.split_at_checked(2)?;
+    let minutes = if minutes.is_empty() { 0.0 } else { number(minutes)? };
+    Some(sign * (number(hours)? * 3600.0 + minutes * 60.0))
+}
+
+fn is_date(text: &str) -> bool {
+    let mut bytes = text.bytes().enumerate();
+    bytes.all(|(at, byte)| if at == 4 || at == 7 { byte == b'-' } else { byte.is_ascii_digit() })
+}
+
+/// Midnight of a day, in seconds since 1970.
+fn midnight(day: &str) -> Option<f64> {
+    let midnight = humantime::parse_rfc3339_weak(&format!("{day}T00:00:00")).ok()?;
+    midnight.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs_f64())
+}
+
+/// The same of a year, the name of a month and a day.
+fn date(year: i64, month: &str, day: f64) -> Option<f64> {
+    let month = MONTHS.iter().position(|(name, _)| month.starts_with(name))? + 1;
+    midnight(&format!("{year:04}-{month:02}-{day:02}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_of_a_time() {
+        // 2026-11-21T03:52:42Z.
+        const AT: f64 = 1_795_233_162.0;
+        for (line, at) in [
+            ("[   12.500000] text", 12.5),
+            ("[12.5 <    0.000012>] text", 12.5),
+            ("<4>[   12.5] text", 12.5),
+            ("kern  :warn  : [   12.5] text", 12.5),
+            ("6,813,12500000,-;text", 12.5),
+            ("6,813,12500000,-,caller=T1;text", 12.5),
+            ("[Sat Nov 21 03:52:42 2026] text", AT),
+            ("2026-11-21T03:52:42+0000 host kernel: text", AT),
+            ("2026-11-21T03:52:42.500000+00:00 host kernel: text", AT + 0.5),
+            ("2026-11-21T03:52:42,500000+00:00 text", AT + 0.5),
+            ("2026-11-21T04:52:42+01:00 host", AT),
+            ("2026-11-20T22:22:42-0530 host", AT),
+            ("2026-11-21T03:52:42Z host", AT),
+            ("<4>1 2026-11-21T03:52:42.003Z host kernel - - - text", AT + 0.003),
+            ("2026-11-21 03:52:42 text", AT),
+            ("Sat 2026-11-21 03:52:42 UTC host kernel: text", AT),
+            ("Sat 2026-11-21 03:52:42.25 CET host kernel: text", AT + 0.25),
+            ("1795233162.250000 host kernel: text", AT + 0.25),
+            ("03:52:42 localhost kernel: text", 13_962.0),
+            ("03:52:42.5 text", 13_962.5),
+            ("Jan  1 00:00:10 host", 10.0),
+            ("Jan 02 00:00:10.5 host", 86_410.5),
+            ("[Jan 2 00:01] text", 86_460.0),
+            ("[Jan02 00:01] text", 86_460.0),
+        ] {
+            assert_eq!(Clock::default().read(line), Some(at), "{line}");
+        }
+        for line in [
+            "",
+            "[inf] x",
+            "[nan] x",
+            "[-1] x",
+            "[1e300] x",
+            "[] x",
+            "[nonsense] x",
+            "inf",
+            "a,b,inf;x",
+            "Nov",
+            "Nov 21",
+            "Nov inf 03:52:42",
+            "25:00:00 x",
+            "03:61:00 x",
+            "1:2:3:4 x",
+            "2026-13-41T00:00:00Z x",
+            "2026-11-21",
+            "12 monkeys",
+            "1.5 x",
+            "<x>[1.0]",
+            ";;;",
+            "[99999999999999999999999999.0] x",
+        ] {
+            assert_eq!(Clock::default().read(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn days_and_years_that_end() {
+        let gaps = |lines: &[&str]| {
+            let mut clock = Clock::default();
+            let at: Vec<_> = lines.iter().map(|line| clock.read(line).unwrap()).collect();
+            at.windows(2).map(|pair| pair[1] - pair[0]).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            gaps(&["23:59:00 x", "00:01:00 x", "23:59:00 x", "00:01:00 x"]),
+            [120.0, 86_280.0, 120.0]
+        );
+        assert_eq!(gaps(&["10:00:05 x", "10:00:04 x"]), [-1.0], "not quite in order");
+        assert_eq!(gaps(&["Dec 31 23:59:00 h", "Jan  1 00:01:00 h"]), [120.0]);
+        assert_eq!(gaps(&["[Nov21 03:52] x", "[  +2.5] x", "[  +0.5] x"]), [2.5, 0.5]);
+    }
+}
