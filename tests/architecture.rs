@@ -181,6 +181,16 @@ fn no_text_of_the_table_is_read() {
     }
 }
 
+/// A filter that is part of the program is typed: of a text, a slip of the pen would be seen at run
+/// time at best, and as the filter that matches everything at worst.
+#[test]
+fn filters_of_our_own_are_typed() {
+    for (path, text) in sources("src") {
+        let code = code(&text);
+        assert!(!code.contains("parse::<Filter>"), "{}", path.display());
+    }
+}
+
 /// A delete without a tuple empties the table, so few files may make one.
 #[test]
 fn few_may_delete() {

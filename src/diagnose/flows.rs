@@ -54,7 +54,8 @@ const MEMORY: usize = 8 << 20;
 impl FlowFacts {
     /// The questions, all of which one scan answers.
     pub fn queries() -> Vec<Query> {
-        let of = |text: &str| text.parse::<Filter>().unwrap_or_default();
+        let (tcp, udp) = (Filter::protocol(Protocol::TCP), Filter::protocol(Protocol::UDP));
+        let half_open = Filter::states([State::SYN_SENT, State::SYN_RECV]);
         let nat = [
             Field::ReplyDestination(Prefix::WHOLE),
             Field::Protocol,
@@ -64,13 +65,9 @@ impl FlowFacts {
         vec![
             Headroom::query(),
             Query::new().by([Field::SOURCE]).top(1).memory(MEMORY),
-            Query::new().by([Field::DestinationPort]).of(of("proto=udp unreplied")).memory(MEMORY),
-            Query::new()
-                .by([Field::DESTINATION])
-                .of(of("proto=tcp state=SYN_SENT,SYN_RECV"))
-                .top(1)
-                .memory(MEMORY),
-            Query::new().by([Field::State]).of(of("proto=tcp dnat")).top(usize::MAX),
+            Query::new().by([Field::DestinationPort]).of(udp & Filter::unreplied()).memory(MEMORY),
+            Query::new().by([Field::DESTINATION]).of(tcp.clone() & half_open).top(1).memory(MEMORY),
+            Query::new().by([Field::State]).of(tcp & Filter::destination_nat()).top(usize::MAX),
             Query::new().by(nat).of(Filter::source_nat()).memory(MEMORY),
         ]
     }
