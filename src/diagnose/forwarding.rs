@@ -6,31 +6,21 @@ use crate::finding::{Finding, Severity};
 pub(super) fn judge(facts: &Facts, findings: &mut Vec<Finding>) {
     forwarding(facts, findings);
     if let Some(rules) = &facts.rules {
+        let bridges = rules.has_docker_bridges();
         if rules.forward_drops && !rules.has_chain("DOCKER") && !rules.has_chain("KUBE-FORWARD") {
-            findings.push(
-                Finding::new(
-                    "FORWARD_DROPS",
-                    Severity::Warning,
-                    "the FORWARD chain drops what no rule lets pass, and has no chains of docker or \
-                     Kubernetes",
-                    "what is forwarded to containers is dropped; firewalld restarted after docker takes \
-                     docker's chains away",
-                    "restart docker, which makes its chains again; or let pass what should",
-                )
-                .command("systemctl restart docker")
-                .source("moby/libnetwork#1526"),
-            );
+            findings.push(forward_drops(bridges));
         }
-        if facts.docker == Some(true) && rules.known && !rules.has_chain("DOCKER") {
+        if facts.docker == Some(true) && rules.known && !rules.has_chain("DOCKER") && !bridges {
             findings.push(
                 Finding::new(
                     "DOCKER_CHAINS_MISSING",
                     Severity::Warning,
-                    "docker runs, and its chains are not there",
+                    "docker runs, and neither its chains (iptables) nor its tables (nftables) are there",
                     "published ports and containers' NAT are gone; firewalld was restarted after docker",
                     "restart docker",
                 )
-                .command("systemctl restart docker"),
+                .command("systemctl restart docker")
+                .source("docs.docker.com, engine/network: firewall-iptables, firewall-nftables"),
             );
         }
         let users = rules.users();
@@ -44,6 +34,34 @@ pub(super) fn judge(facts: &Facts, findings: &mut Vec<Finding>) {
             ));
         }
     }
+}
+
+/// `bridges`: docker has tables of its own, and so no chains in this one.
+fn forward_drops(bridges: bool) -> Finding {
+    if bridges {
+        return Finding::new(
+            "FORWARD_DROPS",
+            Severity::Warning,
+            "a FORWARD chain drops what no rule lets pass, and docker's tables (nftables) cannot \
+             overrule it",
+            "a packet goes through every forward chain; one that drops it is enough, so published \
+             ports do not work unless that chain lets them pass",
+            "let docker's bridges pass in that chain, or make its policy accept (docker with iptables \
+             had set it to drop)",
+        )
+        .command("nft list chains")
+        .source("docs.docker.com, engine/network/firewall-nftables: FORWARD policy in iptables");
+    }
+    Finding::new(
+        "FORWARD_DROPS",
+        Severity::Warning,
+        "the FORWARD chain drops what no rule lets pass, and has no chains of docker or Kubernetes",
+        "what is forwarded to containers is dropped; firewalld restarted after docker takes \
+         docker's chains away",
+        "restart docker, which makes its chains again; or let pass what should",
+    )
+    .command("systemctl restart docker")
+    .source("moby/libnetwork#1526")
 }
 
 fn forwarding(facts: &Facts, findings: &mut Vec<Finding>) {

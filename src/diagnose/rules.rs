@@ -1,5 +1,7 @@
 //! What the packet filter's rules say, from their text.
 
+use std::collections::BTreeSet;
+
 /// What is known of the packet filter's rules.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -7,44 +9,68 @@
 pub struct Rules {
     /// Whether any text was given.
     pub known: bool,
-    /// Whether there are NAT chains or rules.
+    /// Whether there are NAT chains or rules, of whatever family.
     pub nat: bool,
+    /// Whether there are NAT chains or rules for IPv4.
+    pub nat_ipv4: bool,
+    /// Whether rules translate IPv6. A chain alone does not: docker makes them on every host.
+    pub nat_ipv6: bool,
     /// Whether rules ask for the state of flows.
     pub stateful: bool,
-    /// Whether the FORWARD chain drops what no rule lets pass.
+    /// Whether a chain of forwarded packets, other than docker's own, drops what no rule lets pass.
     pub forward_drops: bool,
     /// Destination ports that are taken out of tracking.
     pub notrack: Vec<u16>,
+    /// Tables of nftables, with their families: `ip docker-bridges`.
+    pub tables: BTreeSet<String>,
     /// Names of chains.
     pub chains: Vec<String>,
 }
 
+/// The table that docker's nftables backend makes (Docker 29), for each family.
+const DOCKER_BRIDGES: [&str; 2] = ["ip docker-bridges", "ip6 docker-bridges"];
+
+/// Words of a rule that translates addresses, for `nft` and for `iptables`.
+const NAT: [&str; 8] =
+    ["masquerade", "snat", "dnat", "redirect", "MASQUERADE", "SNAT", "DNAT", "REDIRECT"];
+
 impl Rules {
-    /// Reads what `nft list ruleset`, `iptables-save` or both together print.
+    /// Reads what `nft list ruleset`, `iptables-save`, `ip6tables-save` or all of them together print.
     pub fn parse(text: &str) -> Self {
         let mut rules = Self { known: true, ..Self::default() };
+        // The family and name of the table that the lines belong to.
+        let (mut family, mut table) = ("ip", "");
         for line in text.lines().map(str::trim) {
             let words: Vec<_> = line.split_whitespace().collect();
             let has = |word: &str| words.contains(&word);
             match words[..] {
+                ["table", of, name, ..] => {
+                    (family, table) = (of, name);
+                    rules.tables.insert(format!("{of} {name}"));
+                }
                 ["chain", name, ..] => rules.chains.push(name.to_owned()),
+                ["#", "Generated", "by", program, ..] => {
+                    (family, table) = (if program.starts_with("ip6") { "ip6" } else { "ip" }, "");
+                }
                 [first, ..] if first.starts_with(':') => {
                     rules.chains.push(first.trim_start_matches(':').to_owned());
                     rules.forward_drops |= first == ":FORWARD" && has("DROP");
                 }
                 _ => {}
             }
-            rules.nat |= line == "*nat"
-                || line.contains("type nat hook")
-                || ["masquerade", "snat", "dnat", "MASQUERADE", "SNAT", "DNAT"]
-                    .iter()
-                    .any(|w| has(w));
-            rules.stateful |= line.contains("ct state")
-                || has("conntrack")
-                || has("--ctstate")
-                || has("-m state");
-            let is_forward = line.contains("hook forward");
-            rules.forward_drops |= is_forward && line.contains("policy drop");
+            let translates = NAT.iter().any(|word| has(word));
+            if translates || line == "*nat" || line.contains("type nat hook") {
+                rules.nat = true;
+                rules.nat_ipv4 |= family != "ip6";
+                let for_ipv6 = family == "ip6" || (family == "inet" && (has("ip6") || has("ipv6")));
+                rules.nat_ipv6 |= translates && for_ipv6;
+            }
+            let matches_state = words.windows(2).any(|pair| pair == ["-m", "state"]);
+            rules.stateful |=
+                line.contains("ct state") || has("conntrack") || has("--ctstate") || matches_state;
+            // Docker's own chain lets pass what docker forwards.
+            let drops = line.contains("hook forward") && line.contains("policy drop");
+            rules.forward_drops |= drops && table != "docker-bridges";
             if has("notrack") || has("--notrack") || has("NOTRACK") {
                 rules.notrack.extend(ports(&words));
             }
@@ -61,13 +87,18 @@ impl Rules {
         self.chains.iter().any(|chain| chain.starts_with(name))
     }
 
+    /// Whether docker has made its tables for nftables.
+    pub(super) fn has_docker_bridges(&self) -> bool {
+        DOCKER_BRIDGES.iter().any(|table| self.tables.contains(*table))
+    }
+
     /// Who uses tracking, as far as rules tell.
     pub(super) fn users(&self) -> Vec<&'static str> {
         let named = |name: &str| self.has_chain(name);
         [
             (self.nat, "NAT"),
             (self.stateful, "rules by state"),
-            (named("DOCKER"), "docker"),
+            (named("DOCKER") || self.has_docker_bridges(), "docker"),
             (named("KUBE-"), "kube-proxy"),
             (named("cali-"), "calico"),
             (named("FLANNEL"), "flannel"),
@@ -124,6 +155,12 @@ mod tests {
         assert!(iptables.nat && iptables.stateful && iptables.forward_drops);
         assert_eq!(iptables.notrack, [4789]);
         assert_eq!(iptables.users(), ["NAT", "rules by state", "docker", "kube-proxy"]);
+
+        let old =
+            Rules::parse("*filter\n-A INPUT -m state --state RELATED,ESTABLISHED -j ACCEPT\n");
+        assert_eq!(old.users(), ["rules by state"], "the match before -m conntrack");
+        let other = Rules::parse("*filter\n-A INPUT -m comment --comment state -j ACCEPT\n");
+        assert!(!other.stateful);
 
         let none = Rules::parse(
             "table ip f {\n\tchain FORWARD {\n\t\ttype filter hook forward priority 0;\n",

@@ -452,6 +452,58 @@ fn check_4_3_docker_without_its_chains() {
     expect(&facts, "IN_USE_BY", Severity::Info);
 }
 
+/// What `nft list ruleset` prints under docker 29 with `"firewall-backend": "nftables"`, shortened.
+const DOCKER_NFTABLES: &str = r#"table ip docker-bridges {
+	map filter-forward-in-jumps {
+		type ifname : verdict
+		elements = { "docker0" : jump filter-forward-in__docker0 }
+	}
+	chain filter-FORWARD {
+		type filter hook forward priority filter; policy drop;
+		oifname vmap @filter-forward-in-jumps
+	}
+	chain nat-POSTROUTING {
+		type nat hook postrouting priority srcnat; policy accept;
+		iifname vmap @nat-postrouting-out-jumps
+	}
+	chain filter-forward-in__docker0 {
+		ct state established,related counter packets 0 bytes 0 accept
+	}
+	chain nat-postrouting-out__docker0 {
+		oifname != "docker0" ip saddr 172.17.0.0/16 counter packets 0 bytes 0 masquerade comment "MASQUERADE"
+	}
+}
+table ip6 docker-bridges {
+	chain nat-POSTROUTING {
+		type nat hook postrouting priority srcnat; policy accept;
+	}
+}
+"#;
+
+#[test]
+fn check_4_3_docker_with_nftables() {
+    let mut facts = Facts::default();
+    facts.docker = Some(true);
+    facts.rules = Some(Rules::parse(DOCKER_NFTABLES));
+    assert_eq!(found(&facts, "DOCKER_CHAINS_MISSING"), None, "its tables are there");
+    assert_eq!(found(&facts, "FORWARD_DROPS"), None, "its own chain may drop");
+    let users = expect(&facts, "IN_USE_BY", Severity::Info).seen;
+    assert!(users.contains("NAT, rules by state, docker"), "{users}");
+    let rules = facts.rules.as_ref().expect("rules");
+    assert!(rules.nat_ipv4 && !rules.nat_ipv6, "no rule translates IPv6");
+
+    // The policy that docker with iptables had set is left.
+    let left = format!("{DOCKER_NFTABLES}\n*filter\n:FORWARD DROP [0:0]\n");
+    facts.rules = Some(Rules::parse(&left));
+    let drops = expect(&facts, "FORWARD_DROPS", Severity::Warning);
+    assert!(drops.seen.contains("cannot overrule"), "{}", drops.seen);
+    assert_eq!(drops.commands, ["nft list chains"], "a restart would change nothing");
+
+    // Somebody flushed them.
+    facts.rules = Some(Rules::parse("table inet filter {\n\tchain input {\n\t}\n}\n"));
+    expect(&facts, "DOCKER_CHAINS_MISSING", Severity::Warning);
+}
+
 #[test]
 fn check_4_4_published_ports_without_an_answer() {
     let mut all = flows(80, Protocol::TCP, 8_080, Some(TcpState::SYN_SENT));
