@@ -42,8 +42,14 @@ pub struct Facts {
     pub settings: Vec<(String, i64)>,
     /// `net.ipv4.tcp_keepalive_time`, in seconds.
     pub keepalive: Option<i64>,
-    /// `net.ipv4.ip_forward`.
+    /// `net.ipv4.ip_forward`, which `net.ipv4.conf.all.forwarding` is another name of.
     pub ip_forward: Option<i64>,
+    /// `net.ipv4.conf.default.forwarding`: what interfaces to come begin with.
+    pub default_forward: Option<i64>,
+    /// `net.ipv6.conf.all.forwarding`.
+    pub ipv6_forward: Option<i64>,
+    /// The interfaces of the namespace.
+    pub interfaces: Option<Vec<Interface>>,
     /// Whether kube-proxy is at work, or docker.
     pub kube_proxy: Option<bool>,
     /// Whether docker is at work.
@@ -60,6 +66,28 @@ pub struct Facts {
     pub audit: Option<Audit>,
     /// What could not be looked at, and why.
     pub unseen: Vec<String>,
+}
+
+/// An interface, as far as forwarding is concerned.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Interface {
+    /// Its name.
+    pub name: String,
+    /// `net.ipv4.conf.NAME.forwarding`: whether IPv4 that comes in here is forwarded. (Of IPv6 that is
+    /// said by `all` alone.)
+    pub forwards: Option<i64>,
+    /// Whether it is a bridge.
+    pub bridge: bool,
+    /// Whether it is a port of one.
+    pub port: bool,
+    /// Whether the default route of IPv4 leads there.
+    pub default_route: bool,
+    /// Whether it has an IPv6 address that others can reach.
+    pub global_ipv6: bool,
+    /// Whether a router advertisement made the default route of IPv6 that leads there.
+    pub advertised_route: bool,
 }
 
 impl Facts {

@@ -1,6 +1,6 @@
 //! Containers that lost the network, and who uses tracking here.
 
-use super::facts::Facts;
+use super::facts::{Facts, Interface};
 use crate::finding::{Finding, Severity};
 
 pub(super) fn judge(facts: &Facts, findings: &mut Vec<Finding>) {
@@ -64,44 +64,155 @@ fn forward_drops(bridges: bool) -> Finding {
     .source("moby/libnetwork#1526")
 }
 
+/// What turns forwarding on as a whole, of one family.
+struct Knob {
+    key: &'static str,
+    off: &'static str,
+    lost: &'static str,
+    not_persisted: &'static str,
+    /// What needs it, if anything does.
+    needed: &'static str,
+    why_off: &'static str,
+    why_lost: &'static str,
+    source: &'static str,
+}
+
+const IPV4: Knob = Knob {
+    key: "net.ipv4.ip_forward",
+    off: "IP_FORWARD_OFF",
+    lost: "IP_FORWARD_LOST_AT_BOOT",
+    not_persisted: "IP_FORWARD_NOT_PERSISTED",
+    needed: "there are NAT rules, bridges or docker",
+    why_off: "containers reach nothing and nobody reaches them; a network restart sets it back to what \
+              files say",
+    why_lost: "docker with iptables turns it on when it starts; the next restart of the network, or boot, \
+               turns it off",
+    source: "sysctl.d(5); flatcar#297",
+};
+
+const IPV6: Knob = Knob {
+    key: "net.ipv6.conf.all.forwarding",
+    off: "IPV6_FORWARD_OFF",
+    lost: "IPV6_FORWARD_LOST_AT_BOOT",
+    not_persisted: "IPV6_FORWARD_NOT_PERSISTED",
+    needed: "there are NAT rules for IPv6, or bridges with IPv6 addresses",
+    why_off: "containers with IPv6 reach nothing and nobody reaches them by it; docker with nftables does \
+              not turn it on by itself",
+    why_lost: "whoever turned it on wrote it nowhere; the next restart of the network, or boot, turns it \
+               off",
+    source: "sysctl.d(5); docs.docker.com, engine/network/firewall-nftables: IP forwarding",
+};
+
+/// What the name of a file that makes forwarding last ends with.
+const STEM: &str = "forward";
+
 fn forwarding(facts: &Facts, findings: &mut Vec<Finding>) {
-    let nat = facts.rules.as_ref().is_some_and(|rules| rules.nat);
-    let needed = nat || facts.docker == Some(true) || facts.bridges == Some(true);
-    let set = facts.audit.as_ref().and_then(|audit| audit.setting("ip_forward"));
-    match (facts.ip_forward, set) {
-        (Some(0), _) if needed => findings.push(
-            Finding::new(
-                "IP_FORWARD_OFF",
-                Severity::Critical,
-                "net.ipv4.ip_forward is 0, and there are NAT rules, bridges or docker",
-                "containers reach nothing and nobody reaches them; a network restart sets it back to \
-                 what files say",
-                "turn it on, and make it last",
-            )
-            .command("sysctl -w net.ipv4.ip_forward=1")
-            .command("echo net.ipv4.ip_forward = 1 > /etc/sysctl.d/99-forward.conf"),
-        ),
-        (Some(1), Some(set)) if set.value == "0" && needed => findings.push(
-            Finding::new(
-                "IP_FORWARD_LOST_AT_BOOT",
-                Severity::Critical,
-                format!("net.ipv4.ip_forward is 1, and {}, line {}, says 0", set.from.0, set.from.1),
-                "docker turns it on when it starts; the next restart of the network, or boot, turns it off",
-                "write 1 into that file",
-            )
-            .command(format!("sed -i 's/ip_forward.*/ip_forward = 1/' {}", set.from.0)),
-        ),
-        (Some(1), None) if needed && facts.audit.is_some() => findings.push(
-            Finding::new(
-                "IP_FORWARD_NOT_PERSISTED",
-                Severity::Warning,
-                "net.ipv4.ip_forward is 1, and no file sets it",
-                "docker turns it on when it starts, and it is lost whenever the network is restarted",
-                "make it last",
-            )
-            .command("echo net.ipv4.ip_forward = 1 > /etc/sysctl.d/99-forward.conf")
-            .source("sysctl.d(5); flatcar#297"),
-        ),
-        _ => {}
+    let rules = facts.rules.as_ref();
+    let interfaces = facts.interfaces.as_deref().unwrap_or_default();
+    let nat = rules.is_some_and(|rules| rules.nat_ipv4);
+    if nat || facts.docker == Some(true) || facts.bridges == Some(true) {
+        knob(&IPV4, facts, facts.ip_forward, findings);
+        each_interface(facts, interfaces, findings);
     }
+    let nat = rules.is_some_and(|rules| rules.nat_ipv6);
+    if nat || interfaces.iter().any(|interface| interface.bridge && interface.global_ipv6) {
+        knob(&IPV6, facts, facts.ipv6_forward, findings);
+    }
+}
+
+fn knob(knob: &Knob, facts: &Facts, now: Option<i64>, findings: &mut Vec<Finding>) {
+    let Some(now) = now else { return };
+    let (key, audit) = (knob.key, facts.audit.as_ref());
+    let set = audit.and_then(|audit| audit.assigned(key));
+    let lasts = set.is_some_and(|set| set.value != "0");
+    let lasting = audit.filter(|_| !lasts).map(|audit| audit.lasting(key, "1", STEM));
+    let mut finding = match (now, set) {
+        (0, _) => Finding::new(
+            knob.off,
+            Severity::Critical,
+            format!("{key} is 0, and {}", knob.needed),
+            knob.why_off,
+            if lasts { "turn it on: files do say so" } else { "turn it on, and make it last" },
+        ),
+        (_, Some(set)) if !lasts => Finding::new(
+            knob.lost,
+            Severity::Critical,
+            format!("{key} is {now}, and {}, line {}, says 0", set.from.0, set.from.1),
+            knob.why_lost,
+            "set it to 1 behind that line",
+        ),
+        (_, None) if audit.is_some() => Finding::new(
+            knob.not_persisted,
+            Severity::Warning,
+            format!("{key} is {now}, and no file sets it"),
+            knob.why_lost,
+            "make it last",
+        ),
+        _ => return,
+    };
+    if key == IPV6.key {
+        let listens = facts.interfaces.iter().flatten().filter(|found| found.advertised_route);
+        for Interface { name, .. } in listens {
+            // Or the machine itself loses its way out.
+            let key = setting("ipv6", name, "accept_ra");
+            finding.remedy += &format!("; before that, {name} is to listen to its router even so");
+            finding = finding.command(format!("sysctl -w {key}=2"));
+            let lasting = audit.map(|audit| audit.lasting(&key, "2", STEM));
+            finding.commands.extend(lasting);
+        }
+    }
+    if now == 0 {
+        finding = finding.command(format!("sysctl -w {key}=1"));
+    }
+    finding.commands.extend(lasting);
+    findings.push(finding.source(knob.source));
+}
+
+/// Packets that come in by an interface that does not forward are not, whatever is said for all.
+fn each_interface(facts: &Facts, interfaces: &[Interface], findings: &mut Vec<Finding>) {
+    if facts.ip_forward.is_none_or(|now| now == 0) {
+        return;
+    }
+    let (mut names, mut severity) = (Vec::new(), Severity::Info);
+    if facts.default_forward == Some(0) {
+        // Docker makes its bridges when it wants them.
+        severity = if facts.docker == Some(true) { Severity::Warning } else { severity };
+        names.push("default");
+    }
+    let matters = |found: &&Interface| found.name != "lo" && !found.port;
+    for found in interfaces.iter().filter(matters).filter(|found| found.forwards == Some(0)) {
+        if found.bridge || found.default_route {
+            severity = Severity::Warning;
+        }
+        names.push(&found.name);
+    }
+    if names.is_empty() {
+        return;
+    }
+    let mut finding = Finding::new(
+        "INTERFACE_FORWARD_OFF",
+        severity,
+        format!("forwarding is on, and off for {}", names.join(", ")),
+        "packets that come in there are not forwarded, and neither are answers; interfaces that come \
+         later begin with what default says",
+        "turn it on there, unless that is meant to be so",
+    );
+    for name in names {
+        let key = setting("ipv4", name, "forwarding");
+        finding = finding.command(format!("sysctl -w {key}=1"));
+        let assigned = facts
+            .audit
+            .as_ref()
+            .filter(|audit| audit.assigned(&key).is_some_and(|set| set.value == "0"));
+        finding.commands.extend(assigned.map(|audit| audit.lasting(&key, "1", STEM)));
+    }
+    findings.push(finding.source("kernel: ip_route_input_slow, IN_DEV_FORWARD"));
+}
+
+/// The setting of an interface. A dot in its name is one, and parts nothing.
+fn setting(family: &str, interface: &str, name: &str) -> String {
+    if interface.contains('.') {
+        return format!("net/{family}/conf/{interface}/{name}");
+    }
+    format!("net.{family}.conf.{interface}.{name}")
 }

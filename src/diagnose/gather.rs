@@ -6,8 +6,9 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::facts::Facts;
+use super::facts::{Facts, Interface};
 use super::flows::FlowFacts;
+use super::interfaces::interfaces;
 use super::log::LogFacts;
 use super::namespaces::namespaces;
 use super::rules::Rules;
@@ -97,12 +98,14 @@ impl Facts {
         self.kernel = text("proc/sys/kernel/osrelease").and_then(|text| text.trim().parse().ok());
         self.keepalive = number("proc/sys/net/ipv4/tcp_keepalive_time");
         self.ip_forward = number("proc/sys/net/ipv4/ip_forward");
+        self.default_forward = number("proc/sys/net/ipv4/conf/default/forwarding");
+        self.ipv6_forward = number("proc/sys/net/ipv6/conf/all/forwarding");
+        self.interfaces = interfaces(root);
         self.namespace =
             fs::metadata(root.join("proc/thread-self/ns/net")).ok().map(|file| file.ino());
         self.sockets = text("proc/net/sockstat").as_deref().and_then(sockets);
-        self.bridges = entries(&root.join("sys/class/net")).map(|names| {
-            names.iter().any(|name| root.join("sys/class/net").join(name).join("bridge").exists())
-        });
+        let bridges = |all: &Vec<Interface>| all.iter().any(|interface| interface.bridge);
+        self.bridges = self.interfaces.as_ref().map(bridges);
         self.ebpf = Some(root.join("sys/class/net/cilium_host").exists());
         let programs = programs(&root.join("proc"));
         self.kube_proxy =

@@ -12,6 +12,8 @@ mod flows;
 mod forwarding;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 mod gather;
+#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+mod interfaces;
 mod log;
 mod logged;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
@@ -24,7 +26,7 @@ mod timeouts;
 mod traffic;
 mod units;
 
-pub use facts::Facts;
+pub use facts::{Facts, Interface};
 pub use flows::{FlowFacts, PortUse};
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 pub use gather::Sources;

@@ -88,7 +88,14 @@ fn is_ours(key: &str) -> bool {
     key.starts_with("net/netfilter/nf_conntrack_")
         || ["net/nf_conntrack_max", "net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"]
             .contains(&key)
-        || key == "net/ipv4/conf/all/forwarding"
+        || is_forwarding(key)
+}
+
+/// Whether a key says if IPv4 is forwarded: from all interfaces, from those to come, or from one.
+fn is_forwarding(key: &str) -> bool {
+    let interface = key.strip_prefix("net/ipv4/conf/");
+    let interface = interface.and_then(|rest| rest.strip_suffix("/forwarding"));
+    interface.is_some_and(|name| !name.contains('/'))
 }
 
 /// What all files together set.
@@ -129,6 +136,7 @@ fn assignments(root: &Root, findings: &mut Vec<Finding>) -> Vec<Assigned> {
             // The old name of the same number.
             let key = match line.key.as_str() {
                 "net/nf_conntrack_max" => "net.netfilter.nf_conntrack_max".to_owned(),
+                "net/ipv4/conf/all/forwarding" => "net.ipv4.ip_forward".to_owned(),
                 key => key.replace('/', "."),
             };
             let from = (file.path.clone(), line.line);
@@ -193,6 +201,10 @@ fn number(setting: &Assigned, findings: &mut Vec<Finding>) {
 fn drift(setting: &Assigned, findings: &mut Vec<Finding>) {
     let Assigned { key, live: Some(live), from: (file, _), .. } = setting else { return };
     let Ok(wanted) = setting.value.parse::<i64>() else { return };
+    // Whatever turns forwarding on as a whole turns it on for each interface.
+    if key.starts_with("net.ipv4.conf.") {
+        return;
+    }
     let sized = ["nf_conntrack_max", "nf_conntrack_buckets"];
     let is_size = sized.iter().any(|name| key.ends_with(name));
     if *live == wanted {

@@ -10,6 +10,7 @@ mod apply;
 mod audit;
 mod conf;
 mod files;
+mod lasting;
 mod module;
 mod plan;
 mod script;

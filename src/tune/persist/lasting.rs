@@ -1,0 +1,62 @@
+//! The command that makes one setting last.
+
+use super::audit::{Assigned, Audit};
+
+impl Audit {
+    /// The setting of this very name, with all its dots or slashes.
+    pub(crate) fn assigned(&self, key: &str) -> Option<&Assigned> {
+        let key = key.replace('/', ".");
+        self.settings.iter().find(|setting| setting.key == key)
+    }
+
+    /// The command that makes `key` be `value` after the next boot, whatever files say now.
+    ///
+    /// It appends: the last line counts, what else is in the file stays, and a link is followed. The
+    /// file is the one that has the last word now, so that `sysctl -p` and `sysctl --system`, which
+    /// read `/etc/sysctl.conf` after all others, agree; only where that is not the administrator's
+    /// (outside of `/etc`) is it another one of a later name. Without any it is `99-STEM.conf`.
+    pub(crate) fn lasting(&self, key: &str, value: &str, stem: &str) -> String {
+        let file = match self.assigned(key).map(|setting| setting.from.0.as_str()) {
+            Some(file) if file.starts_with("/etc/") => file.to_owned(),
+            Some(file) => format!("/etc/sysctl.d/{}", after(file, stem)),
+            None => format!("/etc/sysctl.d/99-{stem}.conf"),
+        };
+        // A line of its own even where the last one has no end.
+        format!("printf '\\n{key} = {value}\\n' >> {}", quoted(&file))
+    }
+}
+
+/// The name of a file that is read after this one.
+fn after(file: &str, stem: &str) -> String {
+    let name = file.rsplit('/').next().unwrap_or_default();
+    let usual = format!("99-{stem}.conf");
+    if usual.as_str() > name {
+        return usual;
+    }
+    // In the order of bytes, which is systemd's, the underscore comes after the dot.
+    format!("{}_{stem}.conf", name.strip_suffix(".conf").unwrap_or(name))
+}
+
+/// A word for the shell.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@,".contains(c);
+    if word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_later_name_is_later() {
+        for name in ["10-a.conf", "99-sysctl.conf", "99-zz.conf", "zzzz.conf", "~.conf", "a"] {
+            let later = after(&format!("/usr/lib/sysctl.d/{name}"), "forward");
+            assert!(later.as_str() > name && later.ends_with(".conf"), "{later} {name}");
+        }
+        assert_eq!(quoted("/etc/sysctl.d/9.conf"), "/etc/sysctl.d/9.conf");
+        assert_eq!(quoted("/etc/it's here"), r"'/etc/it'\''s here'");
+    }
+}
