@@ -188,6 +188,63 @@ fn check_1_6_timeouts() {
 }
 
 #[test]
+fn check_1_6_timeouts_of_each_kind() {
+    for (name, harmful, harmless, id, severity) in [
+        ("tcp_timeout_time_wait", 5, 30, "TIME_WAIT_SHORT", Severity::Warning),
+        ("tcp_timeout_time_wait", 600, 120, "TIME_WAIT_LONG", Severity::Info),
+        ("udp_timeout", 3, 30, "UDP_SHORT", Severity::Warning),
+        ("udp_timeout", 300, 180, "UDP_LONG", Severity::Info),
+        ("udp_timeout_stream", 60, 120, "UDP_STREAM_SHORT", Severity::Warning),
+        ("generic_timeout", 30, 120, "GENERIC_SHORT", Severity::Warning),
+    ] {
+        let mut facts = Facts::default();
+        let set = |facts: &mut Facts, value| {
+            facts.settings = vec![(format!("nf_conntrack_{name}"), value)];
+        };
+        set(&mut facts, harmful);
+        let finding = expect(&facts, id, severity);
+        assert!(finding.seen.starts_with(&format!("nf_conntrack_{name} is {harmful} s")));
+        // What it advises is no harm.
+        let [command] = &finding.commands[..] else { panic!("{finding:?}") };
+        let (_, good) = command.rsplit_once('=').expect("an assignment");
+        set(&mut facts, good.parse().expect("a number"));
+        assert_eq!(diagnose(&facts), []);
+        set(&mut facts, harmless);
+        assert_eq!(diagnose(&facts), []);
+    }
+}
+
+#[test]
+fn check_1_6_timeouts_of_the_next_boot() {
+    let root = tempfile::tempdir().expect("a directory");
+    let directory = root.path().join("etc/sysctl.d");
+    std::fs::create_dir_all(&directory).expect("a directory");
+    let line = "net.netfilter.nf_conntrack_tcp_timeout_established = 300\n";
+    std::fs::write(directory.join("9.conf"), line).expect("a file");
+    let mut facts = Facts::default();
+    facts.audit = Some(audit(root.path()));
+    let lasting = r"printf '\nnet.netfilter.nf_conntrack_tcp_timeout_established = 8400\n' >> /etc/sysctl.d/9.conf";
+    let id = "ESTABLISHED_BELOW_KEEPALIVE";
+    let finding = expect(&facts, id, Severity::Warning);
+    assert!(finding.seen.contains("becomes 300 s at boot (/etc/sysctl.d/9.conf, line 1)"));
+    assert_eq!(finding.commands, [lasting]);
+    for (now, seen) in
+        [(300, "is 300 s, set by /etc/"), (60, "is 60 s, and 300 s after a boot (/etc/")]
+    {
+        facts.settings = vec![("nf_conntrack_tcp_timeout_established".to_owned(), now)];
+        let finding = expect(&facts, id, Severity::Warning);
+        assert!(finding.seen.contains(seen), "{}", finding.seen);
+        assert!(finding.commands[0].starts_with("sysctl -w") && finding.commands[1] == lasting);
+    }
+    facts.settings = vec![("nf_conntrack_tcp_timeout_established".to_owned(), 432_000)];
+    assert_eq!(expect(&facts, id, Severity::Warning).commands, [lasting], "it is fine until then");
+    // A later file that mends it is the one that counts.
+    std::fs::write(directory.join("99.conf"), line.replace("300", "432000")).expect("a file");
+    facts.audit = Some(audit(root.path()));
+    assert_eq!(found(&facts, id), None);
+}
+
+#[test]
 fn check_1_9_dns_that_races_and_dns_that_finds_no_room() {
     let mut facts = facts_of(&[flows(300, Protocol::UDP, 53, None)]);
     assert_eq!(diagnose(&facts), [], "questions alone are no finding");
