@@ -10,7 +10,7 @@
 mod common;
 
 use std::fs::File;
-use std::io::{BufReader, Write};
+use std::io::{BufReader, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use std::time::Duration;
 use anstyle::Style;
 use clap::Parser;
 use common::from::From;
-use ctnetlink::diagnose::{Facts, LogFacts, Rules, Sources, diagnose};
+use ctnetlink::diagnose::{Facts, LogFacts, Rules, Sources, Unseen, diagnose};
 use ctnetlink::finding::{Finding, Severity, worst};
 use ctnetlink::tune::Settings;
 
@@ -55,17 +55,28 @@ struct Options {
 }
 
 const AFTER_HELP: &str = "\
-To look at the table takes CAP_NET_ADMIN (sudo); without it, what files and the log say is judged, and
-what was not seen is listed. --demo fills a private table and needs nothing.
+To look at the table takes CAP_NET_ADMIN (sudo); without it, what everybody may read is judged (the
+number of entries, the limit, counters, settings, files), and what was not seen is listed, with what
+would make it seen. --demo fills a private table and needs nothing.
 
-Exit code: 0 fine, 1 a warning, 2 critical, or wrong arguments.";
+Exit code: 0 nothing is wrong, 1 a warning, 2 critical, or wrong arguments, 3 nothing was found, but not
+everything could be looked at.";
+
+/// What the table's entries take.
+const RIGHT: &str = "run it with sudo, or grant the program CAP_NET_ADMIN in the user namespace that owns \
+    this network namespace";
+
+/// The exit code for "cannot tell".
+const UNSEEN: u8 = 3;
 
 /// What `--json` prints.
 #[derive(serde::Serialize)]
 struct Document<'a> {
     severity: Option<Severity>,
     findings: &'a [Finding],
-    unseen: &'a [String],
+    /// Whether everything was seen that was to be looked at.
+    complete: bool,
+    unseen: &'a [Unseen],
     entries: Option<u64>,
     max: Option<u64>,
     buckets: Option<u64>,
@@ -80,44 +91,57 @@ fn run(options: &Options) -> common::Result<ExitCode> {
     options.common.prepare()?;
     let facts = facts(options)?;
     let findings = diagnose(&facts);
+    let complete = facts.is_complete();
     let mut out = anstream::stdout().lock();
     if options.common.json {
         let severity = worst(&findings);
         let Facts { entries, max, buckets, namespace, .. } = facts;
         let (findings, unseen) = (&findings, &facts.unseen);
-        let document = Document { severity, findings, unseen, entries, max, buckets, namespace };
+        let document =
+            Document { severity, findings, complete, unseen, entries, max, buckets, namespace };
         common::json(&document, &mut out)?;
     } else {
         if let (Some(entries), Some(max)) = (facts.entries, facts.max) {
             let bold = Style::new().bold();
             writeln!(out, "{bold}table{bold:#}  {entries} of {max} entries")?;
         }
-        common::findings(&findings, &mut out)?;
-        for what in &facts.unseen {
+        if findings.is_empty() && !complete {
+            writeln!(out, "\nnothing was found, but not everything could be looked at")?;
+        } else {
+            common::findings(&findings, &mut out)?;
+        }
+        for Unseen { what, remedy, .. } in &facts.unseen {
             writeln!(out, "not seen: {what}")?;
+            if !remedy.is_empty() {
+                writeln!(out, "  to see it: {remedy}")?;
+            }
         }
     }
     out.flush()?;
-    Ok(common::severity(&findings))
+    Ok(match worst(&findings) {
+        None | Some(Severity::Info) if !complete => ExitCode::from(UNSEEN),
+        _ => common::severity(&findings),
+    })
 }
 
 fn facts(options: &Options) -> common::Result<Facts> {
     let mut sources = Sources::default();
     sources.interval = options.interval;
     sources.rules = match &options.rules {
-        Some(file) => Some(
-            std::fs::read_to_string(file)
-                .map_err(|error| common::Usage(format!("--rules {}: {error}", file.display())))?,
-        ),
-        None if options.root.is_some()
-            || options.common.netns.is_some()
-            || options.from.from.is_some() =>
-        {
-            None
+        Some(file) => Ok(std::fs::read_to_string(file)
+            .map_err(|error| common::Usage(format!("--rules {}: {error}", file.display())))?),
+        None if options.root.is_some() || options.from.from.is_some() => {
+            Err("none were given".to_owned())
+        }
+        None if options.common.netns.is_some() => {
+            Err("they are read here, and not in --netns".to_owned())
         }
         None => rules(),
     };
     if let Some(root) = &options.root {
+        if !root.is_dir() {
+            return Err(common::Usage(format!("--root {}: no directory", root.display())).into());
+        }
         sources.root.clone_from(root);
         sources.log = options.kmsg.clone().unwrap_or_else(|| root.join("var/log/dmesg"));
         let mut facts = Facts::of_files(&sources);
@@ -129,7 +153,7 @@ fn facts(options: &Options) -> common::Result<Facts> {
     if let Some(file) = &options.from.from {
         let mut facts = Facts::default();
         read_table(&mut facts, file)?;
-        facts.rules = sources.rules.as_deref().map(Rules::parse);
+        facts.rules = sources.rules.ok().as_deref().map(Rules::parse);
         if let Some(log) = &options.kmsg {
             let opened = File::open(log).and_then(|file| LogFacts::read(BufReader::new(file)));
             let named = |error| common::Usage(format!("--kmsg {}: {error}", log.display()));
@@ -154,7 +178,11 @@ fn facts(options: &Options) -> common::Result<Facts> {
                 // What is read from /proc is of the namespace this runs in.
                 facts.namespace = namespace.inode();
                 (facts.ip_forward, facts.keepalive, facts.sockets) = (None, None, None);
-                facts.unseen.push("forwarding: it is read here, and not in --netns".to_owned());
+                (facts.ipv6_forward, facts.interfaces, facts.bridges) = (None, None, None);
+                facts.unseen.push(Unseen::wanted(
+                    "forwarding: it is read here, and not in --netns",
+                    "run this program in there, by `ip netns exec` or `nsenter --net`",
+                ));
             }
             Ok(facts)
         }
@@ -164,11 +192,8 @@ fn facts(options: &Options) -> common::Result<Facts> {
             if !denied.is_some_and(ctnetlink::Error::is_permission_denied) {
                 return Err(error);
             }
-            let mut facts = Facts::of_files(&sources);
-            facts.unseen.insert(0, format!("the table: {error}"));
-            let number = |name: &str| u64::try_from(settings.get(name).ok()?.value).ok();
-            (facts.entries, facts.max) = (number("count"), number("max"));
-            facts.buckets = number("buckets");
+            let mut facts = Facts::gather_unprivileged(&settings, &sources);
+            facts.unseen.insert(0, Unseen::wanted("the table's entries: not permitted", RIGHT));
             Ok(facts)
         }
     }
@@ -188,14 +213,29 @@ fn read_table(facts: &mut Facts, file: &Path) -> common::Result {
     Ok(())
 }
 
-/// What the packet filter's own programs print, of those that are there.
-fn rules() -> Option<String> {
+/// What the packet filter's own programs print, of those that are there, or why that is not all.
+fn rules() -> Result<String, String> {
     const PATH: &str = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin";
-    let printed = |program: &str, arguments: &[&str]| {
-        let output = Command::new(program).args(arguments).env("PATH", PATH).output().ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
-    };
-    let texts = [printed("nft", &["list", "ruleset"]), printed("iptables-save", &[])];
-    let found: Vec<_> = texts.into_iter().flatten().collect();
-    (!found.is_empty()).then(|| found.join("\n"))
+    let mut why = "neither nft nor iptables-save is installed".to_owned();
+    let mut found = Vec::new();
+    for (program, arguments) in
+        [("nft", &["list", "ruleset"][..]), ("iptables-save", &[]), ("ip6tables-save", &[])]
+    {
+        let output = match Command::new(program).args(arguments).env("PATH", PATH).output() {
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(format!("{program}: {error}")),
+            Ok(output) => output,
+        };
+        if output.status.success() {
+            found.push(String::from_utf8_lossy(&output.stdout).into_owned());
+        } else {
+            let errors = String::from_utf8_lossy(&output.stderr);
+            why = format!("{program}: {}", errors.lines().next().unwrap_or("it failed"));
+            // What iptables has made on top of nftables, nft shows as well.
+            if program == "nft" {
+                break;
+            }
+        }
+    }
+    if found.is_empty() { Err(why) } else { Ok(found.join("\n")) }
 }

@@ -189,6 +189,17 @@ impl<C: Kind> Counts<C> {
     }
 }
 
+/// Values of one counter are added.
+impl<C: Kind> FromIterator<(C, u64)> for Counts<C> {
+    fn from_iter<T: IntoIterator<Item = (C, u64)>>(counts: T) -> Self {
+        let mut all = Self { values: Vec::new() };
+        for (counter, value) in counts {
+            all.add(counter, value);
+        }
+        all
+    }
+}
+
 impl<C: Kind> Stats<C> {
     /// All processors together. The sum of counters that may have wrapped says little by itself;
     /// the difference of two readings does.

@@ -1,5 +1,6 @@
 //! What is known of a machine.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::flows::FlowFacts;
@@ -64,8 +65,42 @@ pub struct Facts {
     pub rules: Option<Rules>,
     /// What files set at boot.
     pub audit: Option<Audit>,
-    /// What could not be looked at, and why.
-    pub unseen: Vec<String>,
+    /// What was not looked at, and why.
+    pub unseen: Vec<Unseen>,
+}
+
+/// What was not looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Unseen {
+    /// What, and why.
+    pub what: String,
+    /// What would make it seen; empty where nothing would.
+    pub remedy: String,
+    /// Whether it was to be looked at and could not be, so that nothing can be said about it. Not so
+    /// where the source has no such thing: there are no counters in a file.
+    pub wanted: bool,
+}
+
+impl Unseen {
+    /// It was to be looked at.
+    pub fn wanted(what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { what: what.into(), remedy: remedy.into(), wanted: true }
+    }
+
+    /// The source has no such thing.
+    pub fn absent(what: impl Into<String>) -> Self {
+        Self { what: what.into(), remedy: String::new(), wanted: false }
+    }
+}
+
+/// `WHAT: REMEDY`.
+impl fmt::Display for Unseen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        if self.remedy.is_empty() { Ok(()) } else { write!(f, ": {}", self.remedy) }
+    }
 }
 
 /// An interface, as far as forwarding is concerned.
@@ -91,6 +126,12 @@ pub struct Interface {
 }
 
 impl Facts {
+    /// Whether everything was seen that was to be looked at. Where it was not, no finding does not mean
+    /// that nothing is wrong.
+    pub fn is_complete(&self) -> bool {
+        !self.unseen.iter().any(|unseen| unseen.wanted)
+    }
+
     /// A setting of the namespace, by its name without `nf_conntrack_`.
     pub(super) fn setting(&self, name: &str) -> Option<i64> {
         let full = format!("nf_conntrack_{name}");

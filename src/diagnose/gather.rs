@@ -6,14 +6,15 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::facts::{Facts, Interface};
+use super::counted::counters;
+use super::facts::{Facts, Interface, Unseen};
 use super::flows::FlowFacts;
 use super::interfaces::interfaces;
 use super::log::LogFacts;
 use super::namespaces::namespaces;
 use super::rules::Rules;
 use super::units::creators;
-use crate::error::Result;
+use crate::error;
 use crate::table::Reader;
 use crate::tune::{Settings, persist};
 
@@ -25,8 +26,9 @@ pub struct Sources {
     pub root: PathBuf,
     /// The kernel's log; `/dev/kmsg` by default.
     pub log: PathBuf,
-    /// The packet filter's rules as text; whoever asks may run other programs, this crate does not.
-    pub rules: Option<String>,
+    /// The packet filter's rules as text, or why there is none; whoever asks may run other programs,
+    /// this crate does not.
+    pub rules: Result<String, String>,
     /// Between the two looks at counters.
     pub interval: Duration,
 }
@@ -36,18 +38,65 @@ impl Default for Sources {
         Self {
             root: "/".into(),
             log: "/dev/kmsg".into(),
-            rules: None,
+            rules: Err("none were given".to_owned()),
             interval: Duration::from_secs(1),
         }
     }
 }
 
+const RIGHT: &str = "run it as root";
+const RULES: &str = "run it as root, or give what `nft list ruleset` prints";
+const LOG: &str = "run it as root, or give what `journalctl -k` prints";
+
 impl Facts {
-    /// What the files say, without asking the kernel for its table.
+    /// What the files say, without asking the kernel for its table: the facts of a copy of a machine.
     pub fn of_files(sources: &Sources) -> Self {
         let mut facts = Self::default();
         facts.read_files(sources);
+        for unseen in &mut facts.unseen {
+            *unseen = Unseen::absent(std::mem::take(&mut unseen.what));
+        }
         facts
+    }
+
+    /// What everybody may see of this machine and the caller's network namespace, whose settings are
+    /// `settings`: how many entries there are and may be, the counters, settings and files, but no
+    /// entry. What is missing is told in [`unseen`](Self::unseen).
+    ///
+    /// # Cost
+    ///
+    /// The interval, and some files.
+    pub fn gather_unprivileged(settings: &Settings, sources: &Sources) -> Self {
+        let mut facts = Self::default();
+        let number = |name: &str| u64::try_from(settings.get(name).ok()?.value).ok();
+        let start = Instant::now();
+        let (before, first) = (number("count"), counters(&sources.root));
+        facts.read_files(sources);
+        std::thread::sleep(sources.interval.saturating_sub(start.elapsed()));
+        let (after, second) = (number("count"), counters(&sources.root));
+        let signed = |count: Option<u64>| count.and_then(|count| i64::try_from(count).ok());
+        facts.growth = signed(before)
+            .zip(signed(after))
+            .map(|(before, after)| (after - before, start.elapsed()));
+        facts.recent = first.zip(second.as_ref()).map(|(first, second)| second.since(&first));
+        facts.counters = second.map(|counters| counters.sum());
+        if facts.counters.is_none() {
+            facts.unseen.push(Unseen::wanted("counters: this kernel does not show them", RIGHT));
+        }
+        (facts.entries, facts.max) = (after, number("max"));
+        facts.buckets = number("buckets");
+        facts.read_settings(settings);
+        facts
+    }
+
+    fn read_settings(&mut self, settings: &Settings) {
+        match settings.all() {
+            Ok(all) => {
+                self.settings =
+                    all.into_iter().map(|setting| (setting.name, setting.value)).collect();
+            }
+            Err(error) => self.unseen.push(Unseen::wanted("settings", error.to_string())),
+        }
     }
 
     /// Everything there is to know of this machine and the network namespace of `table`, whose
@@ -62,7 +111,11 @@ impl Facts {
     /// # Cost
     ///
     /// One dump, the interval, and some files. A table that is empty is not dumped.
-    pub fn gather(table: &mut Reader, settings: &Settings, sources: &Sources) -> Result<Self> {
+    pub fn gather(
+        table: &mut Reader,
+        settings: &Settings,
+        sources: &Sources,
+    ) -> error::Result<Self> {
         let mut facts = Self::default();
         let start = Instant::now();
         let (before, counters) = (table.limits()?, table.stats()?);
@@ -81,13 +134,7 @@ impl Facts {
         facts.recent = Some(later.since(&counters));
         facts.counters = Some(later.sum());
         facts.buckets = Reader::buckets().map(u64::from);
-        match settings.all() {
-            Ok(all) => {
-                facts.settings =
-                    all.into_iter().map(|setting| (setting.name, setting.value)).collect();
-            }
-            Err(error) => facts.unseen.push(format!("settings: {error}")),
-        }
+        facts.read_settings(settings);
         Ok(facts)
     }
 
@@ -113,8 +160,11 @@ impl Facts {
         self.docker = programs.as_ref().map(|names| names.iter().any(|name| name == "dockerd"));
         self.audit = Some(persist::audit(root));
         match &sources.rules {
-            Some(text) => self.rules = Some(Rules::parse(text)),
-            None => self.unseen.push("the packet filter's rules: none were given".to_owned()),
+            Ok(text) => self.rules = Some(Rules::parse(text)),
+            Err(why) => {
+                let what = format!("the packet filter's rules: {why}");
+                self.unseen.push(Unseen::wanted(what, RULES));
+            }
         }
         let found = namespaces(root.join("proc")).found;
         self.owners = found.into_iter().map(|found| (found.inode, found.owner())).collect();
@@ -124,7 +174,8 @@ impl Facts {
                 self.log = Some(log);
             }
             Err(error) => {
-                self.unseen.push(format!("the kernel's log, {}: {error}", sources.log.display()));
+                let what = format!("the kernel's log, {}: {error}", sources.log.display());
+                self.unseen.push(Unseen::wanted(what, LOG));
             }
         }
     }

@@ -2,11 +2,14 @@
 //!
 //! [`diagnose`] looks at [`Facts`], which are values: of this machine ([`Facts::gather`]), of files, or
 //! made up. So every rule is tested on facts. A fact that is not known is `None`, and the rules that
-//! need it say nothing; what could not be looked at is in [`Facts::unseen`].
+//! need it say nothing; what could not be looked at is in [`Facts::unseen`], so that no finding does not
+//! pass for nothing wrong ([`Facts::is_complete`]).
 //!
 //! This folder must not change anything, nor run other programs.
 
 mod clock;
+#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+mod counted;
 mod facts;
 mod flows;
 mod forwarding;
@@ -26,7 +29,7 @@ mod timeouts;
 mod traffic;
 mod units;
 
-pub use facts::{Facts, Interface};
+pub use facts::{Facts, Interface, Unseen};
 pub use flows::{FlowFacts, PortUse};
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 pub use gather::Sources;

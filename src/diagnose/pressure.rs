@@ -129,7 +129,7 @@ fn who(facts: &Facts) -> String {
         return String::new();
     };
     let share = |(source, has): &(String, u64)| {
-        format!("; most are of {source} ({:.0} %)", *has as f64 * 100.0 / flows.total as f64)
+        format!("; largest source: {source} ({:.0} %)", *has as f64 * 100.0 / flows.total as f64)
     };
     flows.top_source.as_ref().map(share).unwrap_or_default()
 }

@@ -2,9 +2,11 @@
 
 use std::io;
 
-use super::facts::Facts;
+use super::facts::{Facts, Unseen};
 use super::flows::FlowFacts;
 use crate::snapshot::Snapshot;
+
+const AGAIN: &str = "take another one";
 
 impl Facts {
     /// Takes over what a snapshot says: its entries, and how many there may be, of which machine. What no
@@ -23,20 +25,23 @@ impl Facts {
         self.namespace = facts.namespace.or(self.namespace);
         let release = facts.kernel.as_ref().and_then(|release| release.parse().ok());
         self.kernel = release.or(self.kernel);
-        self.unseen.push("counters and settings: a snapshot has none".to_owned());
+        self.unseen.push(Unseen::absent("counters and settings: a snapshot has none"));
         if self.max.is_none() {
-            self.unseen.push("the limit: the snapshot does not say it".to_owned());
+            self.unseen.push(Unseen::absent("the limit: the snapshot does not say it"));
         }
         if end.entries == 0 {
-            self.unseen.push("entries: there are none in the snapshot".to_owned());
+            self.unseen.push(Unseen::absent("entries: there are none in the snapshot"));
         }
         if let Some(damage) = &end.damage {
-            self.unseen.push(format!("entries behind the damage: {}", damage.what));
+            let what = format!("entries behind the damage: {}", damage.what);
+            self.unseen.push(Unseen::wanted(what, AGAIN));
         } else if end.complete == Some(false) {
-            self.unseen.push("entries: not all of one table are in the snapshot".to_owned());
+            let what = "entries: not all of one table are in the snapshot";
+            self.unseen.push(Unseen::wanted(what, AGAIN));
         }
         if end.malformed > 0 {
-            self.unseen.push(format!("{} entries, which could not be read", end.malformed));
+            let what = format!("{} entries, which could not be read", end.malformed);
+            self.unseen.push(Unseen::wanted(what, AGAIN));
         }
         Ok(())
     }

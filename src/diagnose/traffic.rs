@@ -5,14 +5,14 @@ use super::flows::FlowFacts;
 use crate::finding::{Finding, Severity};
 use crate::stats::Counter;
 
-/// Ports of tunnels whose every flow is a question without an answer.
-const OVERLAYS: [(u16, &str); 5] = [
-    (4789, "VXLAN"),
-    (8472, "VXLAN of Linux's own port (flannel)"),
-    (6081, "Geneve"),
-    (51820, "WireGuard"),
-    (4500, "IPsec through NAT"),
-];
+/// Ports of tunnels whose every flow is a question without an answer: the source port is made of the
+/// packet inside, and the way back has one of its own.
+const OVERLAYS: [(u16, &str); 3] =
+    [(4789, "VXLAN"), (8472, "VXLAN of Linux's own port (flannel)"), (6081, "Geneve")];
+
+/// Ports of tunnels that keep one pair of ports for each peer, whatever is inside, and answer on it.
+const PAIRS: [(u16, &str, &str); 2] =
+    [(51820, "WireGuard", "wg show"), (4500, "IPsec through NAT", "ip xfrm state")];
 
 /// Ports that NAT may use without a range: 1024 to 65535.
 const PORTS: u64 = 64_512;
@@ -20,6 +20,7 @@ const PORTS: u64 = 64_512;
 pub(super) fn judge(facts: &Facts, findings: &mut Vec<Finding>) {
     if let Some(flows) = &facts.flows {
         overlays(facts, flows, findings);
+        pairs(flows, findings);
         dns(facts, flows, findings);
         flood(flows, findings);
         ports(flows, findings);
@@ -71,6 +72,33 @@ fn overlays(facts: &Facts, flows: &FlowFacts, findings: &mut Vec<Finding>) {
             .command(format!("iptables -t raw -A PREROUTING -p udp --dport {port} -j CT --notrack"))
             .command(format!("iptables -t raw -A OUTPUT -p udp --dport {port} -j CT --notrack"))
             .source("openshift/sdn#324; projectcalico/calico#8934: 46 % of a node's entries"),
+        );
+    }
+}
+
+/// Many entries of such a tunnel are many peers, and not many flows: there is nothing to take out of
+/// tracking.
+fn pairs(flows: &FlowFacts, findings: &mut Vec<Finding>) {
+    for (port, name, show) in PAIRS {
+        let of_it = flows.unanswered_udp.iter().find(|(found, _)| *found == port);
+        let Some(&(_, entries)) = of_it.filter(|(_, n)| matters(*n, flows.total, 500, 0.05)) else {
+            continue;
+        };
+        let share = entries as f64 * 100.0 / flows.total as f64;
+        findings.push(
+            Finding::new(
+                "TUNNEL_UNANSWERED",
+                Severity::Warning,
+                format!(
+                    "{entries} entries ({share:.0} %) are {name}, UDP to port {port}, without an answer"
+                ),
+                "such a tunnel keeps one pair of ports for each peer: so many are peers that get no \
+                 answer (a wrong key, a tunnel that is down), or senders that are none",
+                "see who they are, and whether the tunnel knows them",
+            )
+            .command(format!("top_sources 'proto=udp dport={port} unreplied'"))
+            .command(show)
+            .source("wireguard.com/protocol: nothing is sent to who does not know a key; RFC 3948"),
         );
     }
 }

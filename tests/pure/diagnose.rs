@@ -445,6 +445,18 @@ fn check_3_3_overlays_and_rules_for_them() {
 }
 
 #[test]
+fn check_3_3_tunnels_that_keep_their_ports() {
+    for (port, name) in [(51_820, "WireGuard"), (4_500, "IPsec through NAT")] {
+        let facts = facts_of(&[flows(2_000, Protocol::UDP, port, None)]);
+        assert_eq!(found(&facts, "OVERLAY_TRACKED"), None, "no other source port for each flow");
+        let finding = expect(&facts, "TUNNEL_UNANSWERED", Severity::Warning);
+        assert!(finding.seen.contains(&format!("2000 entries (100 %) are {name}")));
+        assert!(finding.why.contains("one pair of ports for each peer"), "{}", finding.why);
+        assert!(!finding.commands.iter().any(|command| command.contains("notrack")));
+    }
+}
+
+#[test]
 fn check_3_8_a_flood() {
     let facts = facts_of(&[
         flows(9_000, Protocol::TCP, 443, Some(TcpState::SYN_RECV)),
