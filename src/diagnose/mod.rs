@@ -59,8 +59,19 @@ pub fn diagnose(facts: &Facts) -> Vec<Finding> {
     traffic::judge(facts, &mut findings);
     forwarding::judge(facts, &mut findings);
     if let Some(audit) = &facts.audit {
-        findings.extend(audit.findings.iter().cloned());
+        let of_audit = audit.findings.iter().filter(|finding| !is_contradicted(finding, &findings));
+        let of_audit: Vec<_> = of_audit.cloned().collect();
+        findings.extend(of_audit);
     }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     findings
+}
+
+/// Whether it says to do what a file says, where another finding says that the file is to say
+/// something else.
+fn is_contradicted(drift: &Finding, findings: &[Finding]) -> bool {
+    let key = drift.seen.split(" is ").next().unwrap_or_default();
+    let line = format!("\\n{key} = ");
+    let mut commands = findings.iter().flat_map(|finding| &finding.commands);
+    drift.id == "DRIFT" && commands.any(|command| command.contains(&line))
 }

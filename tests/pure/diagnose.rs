@@ -551,6 +551,32 @@ fn interface(name: &str, forwards: i64) -> Interface {
 }
 
 #[test]
+fn no_remedy_undoes_another_one() {
+    let root = tempfile::tempdir().expect("a directory");
+    let write = |path: &str, text: &str| {
+        let path = root.path().join(path);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        std::fs::write(path, text).expect("a file");
+    };
+    let timeout = "nf_conntrack_tcp_timeout_established";
+    write("etc/sysctl.d/9.conf", &format!("net.ipv4.ip_forward=0\nnet.netfilter.{timeout}=300\n"));
+    write("proc/sys/net/ipv4/ip_forward", "1\n");
+    write(&format!("proc/sys/net/netfilter/{timeout}"), "432000\n");
+    let mut facts = Facts::default();
+    facts.audit = Some(audit(root.path()));
+    (facts.ip_forward, facts.docker) = (Some(1), Some(true));
+    facts.settings = vec![(timeout.to_owned(), 432_000)];
+    let commands: Vec<_> = diagnose(&facts).into_iter().flat_map(|one| one.commands).collect();
+    assert!(commands.iter().any(|command| command.contains("ip_forward = 1")), "{commands:?}");
+    for harm in ["ip_forward=0", "established=300"] {
+        assert!(!commands.iter().any(|command| command.contains(harm)), "{commands:?}");
+    }
+    // Nor does the audit alone, which does not know what is forwarded here, turn it off.
+    facts.docker = None;
+    assert!(diagnose(&facts).iter().all(|one| one.commands.iter().all(|c| !c.contains("forward"))));
+}
+
+#[test]
 fn check_4_1_forwarding_of_each_interface() {
     let mut facts = Facts::default();
     (facts.ip_forward, facts.default_forward, facts.docker) = (Some(1), Some(1), Some(true));

@@ -219,6 +219,16 @@ fn drift(setting: &Assigned, findings: &mut Vec<Finding>) {
             "nothing, or write into the file what you want it to be",
         )
         .source("kubernetes, cmd/kube-proxy/app/conntrack.go")
+    } else if key.ends_with("forward") || key.ends_with("forwarding") {
+        // To turn it off because a file says so may cut containers off.
+        let drift = Finding::new(
+            "DRIFT",
+            Severity::Warning,
+            format!("{key} is {live}, and {file} says {wanted}"),
+            "the file was not applied, or somebody has set it since: docker turns it on when it starts",
+            "make the file say what this machine needs: it is so after the next boot",
+        );
+        if wanted == 0 { drift } else { drift.command(format!("sysctl -w {key}={wanted}")) }
     } else {
         Finding::new(
             "DRIFT",
@@ -231,6 +241,9 @@ fn drift(setting: &Assigned, findings: &mut Vec<Finding>) {
     });
 }
 
+/// What else is in the file stays.
+const LOAD_EARLY: &str = r"printf '\nnf_conntrack\n' >> /etc/modules-load.d/nf_conntrack.conf";
+
 /// Whether the module is there when its settings are made.
 fn boot_order(
     settings: &[Assigned],
@@ -238,7 +251,9 @@ fn boot_order(
     loaders: &[Loader],
     findings: &mut Vec<Finding>,
 ) {
-    for loader in loaders.iter().filter(|loader| !loader.runs) {
+    // One that is of no use does no harm beside one that is.
+    let early = loaders.iter().any(|loader| loader.in_time);
+    for loader in loaders.iter().filter(|loader| !loader.runs && !early) {
         findings.push(
             Finding::new(
                 "LOADER_NEVER_RUNS",
@@ -248,12 +263,12 @@ fn boot_order(
                  modules-load.d",
                 "use /etc/modules-load.d instead",
             )
-            .command("echo nf_conntrack > /etc/modules-load.d/nf_conntrack.conf"),
+            .command(LOAD_EARLY),
         );
     }
     let of_the_module = |setting: &&Assigned| setting.key.contains("nf_conntrack_");
     let Some(setting) = settings.iter().find(of_the_module) else { return };
-    if module == Module::BuiltIn || loaders.iter().any(|loader| loader.in_time) {
+    if module == Module::BuiltIn || early {
         return;
     }
     if let Some(loader) = loaders.iter().find(|loader| loader.runs) {
@@ -265,7 +280,7 @@ fn boot_order(
                 "if the settings are made first, there is nothing to set yet, and they are lost",
                 "load it by /etc/modules-load.d, which systemd-sysctl.service waits for",
             )
-            .command("echo nf_conntrack > /etc/modules-load.d/nf_conntrack.conf")
+            .command(LOAD_EARLY)
             .source("sysctl.d(5); systemd-sysctl.service: After=systemd-modules-load.service"),
         );
         return;
@@ -283,7 +298,7 @@ fn boot_order(
              rule or with docker, and has its defaults",
             "load the module early",
         )
-        .command("echo nf_conntrack > /etc/modules-load.d/nf_conntrack.conf")
+        .command(LOAD_EARLY)
         .command("systemctl restart systemd-modules-load systemd-sysctl")
         .source("sysctl.d(5); systemd issue 43362"),
     );
@@ -392,7 +407,7 @@ pub(crate) fn ratio_of(kernel: Version, sizes: Sizes, module: Module) -> Option<
             finding.command(format!("# kernel command line: nf_conntrack.hashsize={good}"))
         }
         _ => finding.command(format!(
-            "echo options nf_conntrack hashsize={good} > /etc/modprobe.d/nf_conntrack.conf"
+            "printf '\\noptions nf_conntrack hashsize={good}\\n' >> /etc/modprobe.d/nf_conntrack.conf"
         )),
     })
 }
