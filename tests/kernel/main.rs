@@ -27,10 +27,12 @@ mod namespaces;
 mod parallel;
 mod peers;
 mod plan;
+mod private_root;
 mod privilege;
 mod programs;
 mod protocol;
 mod rates;
+mod remedies;
 mod sample;
 mod snapshot;
 #[path = "../pure/spec.rs"]
@@ -81,6 +83,7 @@ fn main() {
         ("programs", programs::TESTS),
         ("protocol", protocol::TESTS),
         ("rates", rates::TESTS),
+        ("remedies", remedies::TESTS),
         ("sample", sample::TESTS),
         ("snapshot", snapshot::TESTS),
         ("stats", stats::TESTS),
