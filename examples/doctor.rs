@@ -206,7 +206,7 @@ fn read_table(facts: &mut Facts, file: &Path) -> common::Result {
     facts.read_snapshot(&mut snapshot).map_err(wrong)?;
     // A table of which nothing could be read is not fine.
     let end = snapshot.end();
-    if end.entries == 0 && (end.malformed > 0 || end.damage.is_some()) {
+    if end.entries == 0 && (end.malformed > 0 || end.is_damaged()) {
         let file = file.display();
         return Err(common::Usage(format!("{file}: nothing in it is an entry")).into());
     }

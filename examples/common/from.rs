@@ -173,13 +173,13 @@ impl Found {
 
 /// Fails for a file that is damaged, or none of those that are read.
 pub fn outcome(file: &Path, end: &SnapshotEnd) -> Result {
-    match &end.damage {
-        None if end.entries == 0 && end.malformed > 0 => {
-            Err(format!("{}: nothing in it is an entry", file.display()).into())
-        }
-        None => Ok(()),
-        Some(_) => Err(format!("{} is {}", file.display(), damage(end)).into()),
+    if end.is_damaged() {
+        return Err(format!("{} is {}", file.display(), damage(end)).into());
     }
+    if end.entries == 0 && end.malformed > 0 {
+        return Err(format!("{}: nothing in it is an entry", file.display()).into());
+    }
+    Ok(())
 }
 
 /// Fails for many tables in one file, where one is to be written.
@@ -207,9 +207,16 @@ pub fn unsaid(end: &SnapshotEnd, filter: &str, fields: &[Field]) -> Option<Strin
 }
 
 fn damage(end: &SnapshotEnd) -> String {
-    let Some(damage) = &end.damage else { return String::new() };
     let unit = if end.form == Form::Parquet { "row" } else { "byte" };
-    format!("damaged at {unit} {}: {}", damage.offset, damage.what)
+    let cut = format!(
+        "damaged: {} packets were cut when they were captured (snaplen; tcpdump -s 0 keeps all of them), and \
+         the entries behind the cuts are missing",
+        end.cut
+    );
+    match &end.damage {
+        None => cut,
+        Some(damage) => format!("damaged at {unit} {}: {}", damage.offset, damage.what),
+    }
 }
 
 /// What of a file was not read, or should not be there.
@@ -235,6 +242,8 @@ pub fn notes(end: &SnapshotEnd) -> Vec<String> {
     }
     if end.damage.is_some() {
         notes.push(format!("{}; what is before that counts", damage(end)));
+    } else if end.cut > 0 {
+        notes.push(damage(end));
     } else if notes.is_empty() && end.complete == Some(false) {
         notes.push("not all of a table is in it".to_owned());
     } else if end.form == Form::Capture && end.complete.is_none() {

@@ -17,8 +17,8 @@ const INTERFACES: usize = 1024;
 
 /// A piece of a file that was parsed.
 pub(super) enum Piece {
-    /// A packet, and where it is in what was read.
-    Packet { link: DataLink, at: Range<usize> },
+    /// A packet, where it is in what was read, and whether the capture kept only its beginning.
+    Packet { link: DataLink, at: Range<usize>, cut: bool },
     /// The beginning of a file, or of another one behind it, with its comment.
     Section(String),
     /// A comment on the whole.
@@ -142,11 +142,20 @@ impl<R: Read> File<R> {
                 Ok(Piece::Other)
             }
             Format::Pcap(parser) => {
-                let (rest, packet) = parser.next_packet(bytes)?;
-                let link = parser.header().datalink;
+                // Its other way to read a packet refuses those that were longer than what was kept of them.
+                let (rest, packet) = parser.next_raw_packet(bytes)?;
+                let header = parser.header();
+                if packet.incl_len > packet.orig_len {
+                    return Err(PcapError::InvalidField("more of a packet than there was"));
+                }
+                if packet.incl_len > header.snaplen && header.snaplen > 0 {
+                    return Err(PcapError::InvalidField("more of a packet than was to be kept"));
+                }
                 let end = start + parsed(rest);
                 self.parsed = end;
-                Ok(Piece::Packet { link, at: end - packet.data.len()..end })
+                let cut = packet.incl_len < packet.orig_len;
+                let at = end - packet.data.len()..end;
+                Ok(Piece::Packet { link: header.datalink, at, cut })
             }
             Format::PcapNg(parser) => {
                 if parser.interfaces().len() > INTERFACES {
@@ -160,7 +169,9 @@ impl<R: Read> File<R> {
                         let link = interface.map_or(DataLink::NULL, |interface| interface.linktype);
                         // Behind the head of the block: type, length, interface, time and two lengths.
                         let data = start + 28;
-                        Piece::Packet { link, at: data..data + packet.data.len() }
+                        let length = packet.data.len();
+                        let cut = length < packet.original_len as usize;
+                        Piece::Packet { link, at: data..data + length, cut }
                     }
                     Block::InterfaceStatistics(found) => Piece::Comment(joined(
                         found.options.iter().filter_map(|option| match option {

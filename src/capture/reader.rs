@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::ops::Range;
 
-use netlink_packet_core::{NLM_F_MULTIPART, NLM_F_REQUEST};
+use netlink_packet_core::{NLM_F_MULTIPART, NLM_F_REQUEST, NLMSG_DONE};
 use pcap_file::DataLink;
 
 use super::file::{File, Piece};
@@ -53,6 +53,9 @@ pub struct CaptureEnd {
     pub sections: u64,
     /// Entries that could not be read.
     pub malformed: u64,
+    /// Packets of dumps of which the capture kept only the beginning (its `snaplen`, `tcpdump -s`). The entries
+    /// behind the cut are not in the file, and nobody can say how many they were.
+    pub cut: u64,
     /// Packets that are of something else, and were passed over.
     pub foreign: u64,
     /// Where the file could not be read any further, if anywhere.
@@ -127,8 +130,8 @@ impl<R: Read> Capture<R> {
                 }
                 Piece::Comment(text) => self.comment(&text),
                 Piece::Other => {}
-                Piece::Packet { link, at } => {
-                    self.note(link, at);
+                Piece::Packet { link, at, cut } => {
+                    self.note(link, at, cut);
                     if !self.entries.is_empty() {
                         return Ok(Some(self.found()));
                     }
@@ -150,10 +153,12 @@ impl<R: Read> Capture<R> {
     }
 
     /// Notes where in a packet entries are.
-    fn note(&mut self, link: DataLink, at: Range<usize>) {
+    fn note(&mut self, link: DataLink, at: Range<usize>, cut: bool) {
         self.entries.clear();
         let packet = self.file.bytes(at.clone());
         let protocol = packet.get(HEADER - 2..HEADER);
+        // What is cut before it says what it is may be of a dump.
+        self.end.cut += u64::from(cut && link == DataLink::NETLINK && may_be_of_a_dump(packet));
         if link != DataLink::NETLINK || protocol != Some(&PROTOCOL.to_be_bytes()) {
             self.end.foreign += 1;
             return;
@@ -251,4 +256,21 @@ impl<R: Read> Capture<R> {
     pub fn end(&self) -> &CaptureEnd {
         &self.end
     }
+}
+
+/// Whether a packet, which was cut, belongs to a dump of the table, as far as is left of it. A datagram holds
+/// messages of one kind, so the first one tells.
+fn may_be_of_a_dump(packet: &[u8]) -> bool {
+    let Some((header, datagram)) = packet.split_at_checked(HEADER) else { return true };
+    if !header.ends_with(&PROTOCOL.to_be_bytes()) {
+        return false;
+    }
+    let Some(&[t0, t1, f0, f1]) = datagram.get(4..8).and_then(<[u8]>::first_chunk) else {
+        return true;
+    };
+    let (kind, flags) = (u16::from_ne_bytes([t0, t1]), u16::from_ne_bytes([f0, f1]));
+    let entry = u16::from_be_bytes([NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW]);
+    flags & NLM_F_REQUEST == 0
+        && flags & NLM_F_MULTIPART != 0
+        && (kind == entry || kind == NLMSG_DONE)
 }

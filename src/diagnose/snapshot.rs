@@ -35,6 +35,11 @@ impl Facts {
         if let Some(damage) = &end.damage {
             let what = format!("entries behind the damage: {}", damage.what);
             self.unseen.push(Unseen::wanted(what, AGAIN));
+        } else if end.cut > 0 {
+            let cut = end.cut;
+            let what =
+                format!("entries behind the cut: {cut} packets of the capture were cut (snaplen)");
+            self.unseen.push(Unseen::wanted(what, AGAIN));
         } else if end.complete == Some(false) {
             let what = "entries: not all of one table are in the snapshot";
             self.unseen.push(Unseen::wanted(what, AGAIN));

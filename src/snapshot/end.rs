@@ -18,6 +18,9 @@ pub struct SnapshotEnd {
     pub malformed: u64,
     /// The number of the first line that is no entry, and why.
     pub first_malformed: Option<(u64, String)>,
+    /// Packets of a capture of which it kept only the beginning (`snaplen`): entries behind the cut are missing,
+    /// and nobody can say how many.
+    pub cut: u64,
     /// Packets of a capture that are of something else, and were passed over.
     pub foreign: u64,
     /// Dumps of a capture that came to their end, or files that were put together in it. With more than one,
@@ -31,4 +34,12 @@ pub struct SnapshotEnd {
     pub damage: Option<Damage>,
     /// Once it was read: whether all of one table was in it. `None` where it does not say that, as text.
     pub complete: Option<bool>,
+}
+
+impl SnapshotEnd {
+    /// Whether the file lost something after it was written, or while: it could not be read to its end, or
+    /// packets in it were cut.
+    pub fn is_damaged(&self) -> bool {
+        self.damage.is_some() || self.cut > 0
+    }
 }

@@ -323,6 +323,7 @@ impl<'r> Snapshot<'r> {
             entries: 0,
             malformed: self.malformed,
             first_malformed: None,
+            cut: 0,
             foreign: 0,
             dumps: 0,
             elsewhere: self.elsewhere,
@@ -333,7 +334,7 @@ impl<'r> Snapshot<'r> {
             Source::Capture(capture) => {
                 let read = capture.end().clone();
                 end.form = Form::Capture;
-                (end.entries, end.foreign) = (read.entries, read.foreign);
+                (end.entries, end.cut, end.foreign) = (read.entries, read.cut, read.foreign);
                 end.dumps = read.dumps.max(read.sections);
                 end.malformed += read.malformed;
                 end.damage = read.damage;
@@ -351,7 +352,7 @@ impl<'r> Snapshot<'r> {
                 (end.form, end.entries) = (Form::Parquet, *entries);
             }
         }
-        if end.damage.is_some() || end.malformed > 0 || end.elsewhere > 0 || end.dumps > 1 {
+        if end.is_damaged() || end.malformed > 0 || end.elsewhere > 0 || end.dumps > 1 {
             end.complete = Some(false);
         }
         end

@@ -23,6 +23,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("programs_look_at_files", programs_look_at_files),
     ("what_has_changed_is_told", what_has_changed_is_told),
     ("nothing_half_written_is_left", nothing_half_written_is_left),
+    ("what_editcap_cut_is_damaged", what_editcap_cut_is_damaged),
 ];
 
 fn snapshot(arguments: &[&str]) -> Output {
@@ -145,6 +146,28 @@ fn snapshot_saves_and_shows() -> Result<(), Skip> {
         &[],
     ] {
         assert_eq!(snapshot(wrong).status.code(), Some(2), "{wrong:?}");
+    }
+    Ok(())
+}
+
+/// As `tcpdump -s 700` keeps packets.
+fn what_editcap_cut_is_damaged() -> Result<(), Skip> {
+    need_tool("editcap")?;
+    let place = Place::new();
+    let [file, converted] = ["table.pcapng", "cut.ndjson"].map(|name| place.file(name));
+    fill(&mut table(), &Population::new(60)).expect("room");
+    done(&snapshot(&["save", &file]));
+    for form in ["pcap", "pcapng"] {
+        let cut = place.file(form);
+        run(&format!("editcap -F {form} -s 700 {file} {cut}"));
+        let shown = snapshot(&["show", &cut, "--json"]);
+        assert_eq!(shown.status.code(), Some(1));
+        let shown = json(&shown);
+        assert_eq!((&shown["complete"], shown["flows"].as_u64() < Some(60)), (&false.into(), true));
+        let _ = std::fs::remove_file(&converted);
+        let output = snapshot(&["convert", &cut, &converted]);
+        assert_eq!(output.status.code(), Some(1), "{form}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("were cut"), "{output:?}");
     }
     Ok(())
 }

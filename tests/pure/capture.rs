@@ -5,6 +5,7 @@ use std::io::{Cursor, Read};
 use ctnetlink::Query;
 use ctnetlink::aggregate::{Aggregator, Fields, Report};
 use ctnetlink::capture::{Capture, CaptureFacts, Recorder};
+use ctnetlink::snapshot::Snapshot;
 use ctnetlink::testing::{Frames, Population};
 use pcap_file::DataLink;
 use pcap_file::pcap::{PcapHeader, PcapPacket, PcapWriter};
@@ -126,6 +127,76 @@ fn a_file_cut_anywhere_is_read_up_to_there() {
     // Nothing at all, and a cut behind each block: two heads, the packet, the facts at the end.
     assert_eq!(undamaged, 5);
     assert_eq!(most, 40);
+}
+
+/// A capture as others write it, of which each packet keeps so many bytes, in one of the two formats.
+pub fn cut_to(snaplen: usize, packets: &[Vec<u8>], next_generation: bool) -> Vec<u8> {
+    let words = |numbers: &[u32]| numbers.iter().flat_map(|n| n.to_ne_bytes()).collect::<Vec<_>>();
+    let (length, link) = (snaplen as u32, 253);
+    let mut file = match next_generation {
+        false => words(&[0xa1b2_c3d4, 0x0004_0002, 0, 0, length, link]),
+        true => words(&[0x0a0d_0d0a, 28, 0x1a2b_3c4d, 1, u32::MAX, u32::MAX, 28]),
+    };
+    if next_generation {
+        file.extend(words(&[1, 20, link, length, 20]));
+    }
+    for packet in packets {
+        let kept = &packet[..snaplen.min(packet.len())];
+        let lengths = [kept.len() as u32, packet.len() as u32];
+        if next_generation {
+            let padded = kept.len().next_multiple_of(4);
+            let whole = padded as u32 + 32;
+            file.extend(words(&[6, whole, 0, 0, 0, lengths[0], lengths[1]]));
+            file.extend(kept);
+            file.resize(file.len() + padded - kept.len(), 0);
+            file.extend(words(&[whole]));
+        } else {
+            file.extend(words(&[0, 0, lengths[0], lengths[1]]));
+            file.extend(kept);
+        }
+    }
+    file
+}
+
+/// What a dump of a table is to a capture: its datagrams, and its end.
+pub fn dumped(frames: &Frames) -> Vec<Vec<u8>> {
+    let mut packets: Vec<_> = frames.datagrams().map(|datagram| cooked(12, datagram)).collect();
+    let words = [20_u32, 3 | 2 << 16, 1, 0, 0];
+    packets.push(cooked(12, &words.map(u32::to_ne_bytes).concat()));
+    packets
+}
+
+#[test]
+fn packets_that_were_cut_are_counted() {
+    let frames = Frames::of(&Population::new(60));
+    let packets = dumped(&frames);
+    for next_generation in [false, true] {
+        for snaplen in [8, 17, 23, 35, 36, 40, 200, 700, 1_000_000] {
+            let file = cut_to(snaplen, &packets, next_generation);
+            let mut capture = Capture::new(&file[..]);
+            let report = capture.scan(&query("source")).expect("a file");
+            let end = capture.end();
+            let cut = packets.iter().filter(|packet| packet.len() > snaplen).count() as u64;
+            assert_eq!((end.cut, &end.damage), (cut, &None), "{snaplen} {next_generation}");
+            assert_eq!(report.flows() < 60, cut > 0, "{snaplen} {next_generation}: {end:?}");
+            let mut snapshot = Snapshot::new(&file[..]).expect("a capture");
+            snapshot.scan(&query("source")).expect("a capture");
+            let end = snapshot.end();
+            assert_eq!((end.complete, end.is_damaged()), (Some(cut == 0), cut > 0), "{snaplen}");
+        }
+    }
+    // What is not of a dump may be cut: requests, events, other protocols, other parts of netfilter.
+    let mut others = vec![cooked(0, &frames.datagrams().next().expect("one")[..400])];
+    for (at, byte) in [(6, 3), (6, 0), (5, 10)] {
+        let mut other = packets[0].clone();
+        other[16 + at] = byte;
+        others.push(other);
+    }
+    let mut file = cut_to(300, &others, true);
+    file.extend_from_slice(&cut_to(1_000_000, &packets, true)[28 + 20..]);
+    let mut capture = Capture::new(&file[..]);
+    assert_eq!(capture.scan(&query("source")).expect("a file").flows(), 60);
+    assert_eq!((capture.end().cut, capture.end().damage.clone()), (0, None));
 }
 
 /// A reader that gives a few bytes at a time.
