@@ -7,6 +7,7 @@
 //! This folder must not read a table of the kernel's.
 
 mod column;
+mod page;
 mod partition;
 mod reader;
 mod writer;

@@ -6,12 +6,14 @@ use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
-use parquet::column::reader::ColumnReader;
+use parquet::column::reader::{ColumnReader, get_column_reader};
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use super::column::Values;
 use super::error;
+use super::page::{Pages, check_place};
+
 use crate::export::Row;
 use crate::export::schema::{Column, Scalar};
 
@@ -32,8 +34,15 @@ fn guarded<T>(decode: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
 /// # Cost
 ///
 /// Memory for some thousand rows, and a page of each column: as much as the file says that one takes, so read
-/// files of people you trust. A file that is damaged is an error, told by a panic that is caught: a
-/// program that aborts on panics does so here, too, and the panic's message may be seen.
+/// files of people you trust.
+///
+/// # Damaged files
+///
+/// A file that is damaged is an error. What is known to make the crate that decodes panic is found before it is
+/// decoded. A panic that is left is caught, and an error, too: but its message goes where the program's
+/// panics go, and a program that is built with `panic = "abort"` ends. Values are read that are kept
+/// plainly, in a dictionary, in runs (booleans) or as differences (numbers), as writers do by default;
+/// other encodings are an error.
 pub struct Reader<R> {
     file: Box<dyn FileReader>,
     group: usize,
@@ -108,9 +117,12 @@ impl<R: Row> Reader<R> {
             let group = self.file.get_row_group(self.group).map_err(error)?;
             self.left = usize::try_from(group.metadata().num_rows()).unwrap_or_default();
             for source in &mut self.columns {
-                let place = source.place.map(|(index, _)| index);
-                let reader = place.map(|index| group.get_column_reader(index));
-                source.reader = reader.transpose().map_err(error)?;
+                let Some((index, optional)) = source.place else { continue };
+                let description = group.metadata().schema_descr().column(index);
+                check_place(group.metadata().column(index)).map_err(error)?;
+                let pages = group.get_column_page_reader(index).map_err(error)?;
+                let pages = Pages::new(pages, description.physical_type(), optional);
+                source.reader = Some(get_column_reader(description, Box::new(pages)));
             }
             self.group += 1;
         }

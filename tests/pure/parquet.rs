@@ -157,6 +157,56 @@ fn a_flow_takes_less_than_eighteen_bytes() {
     assert!(size < 18.0, "{size}");
 }
 
+/// What is set where this program runs itself, to how many files it is to damage.
+const DAMAGED: &str = "CTNETLINK_DAMAGED_FILES";
+
+/// Reads so many damaged files, those of a seed.
+fn read_damaged(files: u64, seed: u64) {
+    let mut state = seed;
+    // splitmix64: the same files everywhere.
+    let mut next = move || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) as usize
+    };
+    let whole = [3, 40, 700].map(|rows| written(records(rows)));
+    for _ in 0..files {
+        let mut file = whole[next() % 3].clone();
+        // The index at the end is where most can go wrong.
+        let from = if next() % 2 == 0 { 0 } else { file.len() * 3 / 4 };
+        for _ in 0..1 + next() % 8 {
+            let at = from + next() % (file.len() - from);
+            match next() % 3 {
+                0 => file[at] = next() as u8,
+                1 => file[at] ^= 1 << (next() % 8),
+                _ => file[at] = [0, 1, 0x7f, 0x80, 0xff][next() % 5],
+            }
+        }
+        if let Ok(reader) = Reader::<Record>::from_bytes(file) {
+            assert!(reader.take(100_000).filter(Result::is_ok).count() <= 1_000);
+        }
+    }
+}
+
+/// A panic that is caught prints its message all the same.
+#[test]
+fn damaged_files_print_nothing() {
+    if let Ok(files) = std::env::var(DAMAGED) {
+        let seed =
+            std::env::var("CTNETLINK_SEED").map_or(1, |seed| seed.parse().expect("a number"));
+        return read_damaged(files.parse().expect("a number"), seed);
+    }
+    let output = std::process::Command::new(std::env::current_exe().expect("this program"))
+        .args(["--exact", "parquet::damaged_files_print_nothing", "--nocapture"])
+        .env(DAMAGED, "2400")
+        .output()
+        .expect("a run");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert!(output.status.success());
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "it has run");
+}
+
 proptest! {
     #[test]
     fn no_damage_panics(

@@ -1,0 +1,259 @@
+//! Pages, looked at before they are decoded.
+//!
+//! The crate that decodes trusts some of what a page says, and panics where it is not so. These are the
+//! cases that damaged files have shown.
+
+use bytes::Bytes;
+use parquet::basic::{Encoding, Type as Physical};
+use parquet::column::page::{Page, PageMetadata, PageReader};
+use parquet::errors::{ParquetError, Result};
+use parquet::file::metadata::ColumnChunkMetaData;
+
+/// Behind the last text of a page: as the length of one more, it is more than any page has. Without it, a
+/// page that has fewer texts than it says is read beyond its end.
+const NO_LENGTH: [u8; 4] = [0x7f; 4];
+
+/// Values of a block of differences; writers make 128 or 256.
+const BLOCK: u64 = 1 << 16;
+
+/// The pages of a column, those that can be decoded; an error in place of the first that cannot.
+pub(super) struct Pages {
+    pages: Box<dyn PageReader>,
+    kind: Physical,
+    optional: bool,
+    has_dictionary: bool,
+}
+
+fn wrong<T>(what: impl Into<String>) -> Result<T> {
+    Err(ParquetError::General(what.into()))
+}
+
+/// Whether a column can be where its file says that it is.
+pub(super) fn check_place(column: &ColumnChunkMetaData) -> Result<()> {
+    let start = column.dictionary_page_offset().unwrap_or(column.data_page_offset());
+    if start < 0 || column.compressed_size() < 0 {
+        return wrong(format!("the column {} begins before the file", column.column_path()));
+    }
+    Ok(())
+}
+
+impl Pages {
+    pub(super) fn new(pages: Box<dyn PageReader>, kind: Physical, optional: bool) -> Self {
+        Self { pages, kind, optional, has_dictionary: false }
+    }
+
+    /// Whether values of this column are read that are kept so.
+    fn check_encoding(&self, encoding: Encoding) -> Result<()> {
+        match (encoding, self.kind) {
+            (Encoding::PLAIN, _)
+            | (Encoding::RLE, Physical::BOOLEAN)
+            | (Encoding::DELTA_BINARY_PACKED, Physical::INT32 | Physical::INT64) => Ok(()),
+            (Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY, _) if self.has_dictionary => {
+                Ok(())
+            }
+            (Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY, _) => {
+                wrong("values of a dictionary that is not there")
+            }
+            _ => wrong(format!("values of the encoding {encoding}, which is not read here")),
+        }
+    }
+
+    /// Where the values of a page begin, behind the levels.
+    fn behind_levels(&self, buf: &Bytes) -> Result<usize> {
+        if !self.optional {
+            return Ok(0);
+        }
+        let length = buf.first_chunk().map(|length| u32::from_le_bytes(*length) as usize);
+        let end = length.and_then(|length| length.checked_add(4)).filter(|end| *end <= buf.len());
+        let Some(end) = end else { return wrong("levels that are longer than their page") };
+        check_runs(buf.get(4..end).unwrap_or_default(), 1)?;
+        Ok(end)
+    }
+
+    /// The page's bytes so that they can be decoded, and how.
+    fn decodable(
+        &self,
+        buf: Bytes,
+        values: usize,
+        encoding: Encoding,
+    ) -> Result<(Bytes, Encoding)> {
+        match (encoding, self.kind) {
+            (Encoding::PLAIN, Physical::BYTE_ARRAY) => Ok((ended(&buf), encoding)),
+            (Encoding::DELTA_BINARY_PACKED, _) => {
+                let count = differences(buf.get(values..).unwrap_or_default());
+                let Some(count) = count else { return wrong("differences that make no sense") };
+                // No values at all: the decoder takes the first one of them nevertheless.
+                let empty = (buf.slice(..values.min(buf.len())), Encoding::PLAIN);
+                Ok(if count == 0 { empty } else { (buf, encoding) })
+            }
+            (Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY, _) => {
+                let (width, indexes) =
+                    buf.get(values..).unwrap_or_default().split_at_checked(1).unwrap_or_default();
+                check_runs(indexes, width.first().copied().unwrap_or_default())?;
+                Ok((buf, encoding))
+            }
+            (Encoding::RLE, _) => {
+                check_runs(buf.get(values.saturating_add(4)..).unwrap_or_default(), 1)?;
+                Ok((buf, encoding))
+            }
+            _ => Ok((buf, encoding)),
+        }
+    }
+
+    fn check_dictionary(&mut self, values: u32, buf: &Bytes) -> Result<()> {
+        let least = match self.kind {
+            Physical::INT32 | Physical::BYTE_ARRAY => 4,
+            Physical::INT64 => 8,
+            _ => return wrong("a dictionary of something that has none"),
+        };
+        if values as usize > buf.len() / least {
+            return wrong(format!("a dictionary of {values} values in {} bytes", buf.len()));
+        }
+        self.has_dictionary = true;
+        Ok(())
+    }
+
+    fn checked(&mut self, page: Page) -> Result<Page> {
+        Ok(match page {
+            Page::DictionaryPage { buf, num_values, encoding, is_sorted } => {
+                self.check_dictionary(num_values, &buf)?;
+                let text = self.kind == Physical::BYTE_ARRAY;
+                let buf = if text { ended(&buf) } else { buf };
+                Page::DictionaryPage { buf, num_values, encoding, is_sorted }
+            }
+            Page::DataPage {
+                buf,
+                num_values,
+                encoding,
+                def_level_encoding,
+                rep_level_encoding,
+                statistics,
+            } => {
+                self.check_encoding(encoding)?;
+                if self.optional && def_level_encoding != Encoding::RLE {
+                    return wrong(format!("levels of the encoding {def_level_encoding}"));
+                }
+                let values = self.behind_levels(&buf)?;
+                let (buf, encoding) = self.decodable(buf, values, encoding)?;
+                Page::DataPage {
+                    buf,
+                    num_values,
+                    encoding,
+                    def_level_encoding,
+                    rep_level_encoding,
+                    statistics,
+                }
+            }
+            Page::DataPageV2 {
+                buf,
+                num_values,
+                encoding,
+                num_nulls,
+                num_rows,
+                def_levels_byte_len,
+                rep_levels_byte_len,
+                is_compressed,
+                statistics,
+            } => {
+                self.check_encoding(encoding)?;
+                let values = def_levels_byte_len.checked_add(rep_levels_byte_len);
+                let values = values.map(|values| values as usize);
+                let Some(values) = values.filter(|values| *values <= buf.len()) else {
+                    return wrong("levels that are longer than their page");
+                };
+                check_runs(buf.get(rep_levels_byte_len as usize..values).unwrap_or_default(), 1)?;
+                let (buf, encoding) = self.decodable(buf, values, encoding)?;
+                Page::DataPageV2 {
+                    buf,
+                    num_values,
+                    encoding,
+                    num_nulls,
+                    num_rows,
+                    def_levels_byte_len,
+                    rep_levels_byte_len,
+                    is_compressed,
+                    statistics,
+                }
+            }
+        })
+    }
+}
+
+/// Texts, and behind them no further one.
+fn ended(buf: &Bytes) -> Bytes {
+    [&buf[..], &NO_LENGTH].concat().into()
+}
+
+/// Looks whether runs of numbers of so many bits have heads that end.
+fn check_runs(mut rest: &[u8], width: u8) -> Result<()> {
+    while !rest.is_empty() {
+        let Some(head) = varint(&mut rest) else { return wrong("runs that make no sense") };
+        let bytes = match head & 1 {
+            0 => u64::from(width).div_ceil(8),
+            _ => (head >> 1).saturating_mul(width.into()),
+        };
+        rest = usize::try_from(bytes).ok().and_then(|bytes| rest.get(bytes..)).unwrap_or_default();
+    }
+    Ok(())
+}
+
+/// How many values there are in blocks of differences; `None` where a number in them never ends, or a block is
+/// longer than any. Where blocks are cut, the decoder says so.
+fn differences(mut rest: &[u8]) -> Option<u64> {
+    let (block, minis) = (varint(&mut rest)?, varint(&mut rest)?);
+    let (count, _first) = (varint(&mut rest)?, varint(&mut rest)?);
+    if block > BLOCK || minis == 0 || block < minis {
+        return None;
+    }
+    let (each, mut left) = (block / minis, count.saturating_sub(1));
+    while left > 0 && !rest.is_empty() {
+        varint(&mut rest)?;
+        let Some((widths, data)) = rest.split_at_checked(minis as usize) else { break };
+        // The widths of those that have no value are not meant.
+        let meant = left.div_ceil(each).min(minis) as usize;
+        let bits: u64 = widths.iter().take(meant).map(|width| u64::from(*width) * each).sum();
+        rest = data.get((bits / 8) as usize..).unwrap_or_default();
+        left = left.saturating_sub(block);
+    }
+    Some(count)
+}
+
+/// A number of as many bytes as it takes; `None` where it does not end in time.
+fn varint(rest: &mut &[u8]) -> Option<u64> {
+    let mut number = 0_u64;
+    for shift in (0..64).step_by(7) {
+        let (&byte, after) = rest.split_first()?;
+        *rest = after;
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some(number);
+        }
+    }
+    None
+}
+
+impl Iterator for Pages {
+    type Item = Result<Page>;
+
+    fn next(&mut self) -> Option<Result<Page>> {
+        self.get_next_page().transpose()
+    }
+}
+
+impl PageReader for Pages {
+    fn get_next_page(&mut self) -> Result<Option<Page>> {
+        self.pages.get_next_page()?.map(|page| self.checked(page)).transpose()
+    }
+
+    fn peek_next_page(&mut self) -> Result<Option<PageMetadata>> {
+        self.pages.peek_next_page()
+    }
+
+    fn skip_next_page(&mut self) -> Result<()> {
+        self.pages.skip_next_page()
+    }
+
+    fn at_record_boundary(&mut self) -> Result<bool> {
+        self.pages.at_record_boundary()
+    }
+}
