@@ -83,7 +83,7 @@ struct Group {
 }
 
 fn main() -> ExitCode {
-    common::exit(run(&Options::parse()))
+    common::exit(run(&common::arguments()))
 }
 
 fn run(options: &Options) -> common::Result {
@@ -99,7 +99,7 @@ fn run(options: &Options) -> common::Result {
     let kept = own.map_or(0, |own| plan.retain(|flow| !own.is(flow)));
 
     let mut document = describe(options, &plan, kept);
-    let mut out = anstream::stdout().lock();
+    let mut out = common::stdout();
     if !options.common.json {
         preview(&document, plan.malformed(), &mut out)?;
         out.flush()?;

@@ -19,6 +19,7 @@ use anstyle::Style;
 use clap::Parser;
 use common::from::From;
 use ctnetlink::diagnose::{Facts, LogFacts, Rules, Sources, Unseen, diagnose};
+use ctnetlink::escape::Escaped;
 use ctnetlink::finding::{Finding, Severity, worst};
 use ctnetlink::tune::Settings;
 
@@ -84,7 +85,7 @@ struct Document<'a> {
 }
 
 fn main() -> ExitCode {
-    common::exit_as(run(&Options::parse()))
+    common::exit_as(run(&common::arguments()))
 }
 
 fn run(options: &Options) -> common::Result<ExitCode> {
@@ -92,7 +93,7 @@ fn run(options: &Options) -> common::Result<ExitCode> {
     let facts = facts(options)?;
     let findings = diagnose(&facts);
     let complete = facts.is_complete();
-    let mut out = anstream::stdout().lock();
+    let mut out = common::stdout();
     if options.common.json {
         let severity = worst(&findings);
         let Facts { entries, max, buckets, namespace, .. } = facts;
@@ -111,9 +112,9 @@ fn run(options: &Options) -> common::Result<ExitCode> {
             common::findings(&findings, &mut out)?;
         }
         for Unseen { what, remedy, .. } in &facts.unseen {
-            writeln!(out, "not seen: {what}")?;
+            writeln!(out, "not seen: {}", Escaped(what))?;
             if !remedy.is_empty() {
-                writeln!(out, "  to see it: {remedy}")?;
+                writeln!(out, "  to see it: {}", Escaped(remedy))?;
             }
         }
     }

@@ -22,6 +22,7 @@ use common::from::From;
 use ctnetlink::DumpOptions;
 use ctnetlink::aggregate::Aggregator;
 use ctnetlink::capture::CaptureFacts;
+use ctnetlink::escape::Escaped;
 use ctnetlink::export::{Level, Moment, Observation, Record, Rollup, Row};
 use ctnetlink::flow::FlowRef;
 use ctnetlink::parquet::{PartFile, Partition, Reader, Writer};
@@ -77,7 +78,7 @@ fn part(text: &str) -> Result<String, String> {
 }
 
 fn main() -> ExitCode {
-    common::exit(run(&Options::parse()))
+    common::exit(run(&common::arguments()))
 }
 
 /// A file that was written, as `--json` tells it.
@@ -123,14 +124,14 @@ fn run(options: &Options) -> common::Result {
         complete,
         files,
     };
-    let mut out = anstream::stdout().lock();
+    let mut out = common::stdout();
     if options.common.json {
         return Ok(common::json(&document, &mut out)?);
     }
-    writeln!(out, "{} entries of {}", document.entries, document.node)?;
+    writeln!(out, "{} entries of {}", document.entries, Escaped(&document.node))?;
     for Written { file, rows, size, .. } in &document.files {
         let size = ByteSize(*size).display().iec().to_string();
-        writeln!(out, "{rows:>9} rows, {size:>9}, in {file}")?;
+        writeln!(out, "{rows:>9} rows, {size:>9}, in {}", Escaped(file))?;
     }
     if document.complete == Some(false) {
         writeln!(out, "note: not all of the table was seen")?;

@@ -52,7 +52,7 @@ struct Outcome {
 }
 
 fn main() -> ExitCode {
-    common::exit(run(&Options::parse()))
+    common::exit(run(&common::arguments()))
 }
 
 fn run(options: &Options) -> common::Result {
@@ -63,7 +63,7 @@ fn run(options: &Options) -> common::Result {
     options.common.prepare()?;
     let mut table = options.common.open_to_write()?;
     let before = table.count()?;
-    let mut out = anstream::stdout().lock();
+    let mut out = common::stdout();
     if options.yes_flush_everything {
         flush(&mut table, family)?;
     } else if !options.common.json {

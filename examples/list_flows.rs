@@ -61,12 +61,12 @@ enum Which {
 }
 
 fn main() -> ExitCode {
-    common::exit(run(&Options::parse()))
+    common::exit(run(&common::arguments()))
 }
 
 fn run(options: &Options) -> common::Result {
     let format = if options.common.json { Format::Json } else { options.output };
-    let mut out = BufWriter::with_capacity(64 * 1024, std::io::stdout().lock());
+    let mut out = BufWriter::with_capacity(64 * 1024, common::stdout());
     if let Some(file) = &options.from.from {
         return from_file(file, format, options, &mut out);
     }
@@ -150,7 +150,7 @@ fn from_file(
     }
     let unsaid = common::from::unsaid(&end, &filter.to_string(), &[]);
     for note in common::from::notes(&end).into_iter().chain(unsaid) {
-        eprintln!("note: {note}");
+        common::tell("note", note);
     }
     if format.is_record() {
         // They would all say the place and time of the first.

@@ -68,7 +68,7 @@ fn range(text: &str) -> Result<(u16, u16), String> {
 }
 
 fn main() -> ExitCode {
-    common::exit(run(&Options::parse()))
+    common::exit(run(&common::arguments()))
 }
 
 fn run(options: &Options) -> common::Result {
@@ -81,7 +81,7 @@ fn run(options: &Options) -> common::Result {
         Field::ReplySourcePort,
     ]);
     let queries = [uses, nat].map(|query| query.top(usize::MAX));
-    let mut out = anstream::stdout().lock();
+    let mut out = common::stdout();
     if let Some(file) = &options.from.from {
         let found = common::from::scan(file, &queries)?;
         let destinations = evaluate(&found.reports[1], &found.reports[0], options);

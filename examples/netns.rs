@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use clap::{Parser, Subcommand};
 use comfy_table::{CellAlignment, Table, presets};
 use ctnetlink::diagnose::{Creator, FoundNamespace, Namespaces, creators, namespaces};
+use ctnetlink::escape::Escaped;
 
 /// Network namespaces: how many entries each has, and who makes them.
 #[derive(Parser)]
@@ -73,11 +74,11 @@ struct Event<'a> {
 }
 
 fn main() -> ExitCode {
-    common::exit(run(&Options::parse()))
+    common::exit(run(&common::arguments()))
 }
 
 fn run(options: &Options) -> common::Result {
-    let mut out = anstream::stdout().lock();
+    let mut out = common::stdout();
     match &options.task {
         Task::List => list(options.json, &mut out),
         Task::Watch { interval, total } => watch(*interval, *total, options.json, &mut out),
@@ -87,7 +88,8 @@ fn run(options: &Options) -> common::Result {
                 common::json(&units, &mut out)?;
             } else {
                 for Creator { unit, description, .. } in &units {
-                    writeln!(out, "{}", format!("{unit:<40} {description}").trim_end())?;
+                    let line = Escaped(format_args!("{unit:<40} {description}")).to_string();
+                    writeln!(out, "{}", line.trim_end())?;
                 }
             }
             Ok(out.flush()?)
@@ -117,10 +119,10 @@ fn list(json: bool, out: &mut impl Write) -> common::Result {
             entries.map_or("?".to_owned(), |entries| entries.to_string()),
             namespace.inode.to_string(),
             namespace.pid.map_or("-".to_owned(), |pid| pid.to_string()),
-            namespace.program.clone(),
-            namespace.unit.clone(),
+            Escaped(&namespace.program).to_string(),
+            Escaped(&namespace.unit).to_string(),
             namespace.processes.to_string(),
-            mounts.join(" "),
+            Escaped(mounts.join(" ")).to_string(),
         ]);
     }
     for column in [0, 2, 5] {
@@ -169,6 +171,7 @@ fn watch(
             return common::json(&Event { event, namespace, lived_ms }, out);
         }
         let (inode, owner) = (namespace.inode, namespace.owner());
+        let owner = Escaped(&owner);
         let lived = lived.map(|lived| format!(" after {:.1} s", lived.as_secs_f64()));
         writeln!(out, "{event:<4} {inode} {owner}{}", lived.unwrap_or_default())?;
         out.flush()
@@ -205,6 +208,7 @@ fn watch(
         let mut made: Vec<_> = made.into_iter().collect();
         made.sort_by_key(|(whose, count)| (std::cmp::Reverse(*count), whose.clone()));
         for (whose, count) in made {
+            let whose = Escaped(whose);
             writeln!(out, "{count} by {whose}: {:.1} a minute", count as f64 / minutes)?;
         }
     }

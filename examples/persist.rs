@@ -15,6 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use common::Usage;
+use ctnetlink::escape::Escaped;
 use ctnetlink::tune::persist::{Audit, Plan, Want, audit};
 
 /// Will the table's settings outlive the next boot?
@@ -71,11 +72,11 @@ struct Wanted {
 }
 
 fn main() -> ExitCode {
-    common::exit_as(run(&Options::parse()))
+    common::exit_as(run(&common::arguments()))
 }
 
 fn run(options: &Options) -> common::Result<ExitCode> {
-    let mut out = anstream::stdout().lock();
+    let mut out = common::stdout();
     let code = match &options.task {
         Task::Audit => {
             let audit = audit(&options.root);
@@ -99,7 +100,7 @@ fn run(options: &Options) -> common::Result<ExitCode> {
                 } else {
                     for file in &written {
                         let what = if file.changed { "written" } else { "is so already" };
-                        writeln!(out, "{}: {what}", file.path)?;
+                        writeln!(out, "{}: {what}", Escaped(&file.path))?;
                     }
                     writeln!(out, "It takes effect at the next boot; for now: tune set.")?;
                 }
@@ -146,9 +147,10 @@ fn show_plan(plan: &Plan, options: &Options, out: &mut impl Write) -> common::Re
 fn show(audit: &Audit, out: &mut impl Write) -> common::Result {
     for setting in &audit.settings {
         let (file, line) = &setting.from;
-        writeln!(out, "{} = {}   ({file}, line {line})", setting.key, setting.value)?;
+        let (key, value) = (Escaped(&setting.key), Escaped(&setting.value));
+        writeln!(out, "{key} = {value}   ({}, line {line})", Escaped(file))?;
         for (file, line) in &setting.overridden {
-            writeln!(out, "  in vain: {file}, line {line}")?;
+            writeln!(out, "  in vain: {}, line {line}", Escaped(file))?;
         }
     }
     if audit.settings.is_empty() {

@@ -38,13 +38,13 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    common::exit(run(&Options::parse()))
+    common::exit(run(&common::arguments()))
 }
 
 fn run(options: &Options) -> common::Result {
     let query = Query::new().by([Field::Protocol, Field::State]).top(usize::MAX);
     let query = options.only.of(query)?;
-    let mut out = anstream::stdout().lock();
+    let mut out = common::stdout();
     if let Some(file) = &options.from.from {
         options.only.of_file()?;
         return from_file(file, query, options.common.json, &mut out);

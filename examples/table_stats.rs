@@ -40,13 +40,13 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    common::exit(run(&Options::parse()))
+    common::exit(run(&common::arguments()))
 }
 
 fn run(options: &Options) -> common::Result {
     options.common.prepare()?;
     let mut table = options.common.open()?;
-    let mut out = anstream::stdout().lock();
+    let mut out = common::stdout();
     let mut earlier: Option<Stats<Counter>> = None;
     loop {
         let (limits, stats) = (table.limits()?, table.stats()?);

@@ -106,7 +106,7 @@ fn keys() -> String {
 }
 
 fn main() -> ExitCode {
-    common::exit(run(&Options::parse()))
+    common::exit(run(&common::arguments()))
 }
 
 fn run(options: &Options) -> common::Result {
@@ -121,7 +121,7 @@ fn run(options: &Options) -> common::Result {
         query = query.in_key_order();
     }
     let query = options.only.of(query)?;
-    let mut out = anstream::stdout().lock();
+    let mut out = common::stdout();
     if let Some(file) = &options.from.from {
         options.only.of_file()?;
         return show_file(&common::from::scan(file, &[query])?, options.common.json, &mut out);

@@ -112,12 +112,12 @@ fn protocol(text: &str) -> Result<Protocol, String> {
 }
 
 fn main() -> ExitCode {
-    common::exit(run(&Options::parse()))
+    common::exit(run(&common::arguments()))
 }
 
 fn run(options: &Options) -> common::Result {
     options.common.prepare()?;
-    let mut out = anstream::stdout().lock();
+    let mut out = common::stdout();
     let settings = || -> common::Result<Settings> {
         Ok(match options.common.namespace()? {
             Some(namespace) => Settings::of(&namespace)?,

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io;
 use std::time::Duration;
 
+use crate::escape::Escaped;
 use crate::wire::WireError;
 
 /// The result of an operation of this crate.
@@ -88,7 +89,7 @@ pub enum ErrorKind {
     },
 
     /// A setting cannot be read, or not be set. Nothing was changed.
-    #[error("{name}: {source}; {remedy}")]
+    #[error("{}: {source}; {remedy}", Escaped(name))]
     #[non_exhaustive]
     Setting {
         /// Its name.
@@ -217,7 +218,7 @@ pub enum ErrorKind {
     },
 
     /// A namespace cannot be made or entered.
-    #[error("{step}: {source}; {remedy}")]
+    #[error("{}: {source}; {remedy}", Escaped(step))]
     #[non_exhaustive]
     Namespace {
         /// What was tried.

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What a module may use of the crate. `table` and `testing` may use whatever is below them.
-const MAY_USE: [(&str, &[&str]); 19] = [
+const MAY_USE: [(&str, &[&str]); 20] = [
     ("wire", &[]),
-    ("flow", &["wire"]),
+    ("escape", &[]),
+    ("flow", &["escape", "wire"]),
     ("kernel", &[]),
     ("filter", &["flow", "kernel", "wire"]),
     ("aggregate", &["filter", "flow", "wire"]),
     ("capture", &["aggregate", "export", "flow", "wire"]),
-    ("error", &["wire"]),
-    ("export", &["aggregate", "flow"]),
+    ("error", &["escape", "wire"]),
+    ("export", &["aggregate", "escape", "flow"]),
     ("import", &["aggregate", "export", "flow"]),
     ("parquet", &["capture", "export", "replace"]),
     ("replace", &[]),
@@ -54,7 +55,7 @@ const MAY_USE: [(&str, &[&str]); 19] = [
         ],
     ),
     ("finding", &[]),
-    ("tune", &["error", "finding", "flow", "kernel", "replace", "socket"]),
+    ("tune", &["error", "escape", "finding", "flow", "kernel", "replace", "socket"]),
     ("testing", &["aggregate", "error", "flow", "socket", "table", "wire"]),
 ];
 

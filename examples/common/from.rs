@@ -8,6 +8,7 @@ use anstyle::Style;
 use ctnetlink::Query;
 use ctnetlink::aggregate::{Field, Report};
 use ctnetlink::capture::CaptureFacts;
+use ctnetlink::escape::Escaped;
 use ctnetlink::export::Moment;
 use ctnetlink::snapshot::{Form, Snapshot, SnapshotEnd};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -139,7 +140,7 @@ impl Found {
         ];
         let said: Vec<_> = said.into_iter().flatten().collect();
         if !said.is_empty() {
-            writeln!(out, "{bold}from{bold:#}   {}", said.join(", "))?;
+            writeln!(out, "{bold}from{bold:#}   {}", Escaped(said.join(", ")))?;
         }
         writeln!(out, "{bold}file{bold:#}   {}, {} entries", end.form, end.entries)?;
         if let (Some(before), Some(after)) = (facts.before, facts.after) {
@@ -149,7 +150,7 @@ impl Found {
             )?;
         }
         for note in notes(&self.end) {
-            writeln!(out, "{bold}note{bold:#}   {note}")?;
+            writeln!(out, "{bold}note{bold:#}   {}", Escaped(note))?;
         }
         if let Some(note) = unsaid(end, &self.filter, self.report().fields()) {
             writeln!(out, "{bold}note{bold:#}   {note}")?;

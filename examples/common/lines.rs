@@ -81,7 +81,7 @@ impl Format {
             Self::Ndjson => super::json(&record(), out)?,
             Self::Json => {
                 write!(out, "{}", if first { "" } else { "," })?;
-                serde_json::to_writer(&mut *out, &record()).map_err(io::Error::from)?;
+                super::document(&record(), out)?;
             }
         }
         Ok(())

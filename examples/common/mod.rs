@@ -4,6 +4,7 @@ pub mod from;
 pub mod lines;
 pub mod report;
 pub mod sample;
+pub mod screen;
 pub mod selection;
 pub mod session;
 
@@ -12,10 +13,15 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
+use ctnetlink::escape::Escaped;
 use ctnetlink::finding::{Finding, Severity, worst};
 use ctnetlink::testing::{Population, enter_private_namespace, fill};
 use ctnetlink::{Conntrack, Limits, Namespace, Progress, Query, Reader, Scan};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+// No example uses all of them.
+#[allow(unused_imports)]
+pub use screen::{CLEAR, arguments, document, json, of_stdout, stdout, tell};
 
 /// `-h`'s last words.
 pub const AFTER_HELP: &str = "\
@@ -74,9 +80,6 @@ impl std::fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
-/// Clears the terminal.
-pub const CLEAR: &str = "\x1b[H\x1b[2J";
-
 pub type Result<T = (), E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
 /// The number of `--demo`.
@@ -88,6 +91,10 @@ fn entries(text: &str) -> Result<u64, String> {
 pub fn assignment(text: &str) -> Result<(String, i64), String> {
     let wrong = || "a name and a number, such as tcp_timeout_time_wait=30".to_owned();
     let (name, value) = text.split_once('=').ok_or_else(wrong)?;
+    // It goes into a file of lines.
+    if !name.trim().bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(wrong());
+    }
     Ok((name.trim().to_owned(), value.trim().parse().map_err(|_| wrong())?))
 }
 
@@ -122,8 +129,8 @@ pub fn exit_as(outcome: Result<ExitCode>) -> ExitCode {
     let denied =
         error.downcast_ref::<ctnetlink::Error>().is_some_and(|error| error.is_permission_denied());
     let usage = error.is::<Usage>();
-    eprint!("error: {error}");
-    eprintln!("{}", if denied { ", or try --demo, which needs no privilege" } else { "" });
+    let more = if denied { ", or try --demo, which needs no privilege" } else { "" };
+    tell("error", format_args!("{error}{more}"));
     ExitCode::from(if denied || usage { 2 } else { 1 })
 }
 
@@ -199,12 +206,6 @@ pub fn progress(entries: Option<u64>) -> Result<ProgressBar> {
         .with_style(ProgressStyle::with_template(style)?))
 }
 
-/// A document on a line of its own.
-pub fn json(document: &impl serde::Serialize, out: &mut impl Write) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, document)?;
-    writeln!(out)
-}
-
 /// `123 of 262144 entries (0.05 %)`.
 pub fn occupancy(limits: Limits) -> String {
     let entries = limits.entries;
@@ -235,11 +236,11 @@ pub fn findings(findings: &[Finding], out: &mut impl Write) -> Result {
         };
         let colour = Style::new().bold().fg_color(Some(colour.into()));
         let severity = finding.severity.to_string().to_uppercase();
-        writeln!(out, "\n{colour}{severity}{colour:#} {bold}{}{bold:#}", finding.seen)?;
+        writeln!(out, "\n{colour}{severity}{colour:#} {bold}{}{bold:#}", Escaped(&finding.seen))?;
         writeln!(out, "  why   {}", finding.why)?;
-        writeln!(out, "  do    {}", finding.remedy)?;
+        writeln!(out, "  do    {}", Escaped(&finding.remedy))?;
         for command in &finding.commands {
-            writeln!(out, "        $ {command}")?;
+            writeln!(out, "        $ {}", Escaped(command))?;
         }
         let source = if finding.source.is_empty() { "" } else { "; " };
         writeln!(out, "  id    {}{source}{}", finding.id, finding.source)?;

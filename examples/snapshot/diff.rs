@@ -4,6 +4,7 @@ use std::io::Write;
 
 use anstyle::Style;
 use comfy_table::{CellAlignment, Table, presets};
+use ctnetlink::escape::Escaped;
 use ctnetlink::snapshot::{Difference, Form};
 
 use crate::common::{self, Usage};
@@ -35,7 +36,7 @@ pub fn run(options: &Options, arguments: &Arguments) -> common::Result {
     let open = common::from::open;
     let found = Difference::of(|| open(first), || open(second), &query)
         .map_err(|error| Usage(error.to_string()))?;
-    let mut out = anstream::stdout().lock();
+    let mut out = common::stdout();
     if options.common.json {
         common::json(&found, &mut out)?;
     } else {
@@ -81,7 +82,7 @@ fn show(found: &Difference, out: &mut impl Write) -> common::Result {
     }
     for (name, end) in [("first", &found.first), ("second", &found.second)] {
         for note in common::from::notes(end) {
-            writeln!(out, "{bold}note{bold:#}    the {name}: {note}")?;
+            writeln!(out, "{bold}note{bold:#}    the {name}: {}", Escaped(note))?;
         }
     }
     if found.rows.is_empty() && found.others == 0 {

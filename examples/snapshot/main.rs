@@ -95,7 +95,7 @@ impl Grouping {
 }
 
 fn main() -> ExitCode {
-    common::exit(run(&Options::parse()))
+    common::exit(run(&common::arguments()))
 }
 
 fn run(options: &Options) -> common::Result {
@@ -113,7 +113,7 @@ fn run(options: &Options) -> common::Result {
         Task::Show { file, grouping, measure } => {
             let query = grouping.query()?.measure(*measure);
             let found = common::from::scan(file, &[query])?;
-            let mut out = anstream::stdout().lock();
+            let mut out = common::stdout();
             if options.common.json {
                 common::json(&found.document(), &mut out)?;
             } else {

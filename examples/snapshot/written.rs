@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use bytesize::ByteSize;
+use ctnetlink::escape::Escaped;
 
 use crate::Options;
 use crate::common;
@@ -25,11 +26,12 @@ impl Written {
         let mut out = anstream::stderr().lock();
         match (options.common.json, self.file == "-") {
             (true, true) => return Ok(common::json(self, &mut out)?),
-            (true, false) => return Ok(common::json(self, &mut anstream::stdout().lock())?),
+            (true, false) => return Ok(common::json(self, &mut common::stdout())?),
             _ => {}
         }
         let Self { file, entries, undecided, malformed, size, .. } = self;
         let size = size.map(|size| format!(", {}", ByteSize(size).display().iec()));
+        let file = Escaped(file);
         writeln!(out, "{entries} entries{}, in {file}", size.unwrap_or_default())?;
         if *undecided > 0 {
             writeln!(

@@ -3,8 +3,13 @@
 use std::fmt;
 
 use super::schema::{Cells, Scalar};
+use crate::escape::Escaped;
 
 /// A row as a line of CSV (RFC 4180), without its end. What is not there is empty.
+///
+/// Text is shown as [`Escaped`] shows it, so that a row is one line. Spreadsheets take a cell for a formula that
+/// begins with `=`, `+`, `-` or `@`: such text has a `'` before it. Numbers and moments stay what they are. What text
+/// was cannot be told again from this; JSON and Parquet have it as it was.
 #[derive(Debug, Clone)]
 pub struct CsvRow<'r> {
     cells: Vec<Scalar<'r>>,
@@ -35,10 +40,11 @@ fn write(cell: &Scalar<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Scalar::Number(value) => write!(f, "{value}"),
         Scalar::Address(value) => write!(f, "{value}"),
         Scalar::Moment(value) => write!(f, "{value}"),
-        Scalar::Text(text) if text.contains([',', '"', '\n', '\r']) => {
-            write!(f, "\"{}\"", text.replace('"', "\"\""))
+        Scalar::Text(text) => {
+            let quoted = if text.contains([',', '"']) { "\"" } else { "" };
+            let formula = if text.starts_with(['=', '+', '-', '@']) { "'" } else { "" };
+            write!(f, "{quoted}{formula}{}{quoted}", Escaped(text.replace('"', "\"\"")))
         }
-        Scalar::Text(text) => f.write_str(text),
         Scalar::Labels(labels) => {
             let mut blank = "";
             for label in &labels.0 {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::SystemTime;
 
+use crate::escape::Word;
 use crate::flow::{Direction, Endpoints, FlowRef, ProtoInfo, Protocol, Status, Tuple};
 
 /// An entry as `conntrack -L` of conntrack-tools 1.4.7 prints it, without the end of the line.
@@ -24,7 +25,9 @@ use crate::flow::{Direction, Endpoints, FlowRef, ProtoInfo, Protocol, Status, Tu
 /// ```
 ///
 /// As `conntrack` does, it shows a state for protocols with a tracker only, and none for what the
-/// kernel did not send. Labels are not shown: `conntrack` knows them by the names in a file.
+/// kernel did not send. Labels are not shown: `conntrack` knows them by the names in a file. In names of
+/// helpers and in security contexts, which others have written, blanks and what is
+/// [not plain](crate::escape) are escaped, so that an entry is one line, and its words are its own.
 #[derive(Debug, Clone, Copy)]
 pub struct Line<'f, 'a> {
     flow: &'f FlowRef<'a>,
@@ -121,7 +124,7 @@ impl fmt::Display for Line<'_, '_> {
             write!(f, " mark={mark}")?;
         }
         if let Some(context) = flow.security_context() {
-            write!(f, " secctx={context}")?;
+            write!(f, " secctx={}", Word(context))?;
         }
         if let Some(zone) = flow.zone() {
             write!(f, " zone={zone}")?;
@@ -136,7 +139,7 @@ impl fmt::Display for Line<'_, '_> {
             write!(f, " delta-time={age}")?;
         }
         if let Some(helper) = flow.helper() {
-            write!(f, " helper={}", helper.name)?;
+            write!(f, " helper={}", Word(&*helper.name))?;
         }
         if let Some(count) = flow.use_count() {
             write!(f, " use={count}")?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bitflags::bitflags;
 
+use crate::escape::Word;
 use crate::flow::{Direction, ExpectationId, Tuple};
 use crate::wire::ctnetlink::*;
 use crate::wire::{Attribute, Attributes, WireError};
@@ -208,7 +209,7 @@ impl fmt::Display for Expectation {
             write!(f, " class={class}")?;
         }
         match &self.helper {
-            Some(helper) => write!(f, " helper={helper}"),
+            Some(helper) => write!(f, " helper={}", Word(helper)),
             None => Ok(()),
         }
     }

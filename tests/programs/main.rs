@@ -1,6 +1,7 @@
 //! The examples on files and odd words, as programs: what takes neither a kernel nor a privilege.
 
 mod cut;
+mod terminal;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

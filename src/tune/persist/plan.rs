@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::audit::audit;
 use super::files::Root;
 use super::module::{Loader, Module};
+use crate::escape::Escaped;
 use crate::tune::sizing;
 
 /// What is to last.
@@ -207,14 +208,14 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for file in &self.files {
             let state = if file.unchanged { " (is so already)" } else { "" };
-            writeln!(f, "{}{state}", file.path)?;
+            writeln!(f, "{}{state}", Escaped(&file.path))?;
             for line in file.content.lines() {
-                writeln!(f, "  {line}")?;
+                writeln!(f, "  {}", Escaped(line))?;
             }
         }
         if let Some(words) = &self.command_line {
             writeln!(f, "kernel command line")?;
-            writeln!(f, "  {words}")?;
+            writeln!(f, "  {}", Escaped(words))?;
         }
         Ok(())
     }

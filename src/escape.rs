@@ -1,0 +1,109 @@
+//! Text of others, so that it can be shown.
+//!
+//! Names of helpers, security contexts, names of files and nodes, log lines: somebody else has written them,
+//! and on a terminal some characters are commands (move, erase, a title, turn what follows around), and in a
+//! list of lines a line break makes a line that nobody wrote. [`Escaped`] shows such characters as Rust
+//! writes them: `\n`, `\u{1b}`, `\u{202e}`. This crate does so wherever it makes lines: in
+//! [`Line`](crate::export::Line), [`CsvRow`](crate::export::CsvRow), [`Expectation`](crate::flow::Expectation)
+//! and errors that quote. Fields hold what was read, as it was read.
+//!
+//! It is for looking at: a backslash is not doubled, since units and paths of systemd are full of them, so a name
+//! that holds `\n` as two characters looks the same. What has to come back as it was goes through JSON, Parquet or a
+//! capture.
+
+use std::fmt::{self, Write};
+
+/// Shows a value with all characters escaped that are not to be seen, or do something to what is seen: controls
+/// (those of ASCII, DEL and `U+0080` to `U+009F`), line breaks, those that turn the direction of text, and those of no
+/// width.
+///
+/// ```
+/// use ctnetlink::escape::Escaped;
+/// assert_eq!(Escaped("ftp\x1b[2J\nudp 17 src=…").to_string(), r"ftp\u{1b}[2J\nudp 17 src=…");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Escaped<T>(pub T);
+
+/// The same for a word of a line: blanks are escaped, too, for they end it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Word<T>(pub(crate) T);
+
+/// Whether a character is shown as it is.
+pub fn is_plain(c: char) -> bool {
+    !c.is_control()
+        && !matches!(
+            c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}' // soft hyphen, marks
+            | '\u{200b}'..='\u{200f}' // no width, and marks of direction
+            | '\u{2028}'..='\u{202e}' // line breaks, and embeddings
+            | '\u{2060}'..='\u{206f}' // no width, isolates, and what is deprecated
+            | '\u{fff9}'..='\u{fffb}' // annotations
+            | '\u{e0000}'..='\u{e007f}' // tags
+        )
+}
+
+impl<T: fmt::Display> fmt::Display for Escaped<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(Escaper { out: f, blanks: false }, "{}", self.0)
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Word<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(Escaper { out: f, blanks: true }, "{}", self.0)
+    }
+}
+
+struct Escaper<'f, 'a> {
+    out: &'f mut fmt::Formatter<'a>,
+    blanks: bool,
+}
+
+impl fmt::Write for Escaper<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let blanks = self.blanks;
+        let escaped = |c: char| !is_plain(c) || (blanks && c.is_whitespace());
+        let mut rest = text;
+        while let Some((at, c)) = rest.char_indices().find(|(_, c)| escaped(*c)) {
+            let (before, after) = rest.split_at(at);
+            self.out.write_str(before)?;
+            match c {
+                ' ' => self.out.write_str(r"\u{20}")?,
+                c => write!(self.out, "{}", c.escape_default())?,
+            }
+            rest = after.get(c.len_utf8()..).unwrap_or_default();
+        }
+        self.out.write_str(rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_does_something_is_shown_as_it_is() {
+        for (text, shown) in [
+            ("ftp", "ftp"),
+            ("Grüße, 東京, ▏ {\"a\": 'b'}\\x2d", "Grüße, 東京, ▏ {\"a\": 'b'}\\x2d"),
+            ("a\nb\r\tc\0", r"a\nb\r\tc\u{0}"),
+            ("\x1b]0;title\x07\x7f\u{9b}2J", r"\u{1b}]0;title\u{7}\u{7f}\u{9b}2J"),
+            (
+                "\u{202e}txt.exe\u{2066}\u{200b}\u{feff}\u{2028}",
+                r"\u{202e}txt.exe\u{2066}\u{200b}\u{feff}\u{2028}",
+            ),
+        ] {
+            assert_eq!(Escaped(text).to_string(), shown);
+            // And in pieces, as other values write themselves.
+            assert_eq!(Escaped(format_args!("{}{text}", 7)).to_string(), format!("7{shown}"));
+        }
+        assert_eq!(Word("a b\u{a0}c").to_string(), r"a\u{20}b\u{a0}c");
+        for c in '\0'..=char::MAX {
+            let shown = Escaped(c).to_string();
+            assert!(
+                shown.chars().all(is_plain) && (is_plain(c) == (shown == c.to_string())),
+                "{c:?}"
+            );
+        }
+    }
+}
