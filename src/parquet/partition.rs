@@ -1,10 +1,11 @@
 //! Where a file belongs among those of a fleet.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::export::Observation;
+use crate::replace::Replacement;
 
 /// The folders of a file in Hive's layout, which query engines take for columns:
 /// `dt=2026-11-21/hour=10/node=gw-1`.
@@ -54,10 +55,7 @@ impl Partition {
         let folder = root.join(self.path());
         fs::create_dir_all(&folder)?;
         let path = folder.join(format!("{name}.parquet"));
-        // Engines pass over what begins with a dot, and what ends otherwise.
-        let temporary = folder.join(format!(".{name}.{}.part", std::process::id()));
-        let file = File::create(&temporary)?;
-        Ok(PartFile { file, temporary, path, finished: false })
+        Ok(PartFile { file: Replacement::begin(&path)?, path })
     }
 
     /// The node's name without what means something in a path, escaped as Hive does it.
@@ -71,14 +69,13 @@ impl Partition {
     }
 }
 
-/// A file of a [`Partition`] that is being written. One that is given up leaves nothing behind; one whose
-/// program is killed leaves a file whose name begins with a dot, which engines pass over.
+/// A file of a [`Partition`] that is being written. One that is given up leaves nothing behind; what one leaves
+/// whose program is killed has a name that begins with a dot, which engines pass over, and is removed when
+/// the same file is written again.
 #[derive(Debug)]
 pub struct PartFile {
-    file: File,
-    temporary: PathBuf,
+    file: Replacement,
     path: PathBuf,
-    finished: bool,
 }
 
 impl PartFile {
@@ -88,12 +85,9 @@ impl PartFile {
     /// # Errors
     ///
     /// The system's.
-    pub fn finish(mut self) -> io::Result<(PathBuf, u64)> {
-        self.file.sync_all()?;
-        let length = self.file.metadata()?.len();
-        fs::rename(&self.temporary, &self.path)?;
-        self.finished = true;
-        Ok((self.path.clone(), length))
+    pub fn finish(self) -> io::Result<(PathBuf, u64)> {
+        let length = self.file.finish()?;
+        Ok((self.path, length))
     }
 }
 
@@ -104,14 +98,5 @@ impl Write for PartFile {
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
-    }
-}
-
-impl Drop for PartFile {
-    fn drop(&mut self) {
-        if !self.finished {
-            // What cannot be removed is not taken for a file of the table either.
-            let _ = fs::remove_file(&self.temporary);
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! The examples on files and odd words, as programs: what takes neither a kernel nor a privilege.
 
 mod cut;
+mod output;
 mod terminal;
 
 use std::path::{Path, PathBuf};
