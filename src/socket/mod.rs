@@ -36,13 +36,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Socket {
     netlink: Netlink,
     port: u32,
-    namespace: Option<NamespaceId>,
+    /// Where it is; `None` where `/proc` is not there to tell.
+    namespace: Option<Namespace>,
     buffer: Box<[u8]>,
     patience: Duration,
 }
-
-/// What tells network namespaces apart: device and inode of the namespace's file.
-type NamespaceId = (u64, u64);
 
 impl Socket {
     /// Opens a socket in the calling thread's network namespace.
@@ -52,44 +50,53 @@ impl Socket {
 
     /// Opens a socket in another network namespace. The calling thread stays where it is.
     pub(crate) fn open_in(namespace: &Namespace) -> Result<Self> {
-        namespace.enter(Self::open)
+        let connection = namespace.enter(|| connect(PATIENCE))?;
+        Ok(Self::of(connection, Some(namespace.share()), BUFFER, PATIENCE))
+    }
+
+    /// Opens another socket in the namespace of this one. Where the calling thread is in another, a
+    /// thread goes there, if it may.
+    pub(crate) fn sibling(&self) -> Result<Self> {
+        let connection = self.connect_again()?;
+        let namespace = self.namespace.as_ref().map(Namespace::share);
+        Ok(Self::of(connection, namespace, BUFFER, self.patience))
+    }
+
+    /// Replaces the socket by a fresh one of the same namespace, and so ends whatever is under way on
+    /// it.
+    pub(crate) fn reopen(&mut self) -> Result<()> {
+        (self.netlink, self.port) = self.connect_again()?;
+        Ok(())
+    }
+
+    /// The inode of its namespace.
+    pub(crate) fn inode(&self) -> Option<u64> {
+        self.namespace.as_ref().and_then(Namespace::inode)
     }
 
     fn open_with(capacity: usize, patience: Duration) -> Result<Self> {
-        const OPERATION: &str = "open a netlink socket";
-        let io = |source| ErrorKind::Io { operation: OPERATION, source };
-        let mut netlink = Netlink::new(NETLINK_NETFILTER).map_err(|source| {
-            match Errno::from_io_error(&source) {
-                Some(Errno::PROTONOSUPPORT) => ErrorKind::NotSupported {
-                    operation: OPERATION,
-                    remedy: "load the module: modprobe nfnetlink",
-                },
-                _ => io(source),
-            }
-        })?;
-        let port = netlink.bind_auto().map_err(io)?.port_number();
-        // Errors say more on kernels from 4.12 on; older ones do without.
-        let _ = netlink.set_ext_ack(true);
-        let _ = netlink.set_cap_ack(true);
-        sockopt::set_socket_timeout(netlink.as_fd(), sockopt::Timeout::Recv, Some(patience))
-            .map_err(|errno| io(errno.into()))?;
+        Ok(Self::of(connect(patience)?, Namespace::current(), capacity, patience))
+    }
+
+    fn of(
+        (netlink, port): (Netlink, u32),
+        namespace: Option<Namespace>,
+        capacity: usize,
+        patience: Duration,
+    ) -> Self {
         let buffer = vec![0; capacity].into_boxed_slice();
-        Ok(Self { netlink, port, namespace: current_namespace(), buffer, patience })
+        Self { netlink, port, namespace, buffer, patience }
     }
 
-    /// Replaces the socket by a fresh one, and so ends whatever is under way on it, if the calling
-    /// thread is (provably) still in the namespace the socket belongs to. Says whether it did.
-    pub(crate) fn reopen(&mut self) -> Result<bool> {
-        if !self.is_of_this_thread() {
-            return Ok(false);
+    fn connect_again(&self) -> Result<(Netlink, u32)> {
+        let Some(namespace) = &self.namespace else {
+            let source = io::Error::new(io::ErrorKind::NotFound, "no /proc to tell which");
+            return Err(ErrorKind::Io { operation: "find the network namespace", source }.into());
+        };
+        if namespace.is_of_this_thread() {
+            return connect(self.patience);
         }
-        *self = Self::open()?;
-        Ok(true)
-    }
-
-    /// Whether the calling thread is (provably) in the namespace the socket belongs to.
-    pub(crate) fn is_of_this_thread(&self) -> bool {
-        self.namespace.is_some() && self.namespace == current_namespace()
+        namespace.enter(|| connect(self.patience))
     }
 
     /// The port id the kernel addresses replies to.
@@ -152,19 +159,33 @@ impl Socket {
     }
 }
 
+/// A socket of the calling thread's network namespace, and its port id.
+fn connect(patience: Duration) -> Result<(Netlink, u32)> {
+    const OPERATION: &str = "open a netlink socket";
+    let io = |source| ErrorKind::Io { operation: OPERATION, source };
+    let mut netlink =
+        Netlink::new(NETLINK_NETFILTER).map_err(|source| match Errno::from_io_error(&source) {
+            Some(Errno::PROTONOSUPPORT) => ErrorKind::NotSupported {
+                operation: OPERATION,
+                remedy: "load the module: modprobe nfnetlink",
+            },
+            _ => io(source),
+        })?;
+    let port = netlink.bind_auto().map_err(io)?.port_number();
+    // Errors say more on kernels from 4.12 on; older ones do without.
+    let _ = netlink.set_ext_ack(true);
+    let _ = netlink.set_cap_ack(true);
+    sockopt::set_socket_timeout(netlink.as_fd(), sockopt::Timeout::Recv, Some(patience))
+        .map_err(|errno| io(errno.into()))?;
+    Ok((netlink, port))
+}
+
 fn receive_error(operation: &'static str, source: io::Error, after: Duration) -> Error {
     match Errno::from_io_error(&source) {
         Some(Errno::NOBUFS) => ErrorKind::Overrun { operation }.into(),
         Some(Errno::AGAIN) => ErrorKind::TimedOut { operation, after }.into(),
         _ => ErrorKind::Io { operation, source }.into(),
     }
-}
-
-/// The network namespace of the calling thread; `None` where `/proc` is not there to tell.
-fn current_namespace() -> Option<NamespaceId> {
-    use std::os::unix::fs::MetadataExt;
-    let metadata = std::fs::metadata("/proc/thread-self/ns/net").ok()?;
-    Some((metadata.dev(), metadata.ino()))
 }
 
 impl std::fmt::Debug for Socket {

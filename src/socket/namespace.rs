@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::io::Errno;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -11,7 +12,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// A network namespace, held open.
 ///
-/// Any number of tables can be opened in it; it lives as long as this does.
+/// Any number of tables can be opened in it; it lives as long as this does, or one of them. They
+/// share its descriptor.
 ///
 /// ```no_run
 /// use ctnetlink::{Conntrack, Namespace};
@@ -22,7 +24,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// ```
 #[doc(alias = "netns")]
 #[derive(Debug)]
-pub struct Namespace(OwnedFd);
+pub struct Namespace(Arc<OwnedFd>);
 
 impl Namespace {
     /// The namespace of this file, such as `/proc/PID/ns/net` or `/run/netns/NAME`.
@@ -34,7 +36,7 @@ impl Namespace {
     pub fn at(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         match File::open(path) {
-            Ok(file) => Ok(Self(file.into())),
+            Ok(file) => Ok(OwnedFd::from(file).into()),
             Err(source) => {
                 let step = format!("open the network namespace {}", path.display());
                 Err(ErrorKind::Namespace { step: step.into(), source, remedy: REMEDY }.into())
@@ -81,9 +83,21 @@ impl Namespace {
         rustix::fs::fstat(&self.0).ok().map(|file| file.st_ino)
     }
 
-    /// Another descriptor of it.
-    pub(crate) fn try_clone(&self) -> std::io::Result<Self> {
-        self.0.try_clone().map(Self)
+    /// The calling thread's; `None` where `/proc` is not there to tell.
+    pub(super) fn current() -> Option<Self> {
+        File::open(OF_THIS_THREAD).ok().map(|file| OwnedFd::from(file).into())
+    }
+
+    /// Whether the calling thread is (provably) in it.
+    pub(super) fn is_of_this_thread(&self) -> bool {
+        let files = (rustix::fs::fstat(&self.0), rustix::fs::stat(OF_THIS_THREAD));
+        let (Ok(this), Ok(here)) = files else { return false };
+        (this.st_dev, this.st_ino) == (here.st_dev, here.st_ino)
+    }
+
+    /// The same, by the same descriptor.
+    pub(super) fn share(&self) -> Self {
+        Self(Arc::clone(&self.0))
     }
 
     /// Does something in this namespace, on a thread of its own: a namespace is the thread's, and
@@ -109,7 +123,7 @@ impl Namespace {
 /// A descriptor of a namespace that somebody else has opened, such as a helper with more rights.
 impl From<OwnedFd> for Namespace {
     fn from(descriptor: OwnedFd) -> Self {
-        Self(descriptor)
+        Self(Arc::new(descriptor))
     }
 }
 
@@ -118,6 +132,8 @@ impl AsFd for Namespace {
         self.0.as_fd()
     }
 }
+
+const OF_THIS_THREAD: &str = "/proc/thread-self/ns/net";
 
 const REMEDY: &str = "name an existing one: a file such as /run/netns/NAME or /proc/PID/ns/net, \
     which may take root to open";

@@ -9,7 +9,11 @@ use super::DumpEnd;
 /// then. See [`Reader::scan_within`](crate::Reader::scan_within).
 ///
 /// The budget is looked at after every datagram (150 entries or so, 0.15 ms or more), so
-/// it may be exceeded by one.
+/// it may be exceeded by one, and by what ends the dump
+/// ([0.1 ms](crate::Reader#another-network-namespace), where that needs no more than another
+/// socket). The namespaces of a host share one table, and the kernel passes over the entries of the
+/// others without a pause: where a namespace has few entries of many, one datagram takes up to 0.2 µs
+/// for each of the *host's*.
 ///
 /// ```
 /// use std::time::Duration;
@@ -58,7 +62,7 @@ impl Budget {
         self
     }
 
-    /// Takes about this long at most, by the clock.
+    /// Takes about this long at most, by the clock: no less than the processor's time.
     #[must_use]
     pub const fn time(mut self, time: Duration) -> Self {
         self.time = Some(time);

@@ -1,6 +1,6 @@
 //! A scan by several dumps at once, each of a part of the table, on a thread of its own.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::dump::Kind;
 use super::scan::Scan;
@@ -58,12 +58,14 @@ impl Reader {
         }
         let parts = self.parts(threads)?;
         if parts.len() < 2 {
-            return self.scan(query);
+            return self.scan_since(query, start, Duration::ZERO);
         }
         // A socket each, in the namespace of this one; where that cannot be had, one has to do.
-        let readers: Option<Vec<_>> =
-            parts.iter().map(|_| self.sibling()).collect::<Result<_>>()?;
-        let Some(readers) = readers else { return self.scan(query) };
+        let readers: Result<Vec<_>> = parts.iter().map(|_| self.sibling()).collect();
+        let Ok(readers) = readers else {
+            return self.scan_since(query, start, Duration::ZERO);
+        };
+        let forked = Instant::now();
         let kernel = self.capabilities()?;
         let shares: Vec<Result<Share>> = std::thread::scope(|scope| {
             let workers: Vec<_> = readers
@@ -76,19 +78,22 @@ impl Reader {
                 .map(|share| share.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
                 .collect()
         });
+        // Beside this thread's time, that of the others.
+        let others = u32::try_from(parts.len() - 1).unwrap_or(u32::MAX);
+        let beside = forked.elapsed().saturating_mul(others);
         let mut whole = Aggregator::new(query);
         let (mut end, mut malformed) = (DumpEnd::default(), 0);
         for share in shares {
             let share = share?;
             if share.misplaced || share.end.refused || whole.merge(share.aggregator).is_err() {
-                return self.scan(query);
+                return self.scan_since(query, start, beside);
             }
             end.add(share.end);
             malformed += share.malformed;
         }
-        let elapsed = start.elapsed();
         let after = self.limits()?;
         let report = whole.finish();
+        let elapsed = start.elapsed();
         (end.matched, end.undecided) = (report.flows(), report.undecided());
         Ok(Scan {
             report,
@@ -98,10 +103,17 @@ impl Reader {
             end,
             malformed,
             elapsed,
+            beside,
             dumps: parts.len(),
             moving: parts.iter().any(KernelFilter::is_moving),
             stopped: None,
         })
+    }
+
+    /// By one dump after all, and what went before is part of the work.
+    fn scan_since(&mut self, query: &Query, start: Instant, beside: Duration) -> Result<Scan> {
+        let scan = self.scan(query)?;
+        Ok(Scan { elapsed: start.elapsed(), beside, ..scan })
     }
 
     /// The parts to dump the table in.

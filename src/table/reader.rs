@@ -23,9 +23,9 @@ use super::sent::{Sent, is_of_conntrack};
 /// }
 /// ```
 ///
-/// The handle owns one netlink socket and its receive buffer (32 KiB). It belongs to the network
-/// namespace the opening thread was in, or the one it was [opened in](Self::open_in), and may move
-/// between threads.
+/// The handle owns one netlink socket, its receive buffer (32 KiB) and a descriptor of its network
+/// namespace: the one the opening thread was in, or the one it was [opened in](Self::open_in). It may
+/// move between threads.
 ///
 /// | you want | you write | it costs |
 /// |---|---|---|
@@ -40,6 +40,16 @@ use super::sent::{Sent, is_of_conntrack};
 /// is a few per cent of it. Packets on other processors are not held up; on the same one, for at
 /// most a third of a millisecond at a time.
 ///
+/// # Another network namespace
+///
+/// A dump that is left half-way, by a [`Budget`](crate::Budget), a [`sample`](Self::sample) or by
+/// dropping it, ends with its socket: before the next request the handle opens another one, which
+/// takes some 10 µs. On a thread that is in another namespace than the handle, a thread of its own
+/// goes there for that: 0.1 ms, and the right to enter it as [`open_in`](Self::open_in) has. Where no
+/// socket can be had (`CAP_SYS_ADMIN` was given up since, no `/proc`, no descriptor left), the rest of
+/// the dump is read and thrown away, 2 µs per entry of the table:
+/// [`Scan::work`](crate::Scan::work) counts that, too.
+///
 /// # Privileges
 ///
 /// Every request, reading included, needs `CAP_NET_ADMIN` in the user namespace that owns the
@@ -51,8 +61,6 @@ pub struct Reader {
     /// A dump is (or may be) under way on the socket that nobody reads any more.
     pub(super) abandoned: bool,
     pub(super) capabilities: Option<Capabilities>,
-    /// Where it was opened in, if not where the opening thread was.
-    origin: Option<Namespace>,
 }
 
 impl Reader {
@@ -75,12 +83,11 @@ impl Reader {
     /// `CAP_SYS_ADMIN` in the caller's user namespace and in the one that owns it.
     #[doc(alias = "setns")]
     pub fn open_in(namespace: &Namespace) -> Result<Self> {
-        let origin = namespace.try_clone().ok();
-        Ok(Self { origin, ..Self::on(Socket::open_in(namespace)?) })
+        Ok(Self::on(Socket::open_in(namespace)?))
     }
 
     fn on(socket: Socket) -> Self {
-        Self { socket, sequence: 0, abandoned: false, capabilities: None, origin: None }
+        Self { socket, sequence: 0, abandoned: false, capabilities: None }
     }
 
     /// Where and when this is, for [records](crate::export::Record) of what is read now.
@@ -88,26 +95,13 @@ impl Reader {
         Observation {
             at: Some(SystemTime::now().into()),
             node: Some(rustix::system::uname().nodename().to_string_lossy().into_owned()),
-            netns_inode: self.inode().and_then(|inode| inode.try_into().ok()),
+            netns_inode: self.socket.inode().and_then(|inode| inode.try_into().ok()),
         }
     }
 
-    /// The inode of the network namespace, as far as it is known: where the thread is, or where it was
-    /// opened in.
-    pub(super) fn inode(&self) -> Option<u64> {
-        use std::os::unix::fs::MetadataExt;
-        match &self.origin {
-            Some(namespace) => namespace.inode(),
-            None => std::fs::metadata("/proc/thread-self/ns/net").ok().map(|file| file.ino()),
-        }
-    }
-
-    /// Another reader of the same table; `None` where its namespace cannot be entered from here.
-    pub(super) fn sibling(&self) -> Result<Option<Self>> {
-        if self.socket.is_of_this_thread() {
-            return Ok(Some(Self::on(Socket::open()?)));
-        }
-        Ok(self.origin.as_ref().and_then(|namespace| Self::open_in(namespace).ok()))
+    /// Another reader of the same table, unless its namespace cannot be entered from here.
+    pub(super) fn sibling(&self) -> Result<Self> {
+        Ok(Self::on(self.socket.sibling()?))
     }
 
     /// Sends a request, and returns the sequence number its replies carry.
@@ -164,29 +158,30 @@ impl Reader {
 
     /// Gets rid of a dump nobody reads any more, so that the next request finds a quiet socket.
     ///
-    /// A fresh socket ends the dump at once. But a socket belongs to the namespace of the thread
-    /// that opens it, so where that may be another one by now, the rest is read and thrown away.
+    /// A fresh socket ends the dump at once. Where none can be had, the rest is read and thrown away.
     pub(super) fn settle(&mut self) -> Result<()> {
-        const OPERATION: &str = "end an earlier dump";
-        if !self.abandoned || self.socket.reopen()? {
-            self.abandoned = false;
-            return Ok(());
+        if self.abandoned && self.socket.reopen().is_err() {
+            self.read_to_the_end()?;
         }
+        self.abandoned = false;
+        Ok(())
+    }
+
+    fn read_to_the_end(&mut self) -> Result<()> {
+        const OPERATION: &str = "end an earlier dump";
         loop {
             let length = match self.socket.receive(OPERATION) {
                 Ok(length) => length,
                 // Replies were lost; the dump goes on.
                 Err(error) if matches!(error.kind(), ErrorKind::Overrun { .. }) => continue,
                 // The dump had ended after all: with an error nobody is interested in.
-                Err(error) if error.is_transient() => break,
+                Err(error) if error.is_transient() => return Ok(()),
                 Err(error) => return Err(error),
             };
             let mut messages = Messages::new(self.socket.datagram(length)).map_while(Result::ok);
             if messages.any(|message| message.is_done() || message.is_error()) {
-                break;
+                return Ok(());
             }
         }
-        self.abandoned = false;
-        Ok(())
     }
 }

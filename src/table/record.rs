@@ -24,7 +24,7 @@ impl Reader {
             time: seen.at.map(|at| at.micros() / 1_000_000),
             node: seen.node,
             kernel: Some(release.release().to_string_lossy().into_owned()),
-            namespace: self.inode(),
+            namespace: self.socket.inode(),
             before: Some(before.entries.into()),
             max: before.max.map(u64::from),
             buckets: Self::buckets().map(u64::from),

@@ -26,7 +26,7 @@ pub struct Sample {
     pub end: DumpEnd,
     /// Entries that could not be read.
     pub malformed: u64,
-    /// From the first request to the last entry.
+    /// From the first request to the answer, the end of the dump included.
     pub elapsed: Duration,
 }
 

@@ -6,7 +6,7 @@ use super::dump::Kind;
 use super::{Budget, DumpEnd, Limit, Limits, List, Reader, Sample};
 use crate::aggregate::{Aggregator, Query, Report};
 use crate::error::Result;
-use crate::filter::{Filter, Placement};
+use crate::filter::{Filter, Placement, Plan};
 use crate::kernel::Capabilities;
 
 /// What a scan of the table found.
@@ -28,9 +28,11 @@ pub struct Scan {
     pub end: DumpEnd,
     /// Entries that could not be read, and so are in no group.
     pub malformed: u64,
-    /// From the first request to the last entry.
+    /// From the first request to the answer, the end of a dump that was stopped included.
     pub elapsed: Duration,
-    /// By how many dumps, each of a part of the table, it was read.
+    /// What other threads have worked meanwhile, at the most.
+    pub(super) beside: Duration,
+    /// By how many dumps at once, each of a part of the table, it was read.
     pub dumps: usize,
     /// Whether an entry may have changed from one part into another meanwhile, and so have been
     /// counted twice, or not at all.
@@ -54,10 +56,10 @@ impl Scan {
         if self.stopped.is_none() { 1.0 } else { seen as f64 / of as f64 }
     }
 
-    /// How long processors have worked for it, in the kernel and here, at the most.
+    /// How long processors have worked for it, in the kernel and here, at the most: everything from
+    /// the first request to the answer, on every thread.
     pub fn work(&self) -> Duration {
-        let dumps = u32::try_from(self.dumps).unwrap_or(u32::MAX);
-        self.elapsed.saturating_mul(dumps)
+        self.elapsed.saturating_add(self.beside)
     }
 
     /// What a scan that its budget has stopped says about the whole table: it has seen a random
@@ -112,8 +114,8 @@ impl Reader {
     ///
     /// # Cost
     ///
-    /// One dump. What this crate adds is 50 to 80 ns per entry, on the calling thread; memory
-    /// grows with the number of groups, not of entries.
+    /// One dump, or none of a table that has no entries. What this crate adds is 50 to 80 ns per
+    /// entry, on the calling thread; memory grows with the number of groups, not of entries.
     pub fn scan(&mut self, query: &Query) -> Result<Scan> {
         self.scan_with(query, |_| {})
     }
@@ -166,8 +168,10 @@ impl Reader {
     ///
     /// # Cost
     ///
-    /// What the budget allows, and the rest of the datagram at hand. With a budget filters are
-    /// applied here, since the entries a kernel passes over cannot be counted.
+    /// What the budget allows, and the rest of the datagram at hand; then a request or two, and the
+    /// ranking of the groups. A dump that is stopped is ended by [another
+    /// socket](Reader#another-network-namespace). With a budget filters are applied here, since the
+    /// entries a kernel passes over cannot be counted.
     pub fn scan_within(&mut self, query: &Query, budget: &Budget) -> Result<Scan> {
         let mut scans = self.scan_all_within(std::slice::from_ref(query), budget)?;
         // One for each query.
@@ -194,6 +198,8 @@ impl Reader {
         let mut aggregator = Aggregator::of(queries);
         let mut malformed = 0;
         let plan = match queries {
+            // A dump would walk the host's whole table to find that.
+            _ if before.entries == 0 => nothing(),
             // The kernel's own filter would change what a part of the table is a sample of.
             _ if !budget.is_unbounded() => {
                 Filter::new().plan(&Capabilities::UNKNOWN, Placement::LeastLatency)
@@ -218,8 +224,10 @@ impl Reader {
             }
         }
         let end = dump.end();
-        let elapsed = start.elapsed();
+        // Ends the dump, if that is still under way.
         let after = self.limits()?;
+        let reports = aggregator.finish_all();
+        let elapsed = start.elapsed();
         let scan = |(report, query): (Report, &Query)| Scan {
             end: DumpEnd { matched: report.flows(), undecided: report.undecided(), ..end },
             report,
@@ -228,10 +236,16 @@ impl Reader {
             after,
             malformed,
             elapsed,
+            beside: Duration::ZERO,
             dumps: 1,
             moving: false,
             stopped,
         };
-        Ok(aggregator.finish_all().into_iter().zip(queries).map(scan).collect())
+        Ok(reports.into_iter().zip(queries).map(scan).collect())
     }
+}
+
+/// The plan that asks the kernel for no entry.
+fn nothing() -> Plan {
+    (!Filter::new()).plan(&Capabilities::UNKNOWN, Placement::LeastLatency)
 }

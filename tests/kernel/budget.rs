@@ -3,15 +3,21 @@
 use std::time::Duration;
 
 use ctnetlink::aggregate::{Field, Fields};
-use ctnetlink::testing::{Population, fill};
-use ctnetlink::{Budget, Limit, Query, Reader};
+use ctnetlink::testing::{Population, enter_private_network, fill};
+use ctnetlink::{Budget, DumpOptions, DutyCycle, Limit, Query, Reader};
+use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 
-use crate::support::{Skip, Test, table};
+use crate::namespaces::network;
+use crate::support::{Skip, Test, processor_time, table};
 
 pub const TESTS: &[(&str, Test)] = &[
     ("each_limit_ends_a_scan", each_limit_ends_a_scan),
     ("a_budget_that_lasts_changes_nothing", a_budget_that_lasts_changes_nothing),
     ("what_it_saw_is_a_sample", what_it_saw_is_a_sample),
+    ("a_budget_holds_in_another_namespace", a_budget_holds_in_another_namespace),
+    ("a_budget_holds_after_the_thread_has_moved", a_budget_holds_after_the_thread_has_moved),
+    ("what_cannot_be_ended_is_counted", what_cannot_be_ended_is_counted),
+    ("an_empty_table_is_not_walked_for", an_empty_table_is_not_walked_for),
 ];
 
 const ENTRIES: u64 = 20_000;
@@ -88,5 +94,121 @@ fn what_it_saw_is_a_sample() -> Result<(), Skip> {
         let slack = row.flows / 10 + 20;
         assert!(interval.low <= row.flows + slack && row.flows <= interval.high + slack, "{row}");
     }
+    Ok(())
+}
+
+/// Entries for a dump that takes a while: 200,000, or what this kernel has room for.
+fn many() -> u64 {
+    let max = table().limits().expect("limits").max.unwrap_or(0);
+    if max == 0 { 200_000 } else { (u64::from(max) * 3 / 4).min(200_000) }
+}
+
+/// Every way to stop half-way costs a part of a whole scan of `entries`, three times in a row, and
+/// so does what comes after it.
+fn assert_stopping_is_cheap(reader: &mut Reader, entries: u64) {
+    let query = query("protocol");
+    let start = processor_time();
+    assert_eq!(reader.scan(&query).expect("a scan").report.flows(), entries);
+    let whole = processor_time() - start;
+    // 20 ms for 200,000 entries, whose scan takes ten times as long.
+    let part = whole / 10;
+    let budget = Budget::new().time(part);
+    let duty = DutyCycle::percent(1.0).expect("a part");
+    type Look<'l> = &'l dyn Fn(&mut Reader) -> Option<Duration>;
+    let within = |reader: &mut Reader, budget: &Budget| {
+        let scan = reader.scan_within(&query, budget).expect("a scan");
+        assert!(scan.stopped.is_some() && scan.end.entries < entries);
+        Some(scan.work())
+    };
+    let looks: [(&str, Look<'_>); 4] = [
+        ("scan_within", &|reader| within(reader, &budget)),
+        ("DutyCycle", &|reader| within(reader, &duty.budget(part * 100))),
+        ("sample", &|reader| {
+            let sample = reader.sample(&query, entries / 10).expect("a sample");
+            assert!(!sample.report.is_exact());
+            None
+        }),
+        ("dump", &|reader| {
+            let mut dump = reader.dump(DumpOptions::new()).expect("a dump");
+            assert!(dump.next_batch().expect("a batch").is_some());
+            None
+        }),
+    ];
+    for (name, look) in looks {
+        for _ in 0..3 {
+            let start = processor_time();
+            let work = look(reader);
+            let looked = processor_time() - start;
+            assert_eq!(u64::from(reader.limits().expect("limits").entries), entries);
+            let total = processor_time() - start;
+            assert!(total < whole / 3, "{name}: {total:?} of {whole:?}");
+            assert!(
+                work.is_none_or(|work| work >= looked.mul_f64(0.9)),
+                "{name}: {work:?}, {looked:?}"
+            );
+        }
+    }
+    assert_eq!(reader.scan(&query).expect("a scan").report.flows(), entries, "as before");
+}
+
+fn a_budget_holds_in_another_namespace() -> Result<(), Skip> {
+    let entries = many();
+    let (there, _lives) = network(entries);
+    assert_stopping_is_cheap(&mut Reader::open_in(&there).expect("a table"), entries);
+    Ok(())
+}
+
+/// A handle of this thread's own namespace, which the thread then leaves.
+fn a_budget_holds_after_the_thread_has_moved() -> Result<(), Skip> {
+    let entries = many();
+    fill(&mut table(), &Population::new(entries)).expect("room");
+    let mut reader = Reader::open().expect("a table");
+    enter_private_network().expect("another network");
+    assert_eq!(table().count().expect("a count"), 0, "another table");
+    assert_stopping_is_cheap(&mut reader, entries);
+    Ok(())
+}
+
+/// Without the right to enter its namespace again, the rest of a dump has to be read. That is part
+/// of the work, and the handle goes on.
+fn what_cannot_be_ended_is_counted() -> Result<(), Skip> {
+    let entries = many();
+    let (there, _lives) = network(entries);
+    let mut reader = Reader::open_in(&there).expect("a table");
+    let check = move || {
+        let mut sets = capabilities(None).expect("the capabilities");
+        for set in [&mut sets.effective, &mut sets.permitted, &mut sets.inheritable] {
+            set.remove(CapabilitySet::SYS_ADMIN);
+        }
+        set_capabilities(None, sets).expect("fewer capabilities");
+        assert!(Reader::open_in(&there).is_err(), "it cannot be entered");
+        let query = query("protocol");
+        for _ in 0..3 {
+            let start = processor_time();
+            let scan = reader.scan_within(&query, &Budget::new().entries(1)).expect("a scan");
+            let used = processor_time() - start;
+            assert_eq!(scan.stopped, Some(Limit::Entries));
+            assert!(scan.work() >= used.mul_f64(0.9), "{:?} for {used:?}", scan.work());
+            assert!(scan.end.entries < 1_000, "what is thrown away is not seen");
+        }
+        assert_eq!(reader.scan(&query).expect("a scan").report.flows(), entries);
+    };
+    std::thread::spawn(check).join().expect("no panic");
+    Ok(())
+}
+
+/// All namespaces share one table: a dump of one without entries walks over those of the others.
+fn an_empty_table_is_not_walked_for() -> Result<(), Skip> {
+    let (_there, _lives) = network(many());
+    let mut reader = Reader::open().expect("a table");
+    let start = processor_time();
+    let flows = reader.dump(DumpOptions::new()).expect("a dump").flows();
+    assert_eq!(flows.count(), 0);
+    let walk = processor_time() - start;
+    let start = processor_time();
+    let scan = reader.scan(&query("source")).expect("a scan");
+    let used = processor_time() - start;
+    assert!(scan.is_complete() && scan.report.flows() == 0 && scan.coverage() == 1.0);
+    assert!(used < walk / 3, "{used:?} of {walk:?}");
     Ok(())
 }

@@ -19,7 +19,7 @@ pub const TESTS: &[(&str, Test)] = &[
 ];
 
 /// A network with that many entries, held by a thread until the sender is dropped.
-fn network(count: u64) -> (Namespace, mpsc::Sender<()>) {
+pub fn network(count: u64) -> (Namespace, mpsc::Sender<()>) {
     let (ready, path) = mpsc::channel();
     let (done, wait) = mpsc::channel();
     std::thread::spawn(move || {

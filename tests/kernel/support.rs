@@ -116,6 +116,13 @@ pub fn flow(original: Tuple) -> Flow {
     flow
 }
 
+/// The processor time this thread has used: the kernel's work for its calls is in it, and however
+/// busy the machine is, nobody else's.
+pub fn processor_time() -> Duration {
+    let used = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(used.tv_sec as u64, used.tv_nsec as u32)
+}
+
 /// Writes a setting of this network namespace.
 pub fn set(name: &str, value: &str) {
     let path = format!("/proc/sys/net/netfilter/{name}");
