@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use bytesize::ByteSize;
 use clap::Parser;
 use common::from::{Found, From};
+use common::pace::Pace;
 use common::selection::Selection;
 use ctnetlink::aggregate::{Field, Fields, Measure};
 use ctnetlink::{Budget, DutyCycle, Query, Reader, Scan};
@@ -79,11 +80,13 @@ struct Options {
           conflicts_with_all = ["sample", "threads", "within", "placement", "from"])]
     rate: Option<Duration>,
 
-    /// Look again every SECS seconds
+    /// Look again, SECS seconds after the last look
     #[arg(long, value_name = "SECS", value_parser = common::seconds, conflicts_with = "from")]
     watch: Option<Duration>,
 
-    /// Pause for longer where it needs to, to use PERCENT of one processor at most
+    /// Use PERCENT of one processor at most: a look ends when that part of the SECS of --watch is used
+    /// up, and what it did not see is estimated. With --rate, --measure, --unique, --threads or
+    /// --placement, looks are whole, and the pauses as much longer
     #[arg(long, value_name = "PERCENT", requires = "watch", value_parser = duty)]
     duty: Option<DutyCycle>,
 }
@@ -130,8 +133,9 @@ fn run(options: &Options) -> common::Result {
     if options.only.explain(&options.common, &mut out)? {
         return Ok(());
     }
+    let mut pace = Pace::new(options.duty);
     if let Some(pause) = options.rate {
-        return rates(&query, pause, options, &mut out);
+        return rates(&query, pause, options, &mut pace, &mut out);
     }
     loop {
         // A look begins with opening the socket, and so does its time.
@@ -139,31 +143,38 @@ fn run(options: &Options) -> common::Result {
         let mut table = options.common.open()?;
         let opened = start.elapsed();
         clear(options, &mut out)?;
+        let budget = options.budget(&pace);
+        let mut scan = pace.look(|| look(&mut table, &query, budget, options))?;
+        scan.elapsed += opened;
         let json = options.common.json;
-        let work = if let Some(entries) = options.sample {
-            let mut sample = table.sample(&query, entries)?;
-            sample.elapsed += opened;
-            common::sample::show(&sample, json, &mut out)?;
-            sample.elapsed
+        if options.sample.is_some() || scan.stopped.is_some() {
+            common::sample::show(&scan.estimate(), json, &mut out)?;
+        } else if json {
+            common::json(&scan, &mut out)?;
         } else {
-            let mut scan = look(&mut table, &query, options)?;
-            scan.elapsed += opened;
-            let work = scan.work();
-            if scan.stopped.is_some() {
-                common::sample::show(&scan.estimate(), json, &mut out)?;
-            } else if json {
-                common::json(&scan, &mut out)?;
-            } else {
-                common::report::header(&scan, &mut out)?;
-                common::report::notes(&scan.report, &mut out)?;
-                common::report::groups(&scan.report, &mut out)?;
-            }
-            work
-        };
+            common::report::header(&scan, &mut out)?;
+            common::report::notes(&scan.report, &mut out)?;
+            common::report::groups(&scan.report, &mut out)?;
+        }
         out.flush()?;
         let Some(pause) = options.watch else { return Ok(()) };
-        let least = options.duty.map(|duty| duty.pause_after(work)).unwrap_or_default();
-        std::thread::sleep(pause.max(least));
+        pace.wait(pause);
+    }
+}
+
+impl Options {
+    /// What a look may cost; `None` if it is to be a whole one.
+    fn budget(&self, pace: &Pace) -> Option<Budget> {
+        // Only flows can be estimated, and only by one dump that shows all of them.
+        let whole = self.measure != Measure::Flows || self.unique.is_some();
+        let whole = whole || self.threads > 1 || self.only.is_placed();
+        let part = self.watch.filter(|_| !whole).and_then(|watch| pace.time(watch));
+        let time = [self.within, part].into_iter().flatten().min();
+        let budget = self.sample.map(|entries| Budget::new().entries(entries));
+        match time {
+            Some(time) => Some(budget.unwrap_or_default().time(time)),
+            None => budget,
+        }
     }
 }
 
@@ -191,13 +202,14 @@ fn rates(
     query: &Query,
     pause: Duration,
     options: &Options,
+    pace: &mut Pace,
     out: &mut impl Write,
 ) -> common::Result<()> {
     let mut table = options.common.open()?;
     let mut look = table.look(query)?;
     let mut pause = pause;
     loop {
-        std::thread::sleep(pause);
+        pace.wait(pause);
         let rates = table.rates(query, &mut look)?;
         clear(options, out)?;
         if options.common.json {
@@ -209,15 +221,19 @@ fn rates(
         }
         out.flush()?;
         let Some(watch) = options.watch else { return Ok(()) };
-        let least = options.duty.map(|duty| duty.pause_after(rates.elapsed)).unwrap_or_default();
-        pause = watch.max(least);
+        pause = watch;
     }
 }
 
 /// Looks at the table in the way that is asked for.
-fn look(table: &mut Reader, query: &Query, options: &Options) -> common::Result<Scan> {
-    if let Some(time) = options.within {
-        return Ok(table.scan_within(query, &Budget::new().time(time))?);
+fn look(
+    table: &mut Reader,
+    query: &Query,
+    budget: Option<Budget>,
+    options: &Options,
+) -> common::Result<Scan> {
+    if let Some(budget) = budget {
+        return Ok(table.scan_within(query, &budget)?);
     }
     if options.threads > 1 {
         return Ok(table.scan_parallel(query, options.threads)?);

@@ -2,6 +2,7 @@
 
 pub mod from;
 pub mod lines;
+pub mod pace;
 pub mod report;
 pub mod sample;
 pub mod screen;

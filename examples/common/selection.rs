@@ -56,6 +56,11 @@ impl Selection {
         filter(&words.collect::<Vec<_>>().join(" "))
     }
 
+    /// Whether it was said who applies the filter, so that it is not all done here.
+    pub fn is_placed(&self) -> bool {
+        self.placement.is_some()
+    }
+
     /// The filter of a file's entries, which no kernel applies.
     pub fn of_file(&self) -> Result<Filter> {
         if self.explain || self.placement.is_some() {

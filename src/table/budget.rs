@@ -141,9 +141,14 @@ impl DutyCycle {
         Duration::try_from_secs_f64(pause).unwrap_or(Duration::MAX)
     }
 
-    /// What may be used once in every interval.
+    /// How much work is the part of this interval.
+    pub fn work_in(&self, interval: Duration) -> Duration {
+        interval.mul_f64(self.share)
+    }
+
+    /// What may be used once in every interval: of the time alone, [`work_in`](Self::work_in) it.
     pub fn budget(&self, interval: Duration) -> Budget {
-        Budget::new().time(interval.mul_f64(self.share))
+        Budget::new().time(self.work_in(interval))
     }
 }
 
