@@ -1,6 +1,7 @@
 //! A filter keeps what the obvious reading of it keeps, and a plan leaves out none of that.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use ctnetlink::filter::{Filter, KernelFilter, Placement};
 use ctnetlink::flow::{Family, Flow, FlowRef, ProtoInfo, Protocol, State};
@@ -9,7 +10,7 @@ use proptest::prelude::*;
 
 use crate::asked::sends;
 use crate::naive::now;
-use crate::spec::{self, Spec};
+use crate::spec::{self, Condition, Sign, Spec};
 use crate::strategy;
 
 proptest! {
@@ -496,4 +497,29 @@ fn random_filters_are_of_all_kinds() {
     }
     assert!(kept > 200 && exact > 100 && two > 20, "{kept} {exact} {two}");
     let _ = Spec::All(Vec::new());
+}
+
+/// Every comparison is true of some age and false of another, so that the reading above is one.
+#[test]
+fn ages_are_reckoned_to_now() {
+    use Sign::{AtLeast, AtMost, Less, More};
+    let ends = |last| (IpAddr::from([10, 0, 0, last]), 53);
+    let original = ctnetlink::flow::Tuple::with_ports(Protocol::UDP, ends(1), ends(2));
+    let mut flow = Flow::new(original, original.inverse());
+    let start = now() - Duration::from_secs(60);
+    flow.timestamps = Some(ctnetlink::flow::Timestamps { start, stop: None });
+    for (sign, seconds, expected) in [
+        (More, 59, true),
+        (More, 60, false),
+        (AtLeast, 60, true),
+        (AtLeast, 61, false),
+        (Less, 61, true),
+        (Less, 60, false),
+        (AtMost, 60, true),
+        (AtMost, 59, false),
+    ] {
+        let spec = Spec::Is(Condition::Age(sign, seconds));
+        assert_eq!(spec.keeps(&flow), expected, "{spec:?}");
+        assert_eq!(spec.filter().judge(&flow, now()), Some(expected), "{spec:?}");
+    }
 }

@@ -1,7 +1,7 @@
 //! Filters as a test thinks of them: to make, to print, and to judge by in the obvious way.
 
 use std::net::IpAddr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use ctnetlink::filter::{Filter, Network, Networks, Numbers};
 use ctnetlink::flow::{
@@ -264,11 +264,8 @@ impl Condition {
             }
             Self::Age(sign, seconds) => {
                 // Nothing is younger than new.
-                let since = |moment: SystemTime| {
-                    moment.duration_since(UNIX_EPOCH).expect("after 1970").as_nanos()
-                };
-                let age = since(naive::now()).saturating_sub(since(flow.timestamps?.start));
-                compare(*sign, age, u128::from(*seconds) * 1_000_000_000)
+                let age = naive::now().duration_since(flow.timestamps?.start).unwrap_or_default();
+                compare(*sign, age.as_nanos(), u128::from(*seconds) * 1_000_000_000)
             }
             Self::Amount(bytes, which, sign, value) => {
                 let amount = |counters: Counters| -> u128 {
