@@ -302,23 +302,22 @@ mod tests {
 
     #[test]
     fn check_0_7_defaults_by_kernel_and_memory() {
-        for (kernel, gib, max, buckets) in [
-            ((3, 10), 1, 32_768, 8_192),
-            ((3, 10), 4, 65_536, 16_384),
-            ((3, 10), 64, 65_536, 16_384),
-            ((4, 18), 1, 32_768, 8_192),
-            ((4, 18), 4, 65_536, 16_384),
-            ((4, 18), 8, 262_144, 65_536),
-            ((5, 10), 256, 262_144, 65_536),
-            ((5, 15), 1, 8_192, 8_192),
-            ((5, 15), 4, 65_536, 65_536),
-            ((5, 15), 8, 262_144, 262_144),
-            ((6, 1), 64, 262_144, 262_144),
-            ((6, 18), 2, 65_536, 65_536),
-            ((6, 18), 256, 262_144, 262_144),
+        // Buckets with 1, 4, 8 and 64 GiB, and how many entries each is for.
+        let until_3_18 = [8_192, 16_384, 16_384, 16_384];
+        let until_5_14 = [8_192, 16_384, 65_536, 65_536];
+        let since_5_15 = [8_192, 65_536, 262_144, 262_144];
+        for (kernel, buckets, entries) in [
+            ((3, 10), until_3_18, 4),
+            ((4, 18), until_5_14, 4),
+            ((5, 10), until_5_14, 4),
+            ((5, 15), since_5_15, 1),
+            ((6, 18), since_5_15, 1),
         ] {
-            let found = defaults(Version::new(kernel.0, kernel.1), gib * GIB);
-            assert_eq!(found, Sizes { max, buckets }, "{kernel:?} with {gib} GiB");
+            for (gib, buckets) in [1, 4, 8, 64].into_iter().zip(buckets) {
+                let found = defaults(Version::new(kernel.0, kernel.1), gib * GIB);
+                let expected = Sizes { max: buckets * entries, buckets };
+                assert_eq!(found, expected, "{kernel:?} with {gib} GiB");
+            }
         }
     }
 
@@ -349,6 +348,41 @@ mod tests {
                         nf_conntrack 12 48 320 12 1 : tunables 0 0 0\n";
         assert_eq!(PerEntry::EXTENDED.with_slabinfo(slabinfo).bytes(), 448);
         assert_eq!(PerEntry::EXTENDED.with_slabinfo("nf_conntrack a b c"), PerEntry::EXTENDED);
+    }
+
+    #[test]
+    fn check_1_5_advice_for_known_machines() {
+        // Entries and buckets; MiB when it is full, 384 bytes an entry and 8 a bucket; reasons.
+        for (kernel, gib, peak, growth, namespaces, max, mib, reasons) in [
+            // A small machine of today: what the kernel takes by itself is enough.
+            ((6, 18), 8, 20_000, 2.0, 1, 262_144, 98, 4),
+            ((6, 18), 64, 250_000, 2.0, 1, 524_288, 196, 3),
+            // A node with a namespace for every pod.
+            ((5, 15), 16, 600_000, 1.5, 50, 1_048_576, 392, 4),
+            // No chain is refused before 5.15.
+            ((4, 18), 16, 600_000, 1.5, 1, 1_048_576, 392, 2),
+            ((3, 10), 4, 60_000, 1.0, 1, 65_536, 24, 2),
+            // More than an eighth of 2 GiB: no more than that, in whole pages of buckets.
+            ((6, 1), 2, 5_000_000, 2.0, 1, 684_544, 255, 4),
+        ] {
+            let advice = advise(&Need {
+                kernel: Version::new(kernel.0, kernel.1),
+                ram: gib * GIB,
+                peak,
+                growth,
+                namespaces,
+                per_entry: PerEntry::EXTENDED,
+            });
+            let found = (advice.sizes.max, advice.sizes.buckets, advice.memory >> 20);
+            assert_eq!(found, (max, max, mib), "{kernel:?} with {gib} GiB for {peak}");
+            assert_eq!((advice.capacity, advice.load), (max, 2.0));
+            assert_eq!(advice.memory_at_worst >> 20, {
+                let entries = 384 * max * namespaces;
+                (entries + 8 * max) >> 20
+            });
+            assert_eq!(advice.reasons.len(), reasons, "{:#?}", advice.reasons);
+            assert!(advice.reasons.iter().all(|reason| !reason.source.is_empty()));
+        }
     }
 
     #[test]
