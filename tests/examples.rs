@@ -703,7 +703,8 @@ fn check_2_2_and_2_6_namespaces_are_listed_and_watched() {
     let netns = netns.get_program().to_str().expect("a path");
     let script = format!(
         "{} {} unshare --net sleep 60 & sleep 1; {netns} list --json; \
-         ({netns} watch --interval 0.1 --for 2 --json & sleep 0.4; unshare --net sleep 0.7; wait $!); \
+         ({netns} watch --interval 0.1 --for 2 >&2 & \
+          {netns} watch --interval 0.1 --for 2 --json & sleep 0.4; unshare --net sleep 0.7; wait); \
          kill $(jobs -p)",
         fill("10"),
         fill("1000")
@@ -727,6 +728,13 @@ fn check_2_2_and_2_6_namespaces_are_listed_and_watched() {
     assert_eq!(gone.expect("it goes")["program"], "sleep", "{events:?}");
     let lived = gone.expect("it goes")["lived_ms"].as_u64().expect("a time");
     assert!((300..1_500).contains(&lived), "{lived}");
+    // One in two seconds, and whatever the machine was late by.
+    let said = text(&output.stderr);
+    let rate = said.lines().find(|line| line.ends_with(" a minute")).expect("a rate");
+    assert!(rate.starts_with("1 by "), "{said}");
+    let rate = rate.trim_end_matches(" a minute").rsplit(' ').next().expect("a number");
+    let rate: f64 = rate.parse().expect("a number");
+    assert!(rate > 3.0 && rate <= 30.0, "{said}");
 }
 
 /// `ip netns add` and container runtimes keep a namespace by a mount; also one that is out of sight of

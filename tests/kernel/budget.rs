@@ -98,7 +98,7 @@ fn what_it_saw_is_a_sample() -> Result<(), Skip> {
 }
 
 /// Entries for a dump that takes a while: 200,000, or what this kernel has room for.
-fn many() -> u64 {
+pub fn many() -> u64 {
     let max = table().limits().expect("limits").max.unwrap_or(0);
     if max == 0 { 200_000 } else { (u64::from(max) * 3 / 4).min(200_000) }
 }

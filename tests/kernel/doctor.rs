@@ -41,7 +41,7 @@ fn flows(count: u32, held: u32) -> impl Iterator<Item = Flow> {
 }
 
 /// What the doctor says, with its exit code; nothing of the host's log or files is in it.
-fn doctor(arguments: &[&str]) -> (Option<i32>, Value) {
+pub fn doctor(arguments: &[&str]) -> (Option<i32>, Value) {
     let output = command("doctor")
         .args(["--kmsg", "/dev/null", "--json"])
         .args(arguments)
@@ -53,16 +53,16 @@ fn doctor(arguments: &[&str]) -> (Option<i32>, Value) {
     (output.status.code(), document)
 }
 
-fn finding<'d>(document: &'d Value, id: &str) -> Option<&'d Value> {
+pub fn finding<'d>(document: &'d Value, id: &str) -> Option<&'d Value> {
     document["findings"].as_array().expect("findings").iter().find(|finding| finding["id"] == id)
 }
 
-fn seen(document: &Value, id: &str) -> String {
+pub fn seen(document: &Value, id: &str) -> String {
     let found = finding(document, id).unwrap_or_else(|| panic!("no {id}: {document}"));
     found["seen"].as_str().expect("text").to_owned()
 }
 
-fn send(packets: u16) {
+pub fn send(packets: u16) {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a socket");
     for port in 0..packets {
         // Dropped on its way out, where the table is full.
@@ -70,7 +70,7 @@ fn send(packets: u16) {
     }
 }
 
-fn full(held: bool) -> Result<(Conntrack, u32), Skip> {
+pub fn full(held: bool) -> Result<(Conntrack, u32), Skip> {
     tracked_loopback()?;
     let mut table = table();
     let max = table.limits().expect("limits").max.unwrap_or(0);

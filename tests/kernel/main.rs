@@ -6,6 +6,7 @@
 //! A test that needs an outside tool is ignored where the tool is missing;
 //! `CTNETLINK_REQUIRE_TOOLS=1` makes that a failure.
 
+mod acceptance;
 mod attributes;
 mod budget;
 mod capture;
@@ -56,11 +57,14 @@ fn main() {
         return;
     }
     let arguments = Arguments::from_args();
+    // Root of a user namespace may not, so before that is entered.
+    support::open_kernel_log();
     let unavailable = enter_private_namespace()
         .and_then(|()| ctnetlink::Conntrack::open()?.limits())
         .err()
         .map(|error| error.to_string());
     let areas: Vec<(&str, &[(&str, Test)])> = vec![
+        ("acceptance", acceptance::TESTS),
         ("attributes", attributes::TESTS),
         ("budget", budget::TESTS),
         ("capture", capture::TESTS),

@@ -62,7 +62,7 @@ fn in_a_thread(test: fn()) -> Result<(), Skip> {
     Ok(())
 }
 
-fn give_away_the_capability() {
+pub fn give_away_the_capability() {
     let mut sets = capabilities(None).expect("the capabilities");
     assert!(sets.effective.contains(CapabilitySet::NET_ADMIN), "it is there to give away");
     for set in [&mut sets.effective, &mut sets.permitted, &mut sets.inheritable] {

@@ -1,7 +1,10 @@
 //! What the tests share: a network each, flows to make, tools to ask.
 
+use std::fs::File;
 use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use ctnetlink::flow::{Endpoints, Flow, Protocol, Status, Tuple};
@@ -18,6 +21,8 @@ pub enum Skip {
     Tool(String),
     /// The kernel lacks something, or allows less than the test takes.
     Kernel(String),
+    /// Not everybody may do it, or it is not sure to happen: no machine can be required to have it.
+    Chance(String),
 }
 
 /// A test as libtest knows it, in a network of its own.
@@ -32,6 +37,7 @@ pub fn trial(name: String, test: Test, unavailable: Option<String>) -> Trial {
             Ok(()) => Ok(Completion::Completed),
             Err(Skip::Tool(reason)) => missing("CTNETLINK_REQUIRE_TOOLS", reason),
             Err(Skip::Kernel(reason)) => missing("CTNETLINK_REQUIRE_KERNEL", reason),
+            Err(Skip::Chance(reason)) => Ok(Completion::ignored_with(reason)),
         }
     })
 }
@@ -40,6 +46,18 @@ fn missing(variable: &str, reason: String) -> Result<Completion, Failed> {
     match std::env::var_os(variable) {
         Some(value) if value != "0" => Err(format!("{reason} (and {variable} is set)").into()),
         _ => Ok(Completion::ignored_with(reason)),
+    }
+}
+
+/// The kernel's log, where this program could open it.
+pub static KMSG: OnceLock<File> = OnceLock::new();
+
+pub fn open_kernel_log() {
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits();
+    let mut options = File::options();
+    options.read(true).custom_flags(i32::from_ne_bytes(nonblocking.to_ne_bytes()));
+    if let Ok(log) = options.open("/dev/kmsg") {
+        let _ = KMSG.set(log);
     }
 }
 

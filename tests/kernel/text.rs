@@ -23,7 +23,7 @@ pub const TESTS: &[(&str, Test)] = &[
 ];
 
 /// Our lines of the table, sorted.
-fn lines(extended: bool, id: bool) -> Vec<String> {
+pub fn lines(extended: bool, id: bool) -> Vec<String> {
     let mut lines = Vec::new();
     let mut table: Reader = Reader::open().expect("a table");
     let mut dump = table.dump(DumpOptions::new()).expect("a dump");
