@@ -27,6 +27,7 @@ mod naive;
 mod namespaces;
 mod parallel;
 mod peers;
+mod persist;
 mod plan;
 mod private_root;
 mod privilege;
@@ -42,6 +43,7 @@ mod stats;
 mod support;
 mod text;
 mod traffic;
+mod trees;
 mod tune;
 mod update;
 mod zero;
@@ -82,6 +84,7 @@ fn main() {
         ("namespaces", namespaces::TESTS),
         ("parallel", parallel::TESTS),
         ("peers", peers::TESTS),
+        ("persist", persist::TESTS),
         ("plan", plan::TESTS),
         ("privilege", privilege::TESTS),
         ("programs", programs::TESTS),

@@ -471,3 +471,136 @@ fn links_do_not_lead_out_of_the_root() {
     Plan::new(masked.path(), &Want::new().max(88_888)).apply().expect("written");
     assert_eq!(masked.audit().setting(MAX).expect("set").value, "88888");
 }
+
+/// What the audit makes of one file: of this setting, the number that counts.
+fn number_of(name: &str, text: impl AsRef<[u8]>) -> Option<i64> {
+    let machine = Machine::new();
+    machine.running(65_536, 16_384);
+    for name in ["udp_timeout", "udp_timeout_stream", "icmp_timeout", "icmpv6_timeout"] {
+        machine.file(&format!("proc/sys/net/netfilter/nf_conntrack_{name}"), "30\n");
+    }
+    machine.file("etc/sysctl.d/a.conf", "");
+    fs::write(machine.path().join("etc/sysctl.d/a.conf"), text).expect("a file");
+    machine.audit().setting(name)?.number
+}
+
+/// Each of these was another one in the audit than in the kernel; `tests/kernel/persist.rs` compares many more
+/// with the program itself.
+#[test]
+fn values_are_what_the_kernel_makes_of_them() {
+    for (value, number) in [
+        ("12 # comment", Some(12)),
+        ("7 8", Some(7)),
+        ("0x40", Some(64)),
+        ("040", Some(32)),
+        ("+5", None),
+        ("4294967296", None),
+        ("", None),
+        ("lots", None),
+        ("12#", None),
+        ("3000000", None),
+        ("5", Some(5)),
+    ] {
+        let line = format!("net.netfilter.nf_conntrack_udp_timeout = {value}\n");
+        assert_eq!(number_of("nf_conntrack_udp_timeout", &line), number, "{line}");
+    }
+    let machine = Machine::new();
+    machine
+        .file("etc/modules-load.d/ct.conf", "nf_conntrack\n")
+        .file("etc/sysctl.d/1.conf", "net.netfilter.nf_conntrack_max = 0x20000 # 2^17\n")
+        .file("etc/sysctl.d/2.conf", "net.nf_conntrack_max = 4294967296\n");
+    let found = machine.audit();
+    let max = found.setting(MAX).expect("set");
+    assert_eq!((max.number, max.from.0.as_str()), (Some(131_072), "/etc/sysctl.d/1.conf"));
+    let [finding] = &found.findings[..] else { panic!("{:?}", found.findings) };
+    assert_eq!(finding.id, "VALUE_REFUSED");
+    assert!(finding.seen.contains("keeps \"0x20000 # 2^17\" of /etc/sysctl.d/1.conf, line 1"));
+    // What only some kernels take is said.
+    let machine = Machine::new();
+    machine
+        .file("etc/modules-load.d/ct.conf", "nf_conntrack\n")
+        .file("etc/sysctl.d/1.conf", "net.netfilter.nf_conntrack_udp_timeout = 3000000\n");
+    let found = machine.audit();
+    assert_eq!(machine.ids(), ["VALUE_UNCERTAIN"]);
+    assert!(found.findings[0].why.contains("CONFIG_HZ"), "{:?}", found.findings);
+    // Buckets are rounded, and that is no drift.
+    let machine = Machine::new();
+    machine
+        .running(65_536, 20_480)
+        .file("etc/modules-load.d/ct.conf", "nf_conntrack\n")
+        .file("etc/sysctl.d/1.conf", "net.netfilter.nf_conntrack_buckets = 20000\n");
+    assert_eq!(machine.ids(), [""; 0]);
+}
+
+#[test]
+fn keys_are_those_that_systemd_sets() {
+    let name = "nf_conntrack_udp_timeout";
+    let key = format!("net.netfilter.{name}");
+    for (text, number) in [
+        (format!("{key} = 135\n-{key}\n"), None),
+        (format!("-{key}\n{key} = 135\n"), Some(135)),
+        (format!("-{key}\nnet.netfilter.nf_conntrack_u* = 135\n"), None),
+        // An exclusion by a pattern is one of that very pattern.
+        ("-net.netfilter.nf_*\nnet.netfilter.nf_conntrack_u* = 135\n".to_owned(), Some(135)),
+        ("net.netfilter.nf_* = 135\n-net.netfilter.nf_*\n".to_owned(), None),
+        ("net.netfilter.nf_conntrack_[ui]* = 135\n".to_owned(), Some(135)),
+        ("net.netfilter.nf_conntrack_[!u]* = 135\n".to_owned(), None),
+        ("net.netfilter.nf_conntrack_[!i]* = 135\n".to_owned(), Some(135)),
+        ("*.netfilter.nf_conntrack_{icmp,udp}_timeou? = 135\n".to_owned(), Some(135)),
+        (format!("net..netfilter.{name} = 135\n"), Some(135)),
+        (format!("net//netfilter/{name} = 135\n"), Some(135)),
+        (format!(".net.netfilter.{name} = 135\n"), Some(135)),
+        (format!("net/./netfilter/{name}/ = 135\n"), Some(135)),
+        (format!("net/ipv4/../netfilter/{name} = 135\n"), None),
+        (format!("net.netfilter/{name} = 135\n"), None),
+        (format!("a=1\r{key} = 135\0b=2\r\n"), Some(135)),
+        (format!("{key} = 135"), Some(135)),
+        (format!("- {key} = 135"), Some(135)),
+    ] {
+        assert_eq!(number_of(name, &text), number, "{text}");
+    }
+    // Hidden files are not read.
+    let machine = Machine::new();
+    machine.file("etc/sysctl.d/.a.conf", &format!("{key} = 135\n"));
+    assert_eq!(machine.audit().setting(name), None);
+    // One spelled two ways: the same again stays where it was, and the other comes after it.
+    let machine = Machine::new();
+    machine
+        .file("etc/sysctl.d/1.conf", "net.netfilter.nf_conntrack_max = 50001\n")
+        .file("etc/sysctl.d/2.conf", "net.nf_conntrack_max = 50002\n")
+        .file("etc/sysctl.d/3.conf", "net.netfilter.nf_conntrack_max = 50001\n");
+    assert_eq!(machine.audit().setting(MAX).expect("set").number, Some(50_002));
+    // A plan knows.
+    Plan::new(machine.path(), &Want::new().max(50_001)).apply().expect("written");
+    assert_eq!(machine.audit().setting(MAX).expect("set").number, Some(50_001));
+    // What takes a setting back comes before the plan's file, too.
+    machine
+        .file("etc/sysctl.d/zz.conf", "-net.netfilter.nf_conntrack_max\n-net.nf_conntrack_max\n");
+    assert_eq!(machine.audit().setting(MAX), None);
+    assert!(machine.ids().contains(&"TAKEN_BACK"));
+    Plan::new(machine.path(), &Want::new().max(50_003)).apply().expect("written");
+    assert_eq!(machine.audit().setting(MAX).expect("set").number, Some(50_003));
+}
+
+/// Twelve stars took 15 seconds, and 900,000 the stack. The steps are counted beside the code.
+#[test]
+fn patterns_keep_nobody_busy() {
+    let machine = Machine::new();
+    machine.running(65_536, 16_384);
+    let name = "net.netfilter.nf_conntrack_";
+    let stars = [12, 24, 900_000].map(|stars| format!("{name}{}Z = 7\n", "*".repeat(stars)));
+    let others = ["*n", "?", "[a-z]*", "{a,b}", "{", "[", "\\"];
+    let others = others.map(|part| format!("{name}{}* = 7\n", part.repeat(100_000)));
+    for text in stars.iter().chain(&others) {
+        machine.file("etc/sysctl.d/a.conf", text);
+        let found = machine.audit();
+        // Too many choices are announced, and nothing else is set.
+        assert!(
+            found.setting(MAX).is_none_or(|max| max.number.is_none()),
+            "{}",
+            found.settings.len()
+        );
+    }
+    machine.file("etc/sysctl.d/a.conf", &format!("{name}{} = 7\n", "*".repeat(900_000)));
+    assert_eq!(machine.audit().setting(MAX).expect("set").number, Some(7));
+}

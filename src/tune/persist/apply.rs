@@ -32,7 +32,7 @@ impl Plan {
         for file in &self.files {
             let refused =
                 |source, remedy| ErrorKind::Setting { name: file.path.clone(), source, remedy };
-            let now = match root.read(&file.path) {
+            let now = match root.kept(&file.path) {
                 Ok(text) => Some(text),
                 // What is in it could not be kept.
                 Err(source) if root.has_file(&file.path) => {

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use super::boot::{Boot, Refused, boot, is_forwarding, is_ours, setting_of};
 use super::conf;
 use super::files::Root;
 use super::module::{self, Loader, Module};
+use super::number::Refusal;
 use super::script;
 use super::tree::Tree;
 use crate::finding::{Finding, Severity};
@@ -33,14 +35,25 @@ pub struct Audit {
 pub struct Assigned {
     /// Its name with dots, `net.netfilter.nf_conntrack_max`.
     pub key: String,
-    /// The value that wins.
+    /// The value that wins, as the file has it.
     pub value: String,
+    /// The number the kernel makes of it: 64 of `0x40`, 32 of `040`, 12 of `12 # comment`. `None` if it is
+    /// refused, or kernels differ: see [`note`](Self::note).
+    pub number: Option<i64>,
+    /// Why there is no number.
+    pub note: Option<&'static str>,
     /// The file and line that set it.
     pub from: (String, usize),
-    /// Files and lines that set it before, in vain.
+    /// Files and lines that set it before, and are overridden.
     pub overridden: Vec<(String, usize)>,
     /// What it is now; `None` if that cannot be read.
     pub live: Option<i64>,
+    /// Its file below `/proc/sys`.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub(super) path: String,
+    /// Whether its value takes effect, or may: not if the kernel refuses all there are.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub(super) counts: bool,
 }
 
 /// Reads what the files below `root` say: `/` is this machine, another directory a copy of one.
@@ -52,19 +65,23 @@ pub struct Assigned {
 /// }
 /// ```
 ///
-/// Files are merged as systemd does it: by name over `/etc`, `/run`, `/usr/local/lib` and
-/// `/usr/lib`, the last assignment counts (sysctl.d(5)).
+/// Files are read as systemd-sysctl reads them (compared with 252): by name over `/etc`, `/run`,
+/// `/usr/local/lib` and `/usr/lib`, patterns and exclusions included, and values as the kernel reads them.
+/// Of what cannot be said of files alone a finding or a [`note`](Assigned::note) says so. Settings on the
+/// kernel's command line and in credentials are not looked at. procps' `sysctl --system` differs: it reads
+/// `/etc/sysctl.conf`, too, at the end.
 pub fn audit(root: impl AsRef<Path>) -> Audit {
     let root = Root::new(root.as_ref());
     let mut findings = Vec::new();
-    let mut settings = assignments(&root, &mut findings);
-    for setting in &mut settings {
-        let path = format!("/proc/sys/{}", setting.key.replace('.', "/"));
-        setting.live = root.read(&path).ok().and_then(|text| text.trim().parse().ok());
+    let mut boot = boot(&root, &mut findings);
+    for setting in &mut boot.settings {
+        let text = root.text(&format!("/proc/sys/{}", setting.path));
+        setting.live = text.ok().and_then(|text| text.trim().parse().ok());
     }
+    values(&boot, &mut findings);
+    let settings = boot.settings;
     let (module, loaders) = (Module::of(&root), module::loaders(&root));
     for setting in &settings {
-        number(setting, &mut findings);
         drift(setting, &mut findings);
     }
     boot_order(&settings, module, &loaders, &mut findings);
@@ -83,116 +100,38 @@ impl Audit {
     }
 }
 
-/// Whether a key is of interest here.
-fn is_ours(key: &str) -> bool {
-    key.starts_with("net/netfilter/nf_conntrack_")
-        || ["net/nf_conntrack_max", "net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"]
-            .contains(&key)
-        || is_forwarding(key)
-}
-
-/// Whether a key says if IPv4 is forwarded: from all interfaces, from those to come, or from one.
-fn is_forwarding(key: &str) -> bool {
-    let interface = key.strip_prefix("net/ipv4/conf/");
-    let interface = interface.and_then(|rest| rest.strip_suffix("/forwarding"));
-    interface.is_some_and(|name| !name.contains('/'))
-}
-
-/// What all files together set.
-fn assignments(root: &Root, findings: &mut Vec<Finding>) -> Vec<Assigned> {
-    let mut settings: Vec<Assigned> = Vec::new();
-    let (mut patterns, mut excluded) = (Vec::new(), Vec::new());
-    for file in root.configuration("sysctl.d").into_iter().filter(|file| !file.masked) {
-        let text = match root.read(&file.path) {
-            Ok(text) => text,
-            Err(error) => {
-                findings.push(unreadable(&file.path, &error));
-                continue;
-            }
+/// Values that do not count, or perhaps.
+fn values(boot: &Boot, findings: &mut Vec<Finding>) {
+    for Refused { path, key, value, from: (file, line), why } in &boot.refused {
+        let kept = boot.settings.iter().find(|setting| setting.path == *path && setting.counts);
+        let default = if is_forwarding(path) { "what ip_forward is" } else { "its default" };
+        let kept = kept.map_or(default.to_owned(), |kept| {
+            format!("{:?} of {}, line {}", kept.value, kept.from.0, kept.from.1)
+        });
+        let (id, remedy) = match why {
+            Refusal::NoNumber => ("NOT_A_NUMBER", "write a number"),
+            Refusal::OutOfRange => ("VALUE_REFUSED", "write a number that it can be"),
+            Refusal::ReadOnly => ("VALUE_REFUSED", "take the line out"),
         };
-        let (lines, unknown) = conf::parse(&text);
-        if let Some(line) = unknown.first() {
-            findings.push(
-                Finding::new(
-                    "MALFORMED_LINE",
-                    Severity::Warning,
-                    format!("{}, line {line}: neither a comment nor key = value", file.path),
-                    "what does not read as a setting is not set",
-                    "write it as key = value, or take it out",
-                )
-                .source("sysctl.d(5)"),
-            );
-        }
-        for line in lines {
-            if line.value.is_none() {
-                excluded.push(line.key);
-                continue;
-            }
-            if line.key.contains(['*', '?']) {
-                patterns.push((file.path.clone(), line));
-                continue;
-            }
-            let Some(value) = line.value.filter(|_| is_ours(&line.key)) else { continue };
-            // The old name of the same number.
-            let key = match line.key.as_str() {
-                "net/nf_conntrack_max" => "net.netfilter.nf_conntrack_max".to_owned(),
-                "net/ipv4/conf/all/forwarding" => "net.ipv4.ip_forward".to_owned(),
-                key => key.replace('/', "."),
-            };
-            let from = (file.path.clone(), line.line);
-            match settings.iter_mut().find(|setting| setting.key == key) {
-                Some(setting) => {
-                    setting.overridden.push(std::mem::replace(&mut setting.from, from));
-                    setting.value = value;
-                }
-                None => {
-                    settings.push(Assigned { key, value, from, overridden: Vec::new(), live: None })
-                }
-            }
-        }
-    }
-    // Patterns set what no line sets by name.
-    for name in root.names("/proc/sys/net/netfilter") {
-        let path = format!("net/netfilter/{name}");
-        let key = path.replace('/', ".");
-        let named = settings.iter().any(|setting| setting.key == key);
-        let excluded = excluded.iter().any(|excluded| conf::matches(excluded, &path));
-        if named || excluded || !is_ours(&path) {
-            continue;
-        }
-        let mut of_it = patterns.iter().filter(|(_, line)| conf::matches(&line.key, &path));
-        let last =
-            of_it.next_back().and_then(|(file, line)| Some((file, line, line.value.clone()?)));
-        settings.extend(last.map(|(file, line, value)| Assigned {
-            key,
-            value,
-            from: (file.clone(), line.line),
-            overridden: Vec::new(),
-            live: None,
-        }));
-    }
-    settings
-}
-
-fn unreadable(file: &str, error: &std::io::Error) -> Finding {
-    Finding::new(
-        "UNREADABLE",
-        Severity::Warning,
-        format!("{file} cannot be read: {error}"),
-        "what it sets is not known, and may not be set at boot either",
-        "look at the file; run this as root if it is not yours to read",
-    )
-}
-
-fn number(setting: &Assigned, findings: &mut Vec<Finding>) {
-    if setting.value.parse::<i64>().is_err() {
-        let (file, line) = &setting.from;
         findings.push(Finding::new(
-            "NOT_A_NUMBER",
+            id,
             Severity::Critical,
-            format!("{file}, line {line}: {} = {:?} is no number", setting.key, setting.value),
-            "the kernel refuses it, and the setting keeps its default",
-            "write a number",
+            format!("{file}, line {line}: {key} = {value:?}: {}; it keeps {kept}", why.text()),
+            "a value that the kernel refuses changes nothing",
+            remedy,
+        ));
+    }
+    for setting in boot.settings.iter().filter(|setting| setting.counts) {
+        let (Some(why), (file, line)) = (setting.note, &setting.from) else { continue };
+        findings.push(Finding::new(
+            "VALUE_UNCERTAIN",
+            Severity::Info,
+            format!(
+                "{file}, line {line}: what {} = {:?} does cannot be said",
+                setting.key, setting.value
+            ),
+            why,
+            "write a number that every kernel takes, and name the setting",
         ));
     }
 }
@@ -200,8 +139,8 @@ fn number(setting: &Assigned, findings: &mut Vec<Finding>) {
 /// Whether what a file says is so.
 fn drift(setting: &Assigned, findings: &mut Vec<Finding>) {
     let Assigned { key, live: Some(live), from: (file, _), .. } = setting else { return };
-    let Ok(wanted) = setting.value.parse::<i64>() else { return };
-    // Whatever turns forwarding on as a whole turns it on for each interface.
+    let Some(wanted) = setting.number else { return };
+    // Whatever changes forwarding as a whole sets it for each interface.
     if key.starts_with("net.ipv4.conf.") {
         return;
     }
@@ -314,8 +253,9 @@ fn unread(root: &Root, settings: &[Assigned], findings: &mut Vec<Finding>) {
     }
     let (lines, _) = conf::parse(&root.read(FILE).unwrap_or_default());
     for line in lines.iter().filter(|line| is_ours(&line.key)) {
-        let key = line.key.replace('/', ".");
-        if !settings.iter().any(|setting| setting.key == key) {
+        let path = setting_of(&line.key);
+        let key = conf::dotted(path);
+        if line.value.is_some() && !settings.iter().any(|setting| setting.path == path) {
             findings.push(
                 Finding::new(
                     "NOT_READ_AT_BOOT",
@@ -336,11 +276,11 @@ fn unread(root: &Root, settings: &[Assigned], findings: &mut Vec<Finding>) {
 /// Whether there are buckets for as many entries as are allowed.
 fn ratio(root: &Root, settings: &[Assigned], module: Module, findings: &mut Vec<Finding>) {
     let live = |name: &str| -> Option<u64> {
-        root.read(&format!("/proc/sys/net/netfilter/{name}")).ok()?.trim().parse().ok()
+        root.text(&format!("/proc/sys/net/netfilter/{name}")).ok()?.trim().parse().ok()
     };
     let set = |name: &str| -> Option<u64> {
         let setting = settings.iter().find(|setting| setting.key.ends_with(name))?;
-        setting.value.parse().ok()
+        setting.number.and_then(|number| u64::try_from(number).ok())
     };
     let given = module::hashsize(root);
     let buckets = set("nf_conntrack_buckets").or(given.as_ref().map(|(_, size)| *size));
@@ -362,7 +302,7 @@ fn ratio(root: &Root, settings: &[Assigned], module: Module, findings: &mut Vec<
     let Some(max) = set("nf_conntrack_max").or_else(|| live("nf_conntrack_max")) else { return };
     let Some(buckets) = buckets.or_else(|| live("nf_conntrack_buckets")) else { return };
     // Without a release nothing newer can be presumed than what everybody has by now.
-    let release = root.read("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let release = root.text("/proc/sys/kernel/osrelease").unwrap_or_default();
     let kernel = release.trim().parse().unwrap_or(Version::new(5, 15));
     findings.extend(ratio_of(kernel, Sizes { max, buckets }, module));
 }

@@ -1,86 +1,93 @@
 //! Lines of `sysctl.d` files.
 
-/// A line that sets something.
+/// A line that sets something, or keeps it from being set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Assignment {
-    /// With slashes, and perhaps with `*` and `?` for more than one.
+    /// A path below `/proc/sys`, or a [pattern](super::pattern) of such.
     pub(super) key: String,
-    /// `None` takes the key out of what patterns set.
-    pub(super) value: Option<String>,
+    /// `None` takes back what was said of this very key before, and keeps patterns from setting it.
+    pub(super) value: Option<Vec<u8>>,
     pub(super) line: usize,
 }
 
+/// What `strstrip` takes away.
+const BLANK: [u8; 4] = *b" \t\n\r";
+
 /// The lines of a file; the numbers of those that say nothing that is known come second.
-pub(super) fn parse(text: &str) -> (Vec<Assignment>, Vec<usize>) {
+pub(super) fn parse(text: &[u8]) -> (Vec<Assignment>, Vec<usize>) {
     let (mut found, mut unknown) = (Vec::new(), Vec::new());
-    for (line, text) in (1..).zip(text.lines()) {
-        let text = text.trim();
-        if text.is_empty() || text.starts_with(['#', ';']) {
+    for (line, text) in (1..).zip(lines(text)) {
+        let text = trimmed(text);
+        let Some(first) = text.first().filter(|first| !b"#;".contains(first)) else { continue };
+        // Before a key with a value it makes a failure no failure: the same for us.
+        let (minus, rest) = match first {
+            b'-' => (true, text.get(1..).unwrap_or_default()),
+            _ => (false, text),
+        };
+        let equals = rest.iter().position(|byte| *byte == b'=');
+        let (key, value) = match equals.and_then(|at| rest.split_at_checked(at)) {
+            Some((key, value)) => (key, Some(trimmed(value.get(1..).unwrap_or_default()))),
+            None => (rest, None),
+        };
+        let key = trimmed(key);
+        if key.is_empty() || (value.is_none() && !minus) {
+            unknown.push(line);
             continue;
         }
-        // A failure to set it is no failure: the same for us.
-        let (minus, text) = match text.strip_prefix('-') {
-            Some(text) => (true, text.trim_start()),
-            None => (false, text),
-        };
-        match text.split_once('=') {
-            Some((key, value)) if !key.trim().is_empty() => found.push(Assignment {
-                key: normal(key.trim()),
-                value: Some(value.trim().to_owned()),
-                line,
-            }),
-            None if minus && !text.is_empty() => {
-                found.push(Assignment { key: normal(text), value: None, line });
-            }
-            _ => unknown.push(line),
-        }
+        let key = normal(&String::from_utf8_lossy(key));
+        found.push(Assignment { key, value: value.map(<[u8]>::to_vec), line });
     }
     (found, unknown)
 }
 
-/// A key with slashes. Whichever of slash and dot comes first parts it; the other stands for itself.
-fn normal(key: &str) -> String {
-    match key.find(['.', '/']).and_then(|at| key.get(at..=at)) {
-        Some(".") => key
-            .chars()
-            .map(|c| {
-                if c == '.' {
-                    '/'
-                } else if c == '/' {
-                    '.'
-                } else {
-                    c
-                }
-            })
-            .collect(),
-        _ => key.trim_start_matches('/').to_owned(),
-    }
+/// The lines of a text with their ends: a line feed, a carriage return, a zero, or one of each.
+pub(super) fn lines(mut text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let is_end = |byte: &u8| matches!(byte, b'\n' | b'\r' | 0);
+        let mut end = text.iter().position(is_end).unwrap_or(text.len());
+        let mut seen = Vec::new();
+        while let Some(byte) = text.get(end).filter(|byte| is_end(byte) && !seen.contains(*byte)) {
+            end += 1;
+            seen.push(*byte);
+            if *byte == 0 {
+                break; // Nothing belongs to a zero.
+            }
+        }
+        let (line, rest) = text.split_at_checked(end)?;
+        text = rest;
+        (!line.is_empty()).then_some(line)
+    })
 }
 
-/// Whether a pattern is true of a key: `*` is anything but a slash, `?` one character but a slash.
-pub(super) fn matches(pattern: &str, key: &str) -> bool {
-    let (mut pattern_rest, mut key_rest) = (pattern.chars(), key.chars());
-    loop {
-        match (pattern_rest.next(), key_rest.clone().next()) {
-            (None, None) => return true,
-            (Some('*'), _) => {
-                let rest = pattern_rest.as_str();
-                let mut tail = key_rest.as_str();
-                loop {
-                    if matches(rest, tail) {
-                        return true;
-                    }
-                    match tail.chars().next() {
-                        Some(c) if c != '/' => tail = tail.get(c.len_utf8()..).unwrap_or_default(),
-                        _ => return false,
-                    }
-                }
-            }
-            (Some('?'), Some(c)) if c != '/' => _ = key_rest.next(),
-            (Some(p), Some(c)) if p == c => _ = key_rest.next(),
-            _ => return false,
+fn trimmed(text: &[u8]) -> &[u8] {
+    let is_text = |byte: &u8| !BLANK.contains(byte) && *byte != 0;
+    let end = text.iter().rposition(is_text).map_or(0, |last| last + 1);
+    let start = text.iter().position(is_text).unwrap_or(end);
+    text.get(start..end).unwrap_or_default()
+}
+
+/// A path as a key with dots.
+pub(super) fn dotted(path: &str) -> String {
+    let parts: Vec<_> = path.split('/').map(|part| part.replace('.', "/")).collect();
+    parts.join(".")
+}
+
+/// A key as a path. Whichever of slash and dot comes first parts it; the other stands for itself.
+/// Slashes too many and single dots between them are taken out; two dots are not.
+pub(super) fn normal(key: &str) -> String {
+    let parted = match key.find(['.', '/']).and_then(|at| key.get(at..=at)) {
+        Some(".") => {
+            let swapped = |c| match c {
+                '.' => '/',
+                '/' => '.',
+                c => c,
+            };
+            key.chars().map(swapped).collect()
         }
-    }
+        _ => key.to_owned(),
+    };
+    let parts: Vec<_> = parted.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    parts.join("/")
 }
 
 #[cfg(test)]
@@ -91,37 +98,38 @@ mod tests {
     fn lines_as_systemd_reads_them() {
         let text = "# comment\n; comment\n\n net.netfilter.nf_conntrack_max = 5 \n\
                     net/netfilter/nf_conntrack_acct=1\n-net.ipv4.ip_forward=1\n\
-                    net.ipv4.conf.eth0/7.forwarding = 0\n-net.ipv4.conf.*.forwarding\nnonsense\n= 5\n";
-        let (found, unknown) = parse(text);
+                    net.ipv4.conf.eth0/7.forwarding = 0\n-net.ipv4.conf.*.forwarding\nnonsense\n= 5\n\
+                    - net//netfilter/./a. = 1 # one\n..net..b.=\n/../c=2";
+        let (found, unknown) = parse(text.as_bytes());
         let found: Vec<_> =
             found.iter().map(|a| (a.line, a.key.as_str(), a.value.as_deref())).collect();
         assert_eq!(
             found,
             [
-                (4, "net/netfilter/nf_conntrack_max", Some("5")),
-                (5, "net/netfilter/nf_conntrack_acct", Some("1")),
-                (6, "net/ipv4/ip_forward", Some("1")),
-                (7, "net/ipv4/conf/eth0.7/forwarding", Some("0")),
+                (4, "net/netfilter/nf_conntrack_max", Some(&b"5"[..])),
+                (5, "net/netfilter/nf_conntrack_acct", Some(b"1")),
+                (6, "net/ipv4/ip_forward", Some(b"1")),
+                (7, "net/ipv4/conf/eth0.7/forwarding", Some(b"0")),
                 (8, "net/ipv4/conf/*/forwarding", None),
+                (11, "net/netfilter/a.", Some(b"1 # one")),
+                (12, "net/b", Some(b"")),
+                (13, "../c", Some(b"2")),
             ]
         );
         assert_eq!(unknown, [9, 10]);
+        assert_eq!(dotted("net/ipv4/conf/eth0.7/forwarding"), "net.ipv4.conf.eth0/7.forwarding");
     }
 
     #[test]
-    fn patterns_do_not_cross_a_slash() {
-        for (pattern, key, is) in [
-            ("net/ipv4/ip_forward", "net/ipv4/ip_forward", true),
-            ("net/ipv4/conf/*/forwarding", "net/ipv4/conf/eth0/forwarding", true),
-            ("net/ipv4/*", "net/ipv4/conf/all", false),
-            ("net/*/nf_conntrack_*", "net/netfilter/nf_conntrack_max", true),
-            ("n?t", "net", true),
-            ("n?t", "n/t", false),
-            ("*", "", true),
-            ("a*b*c", "aXbXbYc", true),
-            ("net", "nets", false),
-        ] {
-            assert_eq!(matches(pattern, key), is, "{pattern} {key}");
+    fn ends_of_lines() {
+        let of = |text: &'static [u8]| lines(text).collect::<Vec<_>>();
+        assert_eq!(of(b""), [b""; 0]);
+        assert_eq!(of(b"a"), [b"a"]);
+        assert_eq!(of(b"a\n\nb"), [&b"a\n"[..], b"\n", b"b"]);
+        assert_eq!(of(b"a\r\nb\rc\n\r\n"), [&b"a\r\n"[..], b"b\r", b"c\n\r", b"\n"]);
+        assert_eq!(of(b"a\0\nb\n\0"), [&b"a\0"[..], b"\n", b"b\n\0"]);
+        for text in [&b"a\nb\r\n\0\0c"[..], b"\n\n", b"x"] {
+            assert_eq!(lines(text).flatten().copied().collect::<Vec<_>>(), text);
         }
     }
 }

@@ -8,8 +8,8 @@ use std::path::{Component, Path, PathBuf};
 /// A configuration file is read up to here; one that is longer is none.
 const LONGEST: u64 = 1 << 20;
 
-/// Links that are followed one after another.
-const LINKS: usize = 32;
+/// Links that are followed one after another, as many as the kernel does.
+const LINKS: usize = 40;
 
 /// A root directory that files are looked for below.
 #[derive(Debug, Clone)]
@@ -33,7 +33,8 @@ impl Root {
             match part {
                 Component::RootDir | Component::Prefix(_) => place = PathBuf::new(),
                 Component::CurDir => {}
-                Component::ParentDir => _ = place.pop(),
+                Component::ParentDir if self.0.join(&place).is_dir() => _ = place.pop(),
+                Component::ParentDir => return Err(io::ErrorKind::NotFound.into()),
                 Component::Normal(name) => {
                     let here = place.join(name);
                     match fs::read_link(self.0.join(&here)) {
@@ -53,7 +54,18 @@ impl Root {
     }
 
     /// The text of a file; bytes that are no text are replaced.
-    pub(super) fn read(&self, path: &str) -> io::Result<String> {
+    pub(super) fn text(&self, path: &str) -> io::Result<String> {
+        Ok(String::from_utf8_lossy(&self.read(path)?).into_owned())
+    }
+
+    /// The text of a file that is to be kept: bytes that are no text are an error.
+    pub(super) fn kept(&self, path: &str) -> io::Result<String> {
+        String::from_utf8(self.read(path)?)
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is no text (UTF-8)"))
+    }
+
+    /// The content of a file.
+    pub(super) fn read(&self, path: &str) -> io::Result<Vec<u8>> {
         let file = self.resolve(path)?;
         if !fs::metadata(&file)?.is_file() {
             return Err(io::Error::other("it is no file"));
@@ -63,7 +75,7 @@ impl Root {
         if bytes.len() as u64 > LONGEST {
             return Err(io::Error::other("it is longer than any configuration"));
         }
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        Ok(bytes)
     }
 
     /// Whether something is there.
@@ -76,24 +88,26 @@ impl Root {
         self.resolve(path).is_ok_and(|path| path.is_file())
     }
 
-    /// The names in a directory, sorted; none if there is none.
+    /// The names in a directory, sorted; none if there is none. One that is no text is there under another
+    /// name, at which nothing can be read.
     pub(super) fn names(&self, directory: &str) -> Vec<String> {
         let files = self.resolve(directory).and_then(fs::read_dir);
         let names = files.into_iter().flatten();
-        let mut names: Vec<_> =
-            names.filter_map(|file| file.ok()?.file_name().into_string().ok()).collect();
+        let mut names: Vec<_> = names
+            .map_while(|file| Some(file.ok()?.file_name().to_string_lossy().into_owned()))
+            .collect();
         names.sort();
         names
     }
 
-    /// The `*.conf` files of `/etc/NAME`, `/run/NAME`, `/usr/local/lib/NAME` and `/usr/lib/NAME` in
+    /// The `*.conf` files, but for hidden ones, of `/etc/NAME`, `/run/NAME`, `/usr/local/lib/NAME` and `/usr/lib/NAME` in
     /// the order they are read, by their names. Of one name only the first of these directories
     /// counts; one that leads to `/dev/null` hides the others and says nothing.
     pub(super) fn configuration(&self, name: &str) -> Vec<Configuration> {
         let mut found: BTreeMap<String, Configuration> = BTreeMap::new();
         for above in ["/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib"] {
             let directory = format!("{above}/{name}");
-            for file in self.names(&directory).into_iter().filter(|file| file.ends_with(".conf")) {
+            for file in self.names(&directory).into_iter().filter(|name| is_read(name)) {
                 let path = format!("{directory}/{file}");
                 let masked = self.resolve(&path).ok() == self.resolve("/dev/null").ok();
                 found.entry(file).or_insert(Configuration { path, masked });
@@ -106,6 +120,10 @@ impl Root {
     pub(super) fn path(&self) -> &Path {
         &self.0
     }
+}
+
+fn is_read(name: &str) -> bool {
+    name.ends_with(".conf") && !name.starts_with('.')
 }
 
 /// A configuration file.

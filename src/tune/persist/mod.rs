@@ -8,10 +8,13 @@
 
 mod apply;
 mod audit;
+mod boot;
 mod conf;
 mod files;
 mod lasting;
 mod module;
+mod number;
+mod pattern;
 mod plan;
 mod script;
 mod tree;

@@ -38,7 +38,7 @@ impl Module {
             return Self::Loaded;
         }
         let listed = |kernel: &String| {
-            let list = root.read(&format!("/lib/modules/{kernel}/modules.builtin"));
+            let list = root.text(&format!("/lib/modules/{kernel}/modules.builtin"));
             list.is_ok_and(|list| list.lines().any(|line| names(line) == MODULE))
         };
         if loaded || root.names("/lib/modules").iter().any(listed) {
@@ -60,11 +60,11 @@ pub(super) fn loaders(root: &Root) -> Vec<Loader> {
     let lists =
         |text: &str| text.lines().map(str::trim).any(|line| line.replace('-', "_") == MODULE);
     for file in root.configuration("modules-load.d").iter().filter(|file| !file.masked) {
-        if root.read(&file.path).is_ok_and(|text| lists(&text)) {
+        if root.text(&file.path).is_ok_and(|text| lists(&text)) {
             found.push(Loader { file: file.path.clone(), runs: true, in_time: true });
         }
     }
-    let read = |path: &str| root.read(path).unwrap_or_default();
+    let read = |path: &str| root.text(path).unwrap_or_default();
     let command_line = read("/proc/cmdline");
     let early = command_line.split_whitespace().filter_map(|word| {
         word.strip_prefix("modules_load=").or_else(|| word.strip_prefix("modules-load="))
@@ -115,7 +115,7 @@ pub(super) fn is_executable(_: &Root, _: &str) -> bool {
 pub(super) fn hashsize(root: &Root) -> Option<(String, u64)> {
     let mut found = None;
     for file in root.configuration("modprobe.d").into_iter().filter(|file| !file.masked) {
-        for line in root.read(&file.path).unwrap_or_default().lines() {
+        for line in root.text(&file.path).unwrap_or_default().lines() {
             let mut words = line.split_whitespace();
             if words.next() == Some("options")
                 && words.next().map(|name| name.replace('-', "_")).as_deref() == Some(MODULE)
@@ -125,7 +125,7 @@ pub(super) fn hashsize(root: &Root) -> Option<(String, u64)> {
             }
         }
     }
-    let command_line = root.read("/proc/cmdline").unwrap_or_default();
+    let command_line = root.text("/proc/cmdline").unwrap_or_default();
     let mut sizes = command_line.split_whitespace().filter_map(|word| {
         word.replace('-', "_").strip_prefix("nf_conntrack.hashsize=")?.parse().ok()
     });

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::audit::audit;
+use super::boot::{boot, setting_of};
+use super::conf;
 use super::files::Root;
-use super::module::{Loader, Module};
+use super::module::{self, Loader, Module};
 use crate::escape::Escaped;
 use crate::tune::sizing;
 
@@ -91,14 +92,15 @@ impl Plan {
     /// everything else stays as it is.
     pub fn new(root: impl AsRef<Path>, want: &Want) -> Self {
         let place = Root::new(root.as_ref());
-        let found = audit(root.as_ref());
+        let boot = boot(&place, &mut Vec::new());
+        let (module, loaders) = (Module::of(&place), module::loaders(&place));
         let mut files = Vec::new();
         let mut command_line = None;
-        let built_in = found.module == Module::BuiltIn;
+        let built_in = module == Module::BuiltIn;
         let early = |loader: &Loader| loader.in_time && loader.file != LOAD;
-        if !built_in && !found.loaders.iter().any(early) {
+        if !built_in && !loaders.iter().any(early) {
             let text = place
-                .read(LOAD)
+                .kept(LOAD)
                 .unwrap_or_else(|_| format!("{HEAD}# So that settings have something to set.\n"));
             files.push((LOAD.to_owned(), with_module(&text)));
         }
@@ -107,32 +109,25 @@ impl Plan {
                 command_line = Some(format!("nf_conntrack.hashsize={buckets}"));
             }
             Some(buckets) => {
-                let text = place.read(OPTIONS).unwrap_or_else(|_| {
+                let text = place.kept(OPTIONS).unwrap_or_else(|_| {
                     format!("{HEAD}# This alone would make nf_conntrack_max eight times as many.\n")
                 });
                 files.push((OPTIONS.to_owned(), with_hashsize(&text, buckets)));
             }
             None => {}
         }
-        let lines = want.lines();
+        let mut lines = want.lines();
+        // Where a file sets the limit by its old name, too, the last of both counts.
+        if let (Some(max), true) = (want.max, boot.named.iter().any(|(path, _)| path == OLD_MAX)) {
+            lines.push((conf::dotted(OLD_MAX), max.to_string()));
+        }
         if !lines.is_empty() {
-            let others = found
-                .settings
-                .iter()
-                .filter(|setting| lines.iter().any(|(key, _)| *key == setting.key));
-            let files_of = others.flat_map(|setting| {
-                let before = setting.overridden.iter().map(|(file, _)| file);
-                before.chain([&setting.from.0])
-            });
-            let last =
-                files_of.filter_map(|file| file.rsplit('/').next()).max().unwrap_or_default();
-            let name = NAMES.iter().find(|name| **name >= last).copied().unwrap_or(LAST);
-            let path = format!("/etc/sysctl.d/{name}");
-            let text = place.read(&path).unwrap_or_else(|_| HEAD.to_owned());
+            let path = file_after(&place, &boot.named, &lines);
+            let text = place.kept(&path).unwrap_or_else(|_| HEAD.to_owned());
             files.push((path, with_settings(&text, &lines)));
         }
         let planned = |(path, content): (String, String)| {
-            let unchanged = place.read(&path).is_ok_and(|text| text == content);
+            let unchanged = place.kept(&path).is_ok_and(|text| text == content);
             Planned { path, content, unchanged }
         };
         let files = files.into_iter().map(planned).collect();
@@ -146,9 +141,43 @@ const HEAD: &str = "# Connection tracking.\n";
 const LOAD: &str = "/etc/modules-load.d/nf_conntrack.conf";
 const OPTIONS: &str = "/etc/modprobe.d/nf_conntrack.conf";
 
-/// Names for the file in `sysctl.d`: the first that comes after all that set the same.
-const NAMES: [&str; 3] = ["99-nf_conntrack.conf", "zz-nf_conntrack.conf", "zzz-nf_conntrack.conf"];
-const LAST: &str = "zzzz-nf_conntrack.conf";
+/// The old name of `net/netfilter/nf_conntrack_max`.
+const OLD_MAX: &str = "net/nf_conntrack_max";
+
+/// Names for the file in `sysctl.d`.
+const NAMES: [&str; 4] = [
+    "99-nf_conntrack.conf",
+    "zz-nf_conntrack.conf",
+    "zzz-nf_conntrack.conf",
+    "zzzz-nf_conntrack.conf",
+];
+
+/// The file in `sysctl.d` for these lines: read after all others that name the same, and none that hides
+/// another one elsewhere.
+fn file_after(place: &Root, named: &[(String, String)], lines: &[(String, String)]) -> String {
+    let is_wanted = |path: &str| {
+        lines.iter().any(|(key, _)| setting_of(&conf::normal(key)) == setting_of(path))
+    };
+    let files = named.iter().filter(|(path, _)| is_wanted(path)).map(|(_, file)| file.as_str());
+    let name_of = |file: &str| file.rsplit('/').next().unwrap_or_default().to_owned();
+    let last = files.max_by_key(|file| name_of(file)).unwrap_or_default();
+    let last_name = name_of(last);
+    let others = place.configuration("sysctl.d");
+    let hides = |name: &str| {
+        let found = others.iter().find(|file| name_of(&file.path) == name);
+        found.is_some_and(|file| !file.path.starts_with("/etc/"))
+    };
+    let name = NAMES.iter().find(|name| **name >= last_name.as_str() && !hides(name));
+    match name {
+        Some(name) => format!("/etc/sysctl.d/{name}"),
+        // From an earlier time, when there was no other name either.
+        None if last.starts_with("/etc/") && last.ends_with(ADDED) => last.to_owned(),
+        // In the order of bytes the underscore comes after the dot.
+        None => format!("/etc/sysctl.d/{}{ADDED}", last_name.trim_end_matches(".conf")),
+    }
+}
+
+const ADDED: &str = "_nf_conntrack.conf";
 
 /// A list of modules with this one on it.
 fn with_module(text: &str) -> String {
@@ -185,21 +214,23 @@ fn with_hashsize(text: &str, buckets: u64) -> String {
 
 /// Settings with these among them, at the end; whatever else is there stays.
 fn with_settings(text: &str, settings: &[(String, String)]) -> String {
-    let (found, _) = super::conf::parse(text);
+    let (found, _) = conf::parse(text.as_bytes());
     let replaced = |line: usize| {
         let of_line = found.iter().find(|found| found.line == line);
         of_line.is_some_and(|found| {
-            settings.iter().any(|(key, _)| *key == found.key.replace('/', "."))
+            settings.iter().any(|(key, _)| setting_of(&conf::normal(key)) == setting_of(&found.key))
         })
     };
-    let kept = (1..).zip(text.lines()).filter(|(number, _)| !replaced(*number));
-    let kept = kept.map(|(_, line)| format!("{line}\n"));
-    kept.chain(settings.iter().map(|(key, value)| format!("{key} = {value}\n"))).collect()
+    let kept = (1..).zip(conf::lines(text.as_bytes())).filter(|(number, _)| !replaced(*number));
+    let kept: Vec<u8> = kept.flat_map(|(_, line)| line).copied().collect();
+    let set = settings.iter().map(|(key, value)| format!("{key} = {value}\n"));
+    // Lines end in ASCII, so what is left is text still.
+    ended(&String::from_utf8_lossy(&kept)) + &set.collect::<String>()
 }
 
 /// The text with the end of its last line.
 fn ended(text: &str) -> String {
-    let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    let end = if text.is_empty() || text.ends_with(['\n', '\r', '\0']) { "" } else { "\n" };
     format!("{text}{end}")
 }
 
