@@ -9,14 +9,15 @@
 #[allow(dead_code)] // This one looks at files alone.
 mod common;
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use common::Usage;
 use ctnetlink::escape::Escaped;
-use ctnetlink::tune::persist::{Audit, Plan, Want, audit};
+use ctnetlink::tune::persist::{Audit, Plan, Want, Written, audit};
+use ctnetlink::{Error, ErrorKind};
 
 /// Will the table's settings outlive the next boot?
 #[derive(Parser)]
@@ -92,20 +93,19 @@ fn run(options: &Options) -> common::Result<ExitCode> {
             ExitCode::SUCCESS
         }
         Task::Apply { wanted, yes } => {
-            let plan = wanted.plan(options)?;
             if *yes {
-                let written = plan.apply()?;
+                let written = wanted.apply(options)?;
                 if options.json {
                     common::json(&written, &mut out)?;
                 } else {
                     for file in &written {
-                        let what = if file.changed { "written" } else { "is so already" };
+                        let what = if file.changed { "written" } else { "unchanged" };
                         writeln!(out, "{}: {what}", Escaped(&file.path))?;
                     }
                     writeln!(out, "It takes effect at the next boot; for now: tune set.")?;
                 }
             } else {
-                show_plan(&plan, options, &mut out)?;
+                show_plan(&wanted.plan(options)?, options, &mut out)?;
                 eprintln!("nothing was written; --yes writes it");
             }
             ExitCode::SUCCESS
@@ -133,6 +133,25 @@ impl Wanted {
         }
         Ok(Plan::new(&options.root, &want))
     }
+
+    /// Writes the files; where somebody else does so, too, with what they wrote in it.
+    fn apply(&self, options: &Options) -> common::Result<Vec<Written>> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.plan(options)?.apply() {
+                Err(error) if tries < TRIES && is_busy(&error) => {}
+                written => return Ok(written?),
+            }
+        }
+    }
+}
+
+/// How often others may come first.
+const TRIES: u32 = 100;
+
+fn is_busy(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Setting { source, .. } if source.kind() == io::ErrorKind::ResourceBusy)
 }
 
 fn show_plan(plan: &Plan, options: &Options, out: &mut impl Write) -> common::Result {
@@ -148,9 +167,14 @@ fn show(audit: &Audit, out: &mut impl Write) -> common::Result {
     for setting in &audit.settings {
         let (file, line) = &setting.from;
         let (key, value) = (Escaped(&setting.key), Escaped(&setting.value));
-        writeln!(out, "{key} = {value}   ({}, line {line})", Escaped(file))?;
+        write!(out, "{key} = {value}   ({}, line {line})", Escaped(file))?;
+        match (setting.number, setting.note) {
+            (Some(number), _) if number.to_string() == setting.value => writeln!(out)?,
+            (Some(number), _) => writeln!(out, ": {number} to the kernel")?,
+            (None, why) => writeln!(out, ": {}", why.unwrap_or("not known"))?,
+        }
         for (file, line) in &setting.overridden {
-            writeln!(out, "  in vain: {}, line {line}", Escaped(file))?;
+            writeln!(out, "  overridden: {}, line {line}", Escaped(file))?;
         }
     }
     if audit.settings.is_empty() {

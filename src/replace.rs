@@ -126,6 +126,13 @@ impl Write for Replacement {
     }
 }
 
+/// Waits until nobody else has this for the same folder, and keeps them out until it is dropped: for a look at
+/// a file and its replacement together. Where folders cannot be locked it is nothing.
+pub fn alone(folder: &Path) -> Option<File> {
+    let folder = File::open(folder).ok()?;
+    wait(&folder).then_some(folder)
+}
+
 /// Where the links of a path lead to; the last need not lead to anything.
 fn followed(path: &Path) -> io::Result<PathBuf> {
     let mut place = path.to_owned();
@@ -246,6 +253,24 @@ fn lock(file: &File) -> Lock {
         Err(Errno::WOULDBLOCK | Errno::INTR) => Lock::Others,
         Err(_) => Lock::Unknown,
     }
+}
+
+#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+fn wait(file: &File) -> bool {
+    use rustix::fs::{FlockOperation, flock};
+    use rustix::io::Errno;
+    loop {
+        match flock(file, FlockOperation::LockExclusive) {
+            Ok(()) => return true,
+            Err(Errno::INTR) => {}
+            Err(_) => return false,
+        }
+    }
+}
+
+#[cfg(not(all(target_os = "linux", not(ctnetlink_pure))))]
+fn wait(_: &File) -> bool {
+    false
 }
 
 #[cfg(not(all(target_os = "linux", not(ctnetlink_pure))))]

@@ -407,7 +407,7 @@ fn persisting() {
     assert!(done.status.success(), "{}", text(&done.stderr));
     let mended = run(&["audit"]);
     assert_eq!(mended.status.code(), Some(0), "{}", text(&mended.stdout));
-    assert!(text(&mended.stdout).contains("in vain: /etc/sysctl.d/99-sysctl.conf, line 1"));
+    assert!(text(&mended.stdout).contains("overridden: /etc/sysctl.d/99-sysctl.conf, line 1"));
     let again = run(&["apply", "--max", "2097152", "--buckets", "2097152", "--yes", "--json"]);
     assert!(!text(&again.stdout).contains("true"), "nothing changes");
     for wrong in [&["plan"][..], &["plan", "--max", "0"], &["audit", "--frobnicate"], &[]] {

@@ -277,7 +277,7 @@ fn check_0_4_a_plan_mends_the_incident_and_a_second_one_changes_nothing() {
     assert!(again.files.iter().all(|file| file.unchanged), "{again}");
     assert!(again.apply().expect("nothing to do").iter().all(|file| !file.changed));
     assert_eq!(machine.snapshot(), after);
-    assert!(again.to_string().contains("(is so already)"));
+    assert!(again.to_string().contains("(unchanged)"));
 
     // Built in, there is no module to give a size to.
     let built_in = Machine::new();
@@ -449,7 +449,7 @@ fn whatever_the_files_are_it_is_a_finding() {
     assert_eq!(machine.snapshot(), before);
     // What a run that was cut short has left is no hindrance.
     let machine = Machine::new();
-    machine.file("etc/sysctl.d/.99-nf_conntrack.conf.new", "net.netf");
+    machine.file("etc/sysctl.d/.99-nf_conntrack.conf.a1B2c3.new", "net.netf");
     Plan::new(machine.path(), &want).apply().expect("written");
     assert!(machine.snapshot().iter().all(|(name, _)| !name.ends_with(".new")));
 }
@@ -603,4 +603,71 @@ fn patterns_keep_nobody_busy() {
     }
     machine.file("etc/sysctl.d/a.conf", &format!("{name}{} = 7\n", "*".repeat(900_000)));
     assert_eq!(machine.audit().setting(MAX).expect("set").number, Some(7));
+}
+
+#[test]
+fn a_file_keeps_its_mode_its_bytes_and_its_links() {
+    let machine = Machine::new();
+    let path = machine.path().join("etc/sysctl.d/99-nf_conntrack.conf");
+    machine.file("etc/sysctl.d/99-nf_conntrack.conf", "# a secret\r\nvm.swappiness=1");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("a mode");
+    Plan::new(machine.path(), &Want::new().max(77)).apply().expect("written");
+    let mode = fs::metadata(&path).expect("a file").permissions().mode();
+    assert_eq!(mode & 0o7777, 0o600);
+    let text = fs::read_to_string(&path).expect("text");
+    assert_eq!(text, format!("# a secret\r\nvm.swappiness=1\n{MAX} = 77\n"));
+
+    // A link stays one, below the root.
+    fs::rename(&path, machine.path().join("ours.conf")).expect("moved");
+    machine.link("etc/sysctl.d/99-nf_conntrack.conf", "/ours.conf");
+    Plan::new(machine.path(), &Want::new().max(78)).apply().expect("written");
+    assert!(path.is_symlink());
+    let text = fs::read_to_string(machine.path().join("ours.conf")).expect("text");
+    assert!(text.ends_with("= 78\n") && text.starts_with("# a secret"), "{text}");
+
+    // What is no text would not be the same afterwards.
+    fs::write(machine.path().join("ours.conf"), b"# caf\xe9\n").expect("a file");
+    let error = Plan::new(machine.path(), &Want::new().max(79)).apply().expect_err("not kept");
+    assert!(error.to_string().contains("no text"), "{error}");
+    assert_eq!(fs::read(machine.path().join("ours.conf")).expect("a file"), b"# caf\xe9\n");
+
+    // A file of the same name elsewhere would be hidden, with all else that it sets.
+    let machine = Machine::new();
+    machine.file("usr/lib/sysctl.d/99-nf_conntrack.conf", "net.ipv4.ip_forward = 1\n");
+    Plan::new(machine.path(), &Want::new().max(80)).apply().expect("written");
+    assert_eq!(machine.audit().setting("ip_forward").expect("set").number, Some(1));
+    // A name after all others.
+    machine.file("etc/sysctl.d/~~.conf", &format!("{MAX} = 5\n"));
+    for max in [81, 82] {
+        Plan::new(machine.path(), &Want::new().max(max)).apply().expect("written");
+        assert_eq!(machine.audit().setting(MAX).expect("set").number, Some(max as i64));
+    }
+}
+
+#[test]
+fn many_may_apply_at_once() {
+    let machine = Machine::new();
+    let busy = |error: &ctnetlink::Error| {
+        let kind = error.kind();
+        matches!(kind, ctnetlink::ErrorKind::Setting { source, .. }
+            if source.kind() == std::io::ErrorKind::ResourceBusy)
+    };
+    for round in 1..=15 {
+        std::thread::scope(|scope| {
+            for name in ["udp_timeout", "icmp_timeout", "gre_timeout", "generic_timeout"] {
+                let path = machine.path();
+                scope.spawn(move || {
+                    let want = Want::new().setting(name, round).max(round.unsigned_abs());
+                    // Who comes second plans again.
+                    while let Err(error) = Plan::new(path, &want).apply() {
+                        assert!(busy(&error), "{error}");
+                    }
+                });
+            }
+        });
+        let found = machine.audit();
+        assert_eq!(found.settings.len(), 5, "nobody's line is lost");
+        assert!(found.settings.iter().all(|setting| setting.number == Some(round)), "{found:?}");
+    }
+    assert_eq!(machine.snapshot().len(), 2, "{:?}", machine.snapshot());
 }

@@ -4,8 +4,9 @@ use std::fs;
 use std::io::{self, Write};
 
 use super::files::Root;
-use super::plan::Plan;
+use super::plan::{Plan, Planned};
 use crate::error::{ErrorKind, Result};
+use crate::replace::{Replacement, alone};
 
 /// What became of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,53 +21,69 @@ pub struct Written {
 
 impl Plan {
     /// Writes the files that are not there just so. Each is written beside its place and then moved
-    /// there, so that nobody ever sees half of it. Nothing takes effect before the next boot.
+    /// there, so that nobody ever sees half of it; its mode and owner stay, and a link to it. Nothing takes
+    /// effect before the next boot.
     ///
     /// # Errors
     ///
     /// [`Setting`](ErrorKind::Setting) with the path of the first file that cannot be written, or that
-    /// is there and cannot be read; those before it were written.
+    /// is there and cannot be read; those before it were written. Its source is
+    /// [`ResourceBusy`](io::ErrorKind::ResourceBusy) if somebody has changed that file since the plan was
+    /// made: what they wrote stays, and a new plan takes it in.
     pub fn apply(&self) -> Result<Vec<Written>> {
         let root = Root::new(&self.root);
-        let mut written = Vec::new();
-        for file in &self.files {
-            let refused =
-                |source, remedy| ErrorKind::Setting { name: file.path.clone(), source, remedy };
-            let now = match root.kept(&file.path) {
-                Ok(text) => Some(text),
-                // What is in it could not be kept.
-                Err(source) if root.has_file(&file.path) => {
-                    return Err(refused(source, "it is left as it is: look at it").into());
+        let write = |file: &Planned| {
+            let path = file.path.clone();
+            match write(&root, file) {
+                Ok(changed) => Ok(Written { path, changed }),
+                Err((source, remedy)) => {
+                    Err(ErrorKind::Setting { name: path, source, remedy }.into())
                 }
-                Err(_) => None,
-            };
-            let changed = now.as_deref() != Some(&file.content);
-            if changed {
-                write(&root, &file.path, &file.content).map_err(|source| {
-                    refused(source, "run it as root; what was there is as it was")
-                })?;
             }
-            written.push(Written { path: file.path.clone(), changed });
-        }
-        Ok(written)
+        };
+        self.files.iter().map(write).collect()
     }
 }
 
-fn write(root: &Root, path: &str, content: &str) -> io::Result<()> {
-    let (directory, name) = path.rsplit_once('/').unwrap_or_default();
-    let directory = root.resolve(directory)?;
-    fs::create_dir_all(&directory)?;
-    let beside = directory.join(format!(".{name}.new"));
-    // What an earlier run that was cut short may have left.
-    match fs::remove_file(&beside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+/// Writes a file unless it is just so, and says whether it did.
+fn write(root: &Root, file: &Planned) -> Result<bool, (io::Error, &'static str)> {
+    let refused = |source| (source, "run it as root; what was there is as it was");
+    let (directory, name) = file.path.rsplit_once('/').unwrap_or_default();
+    let directory = root.resolve(directory).map_err(refused)?;
+    let now = || match root.kept(&file.path) {
+        Ok(text) => Ok(Some(text)),
+        // What is in it could not be kept.
+        Err(source) if root.has_file(&file.path) => {
+            Err((source, "it is left as it is: look at it"))
+        }
+        Err(_) => Ok(None),
+    };
+    if now()?.as_ref() == Some(&file.content) {
+        return Ok(false);
+    }
+    fs::create_dir_all(&directory).map_err(refused)?;
+    let _alone = alone(&directory);
+    let now = now()?;
+    if now.as_ref() == Some(&file.content) {
+        return Ok(false);
+    }
+    if now != file.before {
+        let source = io::Error::new(
+            io::ErrorKind::ResourceBusy,
+            "somebody has changed it since the plan was made",
+        );
+        return Err((source, "it is left as it is: plan again"));
+    }
+    let mut place = root.resolve(&file.path).map_err(refused)?;
+    // Of a link to /dev/null, which only says that there is no file here, nothing is kept.
+    if Some(&place) == root.resolve("/dev/null").ok().as_ref() {
+        place = directory.join(name);
+        fs::remove_file(&place).map_err(refused)?;
     }
     let fill = || {
-        let mut file = fs::File::create_new(&beside)?;
-        file.write_all(content.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&beside, directory.join(name))
+        let mut new = Replacement::begin(&place)?;
+        new.write_all(file.content.as_bytes())?;
+        new.finish()
     };
-    fill().inspect_err(|_| _ = fs::remove_file(&beside))
+    fill().map(|_| true).map_err(refused)
 }

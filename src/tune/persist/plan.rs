@@ -81,6 +81,9 @@ pub struct Planned {
     pub content: String,
     /// Whether it is there already, just so.
     pub unchanged: bool,
+    /// What is there; `None` if nothing is, or it cannot be read.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub(super) before: Option<String>,
 }
 
 impl Plan {
@@ -127,8 +130,9 @@ impl Plan {
             files.push((path, with_settings(&text, &lines)));
         }
         let planned = |(path, content): (String, String)| {
-            let unchanged = place.kept(&path).is_ok_and(|text| text == content);
-            Planned { path, content, unchanged }
+            let before = place.kept(&path).ok();
+            let unchanged = before.as_ref() == Some(&content);
+            Planned { path, content, unchanged, before }
         };
         let files = files.into_iter().map(planned).collect();
         Self { root: place.path().to_owned(), files, command_line }
@@ -238,7 +242,7 @@ fn ended(text: &str) -> String {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for file in &self.files {
-            let state = if file.unchanged { " (is so already)" } else { "" };
+            let state = if file.unchanged { " (unchanged)" } else { "" };
             writeln!(f, "{}{state}", Escaped(&file.path))?;
             for line in file.content.lines() {
                 writeln!(f, "  {}", Escaped(line))?;
