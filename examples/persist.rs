@@ -36,7 +36,8 @@ struct Options {
 }
 
 const AFTER_HELP: &str = "\
-Only files below --root are read, and only apply --yes writes any.
+Only files below --root are read, and only apply --yes writes any. Settings files are read as
+systemd-sysctl reads them at boot; sysctl --system of procps differs here and there.
 
 Exit code of audit: 0 fine, 1 a warning, 2 critical (or wrong arguments); else 0 done, 1 failed.";
 

@@ -68,8 +68,11 @@ pub struct Assigned {
 /// Files are read as systemd-sysctl reads them (compared with 252): by name over `/etc`, `/run`,
 /// `/usr/local/lib` and `/usr/lib`, patterns and exclusions included, and values as the kernel reads them.
 /// Of what cannot be said of files alone a finding or a [`note`](Assigned::note) says so. Settings on the
-/// kernel's command line and in credentials are not looked at. procps' `sysctl --system` differs: it reads
-/// `/etc/sysctl.conf`, too, at the end.
+/// kernel's command line and in credentials are not looked at.
+///
+/// procps' `sysctl --system` (4.0.2) is another program: it writes each line in turn, so that what is refused
+/// or taken back later leaves what was written before; it knows no braces in patterns and goes through
+/// `..`; and it reads `/etc/sysctl.conf`, too, at the end.
 pub fn audit(root: impl AsRef<Path>) -> Audit {
     let root = Root::new(root.as_ref());
     let mut findings = Vec::new();
