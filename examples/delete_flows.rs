@@ -7,22 +7,27 @@
 
 #[allow(dead_code)] // This one does not watch.
 mod common;
+#[path = "delete_flows/journal.rs"]
+mod journal;
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 use common::session::Session;
 use common::{Usage, selection};
-use ctnetlink::export::Record;
-use ctnetlink::{DeletePlan, DeleteReport, Deleted, Summary};
+use ctnetlink::export::{Line, Observation};
+use ctnetlink::flow::{Flow, FlowRef};
+use ctnetlink::{DeletePlan, DeleteReport, Summary};
+use journal::Journal;
 
-/// Deletes the entries a filter is true of: those very entries, and none that came later.
+/// Deletes the entries a filter is true of.
 ///
-/// Without --yes it shows what would be deleted, and deletes nothing. The SSH session it runs in
-/// stays. Flows that go on get a new entry with their next packet, and perhaps another translation.
+/// Without --yes it shows what would be deleted, and deletes nothing. Each entry is looked at again
+/// right before it is deleted: a later one that has its tuple stays, and one that the filter is not
+/// true of any more. The SSH session it runs in stays. Flows that go on get a new entry with their
+/// next packet, and perhaps another translation.
 #[derive(Parser)]
 #[command(after_help = common::AFTER_HELP, version)]
 struct Options {
@@ -45,9 +50,14 @@ struct Options {
     #[arg(long, value_name = "N", default_value_t = 5)]
     show: usize,
 
-    /// Append a line of JSON to FILE for every entry that is deleted, with all that was known of it
+    /// Append lines of JSON to FILE: every entry before it is deleted, with all that is known of it,
+    /// and then what became of it. If that cannot be written, no more is deleted
     #[arg(long, value_name = "FILE", requires = "yes")]
     journal: Option<PathBuf>,
+
+    /// Delete them even if they are all that the table holds
+    #[arg(long, requires = "yes")]
+    whole_table: bool,
 
     /// Delete the entry of one's own SSH session, too
     #[arg(long)]
@@ -67,12 +77,22 @@ struct Document {
     established_and_nated: u64,
     groups: Vec<Group>,
     sample: Vec<String>,
+    /// Whether nothing in the table would be left.
+    everything: bool,
+    journal: Option<PathBuf>,
     executed: bool,
     deleted: u64,
+    confirmed: u64,
     already_gone: u64,
     replaced: u64,
+    changed: u64,
+    hidden: u64,
+    deleted_later: u64,
+    later: Vec<String>,
     failed: u64,
     unanswered: u64,
+    untried: u64,
+    error: Option<String>,
 }
 
 #[derive(serde::Serialize)]
@@ -94,11 +114,13 @@ fn run(options: &Options) -> common::Result {
     }
     options.common.prepare()?;
     let mut table = options.common.open_to_write()?;
+    let seen = table.observe();
     let mut plan = table.delete_plan(&filter)?.max(options.max);
     let own = if options.own_session_too { None } else { Session::own() };
     let kept = own.map_or(0, |own| plan.retain(|flow| !own.is(flow)));
 
-    let mut document = describe(options, &plan, kept);
+    let everything = plan.is_everything()?;
+    let mut document = describe(options, &plan, kept, everything);
     let mut out = common::stdout();
     if !options.common.json {
         preview(&document, plan.malformed(), &mut out)?;
@@ -106,10 +128,18 @@ fn run(options: &Options) -> common::Result {
     }
     let mut failure = None;
     if options.yes {
-        let (report, written) = execute(plan, options.journal.as_deref())?;
-        document.note(&report);
-        written?;
-        failure = report.error;
+        // More than --max is refused by the plan.
+        if everything && !options.whole_table && document.matched <= options.max {
+            let problem = format!(
+                "nothing was deleted, since the {} entries that match are all there is in the \
+                 table; to delete them nevertheless, add --whole-table, or use flush_table",
+                document.matched
+            );
+            return Err(Usage(problem).into());
+        }
+        let (report, written) = execute(plan, seen, options)?;
+        failure = report.error.as_ref().map(ToString::to_string).or(written);
+        document.note(report, failure.clone());
     }
     if options.common.json {
         common::json(&document, &mut out)?;
@@ -120,26 +150,27 @@ fn run(options: &Options) -> common::Result {
     failure.map_or(Ok(()), |error| Err(error.into()))
 }
 
-/// Deletes, and writes the journal; if that fails, the entries are deleted all the same.
+/// Deletes, and writes the journal. Says also what went wrong with the end of that.
 fn execute(
     plan: DeletePlan<'_>,
-    journal: Option<&Path>,
-) -> common::Result<(DeleteReport, io::Result<()>)> {
-    let Some(path) = journal else { return Ok((plan.execute()?, Ok(()))) };
+    seen: Observation,
+    options: &Options,
+) -> common::Result<(DeleteReport, Option<String>)> {
+    let Some(path) = &options.journal else { return Ok((plan.execute()?, None)) };
     // Before anything is deleted: a journal that cannot be written is found out now.
-    let file = File::options().append(true).create(true).open(path);
-    let file = file.map_err(|error| Usage(format!("{}: {error}", path.display())))?;
-    let mut journal = BufWriter::new(file);
-    let mut written = Ok(());
-    let report = plan.execute_with(|flow, outcome| {
-        if matches!(outcome, Ok(Deleted::Deleted)) && written.is_ok() {
-            written = common::json(&Record::from(flow), &mut journal);
-        }
-    })?;
-    Ok((report, written.and_then(|()| journal.flush())))
+    let journal = Journal::open(path, seen, &plan);
+    let mut journal = journal.map_err(|error| Usage(error.to_string()))?;
+    let report = plan.execute_with(|step| journal.note(step))?;
+    let written = journal.finish().err().map(|error| format!("write the journal: {error}"));
+    Ok((report, written))
 }
 
-fn describe(options: &Options, plan: &DeletePlan<'_>, own_session_kept: u64) -> Document {
+fn describe(
+    options: &Options,
+    plan: &DeletePlan<'_>,
+    own_session_kept: u64,
+    everything: bool,
+) -> Document {
     let Summary { matched, groups, established, nated, established_and_nated, .. } = plan.summary();
     let row = |row: &ctnetlink::aggregate::Row| {
         let mut values = row.key.iter().map(ToString::to_string);
@@ -161,24 +192,45 @@ fn describe(options: &Options, plan: &DeletePlan<'_>, own_session_kept: u64) -> 
             .take(options.show)
             .map(|flow| format!("{} {} {}", flow.protocol(), flow.state(), flow.original()))
             .collect(),
+        everything,
+        journal: options.journal.clone(),
         executed: false,
         deleted: 0,
+        confirmed: 0,
         already_gone: 0,
         replaced: 0,
+        changed: 0,
+        hidden: 0,
+        deleted_later: 0,
+        later: Vec::new(),
         failed: 0,
         unanswered: 0,
+        untried: 0,
+        error: None,
     }
 }
 
 impl Document {
-    fn note(&mut self, report: &DeleteReport) {
+    fn note(&mut self, report: DeleteReport, error: Option<String>) {
         self.executed = true;
         self.deleted = report.deleted;
+        self.confirmed = report.confirmed;
         self.already_gone = report.already_gone;
         self.replaced = report.replaced;
+        self.changed = report.changed;
+        self.hidden = report.hidden;
+        self.deleted_later = report.deleted_later;
+        self.later = report.later.iter().filter_map(line).collect();
         self.failed = report.failed;
         self.unanswered = report.unanswered;
+        self.untried = report.untried;
+        self.error = error;
     }
+}
+
+fn line(flow: &Flow) -> Option<String> {
+    let bytes = flow.to_bytes();
+    FlowRef::parse(&bytes).ok().map(|flow| Line::of(&flow).to_string())
 }
 
 fn preview(plan: &Document, malformed: u64, out: &mut impl Write) -> common::Result {
@@ -215,22 +267,44 @@ fn preview(plan: &Document, malformed: u64, out: &mut impl Write) -> common::Res
 
 fn conclude(options: &Options, outcome: &Document, out: &mut impl Write) -> common::Result {
     if outcome.executed {
-        writeln!(
-            out,
-            "{} deleted, {} already gone, {} replaced by later ones (left alone), {} failed, {} \
-             without an answer.",
-            outcome.deleted,
-            outcome.already_gone,
-            outcome.replaced,
-            outcome.failed,
-            outcome.unanswered
-        )?;
-    } else if outcome.matched > options.max {
-        writeln!(
-            out,
-            "Nothing was deleted. It takes --yes, and --max {} since {} is the most allowed.",
-            outcome.matched, options.max
-        )?;
+        let counts = [
+            (outcome.already_gone, "already gone"),
+            (outcome.replaced, "replaced by later ones (left alone)"),
+            (outcome.changed, "not matching any more (left alone)"),
+            (outcome.hidden, "not to be found behind others with their tuples (left alone)"),
+            (outcome.failed, "refused by the kernel"),
+            (outcome.unanswered, "without an answer (deleted or not)"),
+            (outcome.untried, "not tried"),
+        ];
+        write!(out, "{} deleted", outcome.deleted)?;
+        for (count, what) in counts {
+            if count > 0 {
+                write!(out, ", {count} {what}")?;
+            }
+        }
+        writeln!(out, ".")?;
+        if outcome.deleted_later > 0 {
+            writeln!(
+                out,
+                "{} later entries were deleted in their predecessors' stead:",
+                outcome.deleted_later
+            )?;
+            for line in &outcome.later {
+                writeln!(out, "  {line}")?;
+            }
+        }
+        if let Some(journal) = &outcome.journal {
+            writeln!(out, "Journal: {}", journal.display())?;
+        }
+    } else if outcome.matched > options.max || outcome.everything {
+        let mut takes = "--yes".to_owned();
+        if outcome.matched > options.max {
+            takes += &format!(" --max {}", outcome.matched);
+        }
+        if outcome.everything {
+            takes += " --whole-table, since nothing else is in the table";
+        }
+        writeln!(out, "Nothing was deleted. It takes {takes}.")?;
     } else if outcome.matched > 0 {
         writeln!(out, "Nothing was deleted. --yes deletes them.")?;
     }

@@ -69,8 +69,8 @@
 //! | some entries to keep | [`Reader::dump`], [`Dump::flows`] |
 //! | an entry more, or one put back | [`Conntrack::create`] |
 //! | an entry changed: its timeout, mark, labels, state | [`Conntrack::update`] |
-//! | one entry gone, and no other | [`Conntrack::delete`] |
-//! | many gone, after a look at which | [`Conntrack::delete_plan`] |
+//! | delete one entry | [`Conntrack::delete`] |
+//! | delete what a filter matches, with a preview | [`Conntrack::delete_plan`] |
 //! | all gone | [`Conntrack::flush`] |
 //! | flows that helpers have announced | [`Reader::expectations`] |
 //! | the table in a file, and to group it elsewhere | `Reader::record`, `snapshot::Snapshot` (feature `capture`) |
@@ -163,9 +163,9 @@ pub use filter::Filter;
 pub use socket::Namespace;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 pub use table::{
-    Batch, Budget, Conntrack, DeletePlan, DeleteReport, Deleted, Dump, DumpEnd, DumpOptions,
-    DutyCycle, Flows, Limit, Limits, List, Look, Progress, Rates, Reader, Sample, Scan, Summary,
-    Updated,
+    Batch, Budget, Conntrack, DeletePlan, DeleteReport, DeleteStep, DeleteTarget, Deleted, Dump,
+    DumpEnd, DumpOptions, DutyCycle, Flows, Limit, Limits, List, Look, Progress, Rates, Reader,
+    Sample, Scan, Summary, Updated,
 };
 
 /// The README's code is a test, too.

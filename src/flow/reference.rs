@@ -16,8 +16,8 @@ use crate::wire::{Attribute, Attributes, WireError};
 ///
 /// It stays the same for the life of the entry, and a later entry with the same tuple has another
 /// one, unless the kernel gives it the very memory of the one before: the id is 32 bits of a hash
-/// of the tuple and the entry's address. So it guards a delete against the wrong victim nearly
-/// always, and as well as anything the kernel offers. It is **not unique**: among 250,000 entries a
+/// of the tuple and the entry's address. That is common where an entry is made anew at once, so a
+/// delete compares more than the id (see `DeletePlan`). It is **not unique**: among 250,000 entries a
 /// handful share theirs. Never use it as a key.
 #[doc(alias = "CTA_ID")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -140,6 +140,17 @@ impl<'a> FlowRef<'a> {
             Direction::Original => &self.original,
             Direction::Reply => &self.reply,
         }
+    }
+
+    /// The tuple of a direction as the kernel sent it: the payload of its attribute, to be sent
+    /// back.
+    #[allow(dead_code)] // Only where there is a kernel to ask.
+    pub(crate) fn tuple_as_sent(&self, direction: Direction) -> &'a [u8] {
+        let kind = match direction {
+            Direction::Original => CTA_TUPLE_ORIG,
+            Direction::Reply => CTA_TUPLE_REPLY,
+        };
+        self.payload(kind).unwrap_or_default()
     }
 
     /// The layer-4 protocol.

@@ -1,37 +1,97 @@
 //! One entry out of the table: that very one, or none.
 //!
 //! To the kernel a delete without a tuple is a flush of everything, and one without an id takes
-//! whatever has the tuple by now. Neither can be built here: a [`FlowKey`] has a tuple, and the id
-//! is looked up where the key has none.
+//! whatever has the tuple by now. Neither can be built here: a request is made from an entry, which
+//! has both.
+
+use bytes::BytesMut;
+use netlink_packet_core::NetlinkHeader;
 
 use super::Conntrack;
-use super::get::write_key;
-use super::pipeline::Kind;
-use crate::error::Result;
-use crate::flow::{FlowId, FlowKey};
-use crate::socket::Request;
-use crate::wire::ctnetlink::IPCTNL_MSG_CT_DELETE;
-use crate::wire::writer::Writer;
+use super::execute::Fate;
+use super::get::write_request;
+use crate::error::{ErrorKind, Result};
+use crate::filter::Filter;
+use crate::flow::{Direction, Flow, FlowId, FlowKey, FlowRef, NewFlow};
+use crate::wire::Message;
+use crate::wire::ctnetlink::{
+    CTA_ID, IPCTNL_MSG_CT_DELETE, IPCTNL_MSG_CT_GET, NFNL_SUBSYS_CTNETLINK,
+};
+
+const OPERATION: &str = "delete an entry";
 
 /// What became of an entry that was to be deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Deleted {
     /// It is deleted.
     Deleted,
-    /// It was not there any more, and nothing has its tuple.
+    /// It was not there any more.
     AlreadyGone,
     /// It was not there any more; a later entry has its tuple, and was left alone.
     Replaced,
+    /// The filter of the plan is not true any more of the entry with its tuple and id: it has
+    /// changed, or is a later one that differs in nothing else. It was left alone.
+    Changed,
+    /// The kernel finds other entries by both of its tuples, so that it cannot be told which is
+    /// meant. That takes zones of one direction. It was left alone, if it is still there.
+    Hidden,
+    /// A later entry took over its tuple and its id between the look and the delete, and that one
+    /// is deleted: this, as the kernel's event tells. [`Conntrack::create`] puts it back.
+    Later(Box<Flow>),
+}
+
+/// What is to be deleted: an entry that was read, or what a key finds.
+#[derive(Debug, Clone)]
+pub struct DeleteTarget(Target);
+
+#[derive(Debug, Clone)]
+enum Target {
+    Flow(Box<Flow>),
+    Key(FlowKey),
+}
+
+/// That very entry. Without an id, as out of text, it is what its key finds.
+impl From<&Flow> for DeleteTarget {
+    fn from(flow: &Flow) -> Self {
+        Self(match flow.id {
+            Some(_) => Target::Flow(Box::new(flow.clone())),
+            None => Target::Key(flow.into()),
+        })
+    }
+}
+
+/// That very entry.
+impl From<&FlowRef<'_>> for DeleteTarget {
+    fn from(flow: &FlowRef<'_>) -> Self {
+        Self::from(&flow.to_owned())
+    }
+}
+
+/// The entry that is there at the moment; with an id in the key, only the one that has it.
+impl From<FlowKey> for DeleteTarget {
+    fn from(key: FlowKey) -> Self {
+        Self(Target::Key(key))
+    }
+}
+
+/// The entry that was made of it, or whatever has its tuple by now.
+impl From<&NewFlow> for DeleteTarget {
+    fn from(new: &NewFlow) -> Self {
+        FlowKey::from(new).into()
+    }
 }
 
 impl Conntrack {
-    /// Deletes the entry with this key; from a [`Flow`](crate::flow::Flow), that very entry.
+    /// Deletes an entry: the one that was read, if it is a [`Flow`], or the one with this key.
     ///
-    /// The request carries tuple, zone and id, so that an entry that came later with the same tuple
-    /// is left alone; but for one that got the very memory of its predecessor, which makes its
-    /// [id](FlowId) the same and the two alike in all the kernel compares. A key without an id means
-    /// the entry there is at the moment: it is looked up first. That an entry is gone is no error,
-    /// since entries end all the time.
+    /// The entry is looked at before. From a [`Flow`], all is compared that cannot change while an
+    /// entry lives, and a later one with the same tuple is left alone; see
+    /// [`DeletePlan`](super::DeletePlan#later-entries) for what cannot be told apart. A [`FlowKey`]
+    /// has no more than a tuple, a zone and perhaps an [id](FlowId), and a later entry that got its
+    /// predecessor's id is the one it names. Where zones are of one direction, a key finds one of
+    /// the entries that have its tuple; a flow is found by either of its own. That an entry is gone
+    /// is no error, since entries end all the time.
     ///
     /// Packets of a deleted flow that goes on make a new entry, as if it began with them; with NAT,
     /// or with rules that let only new TCP connections begin with a SYN, that ends it.
@@ -40,95 +100,86 @@ impl Conntrack {
     ///
     /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied) without `CAP_NET_ADMIN`;
     /// [`Kernel`](crate::ErrorKind::Kernel) with `EINVAL` if the tuple lacks what its protocol
-    /// needs, such as ports.
+    /// needs, such as ports. With [`Overrun`](crate::ErrorKind::Overrun) or
+    /// [`TimedOut`](crate::ErrorKind::TimedOut) the answer is lost: it may be deleted.
     ///
     /// # Cost
     ///
-    /// One request and its answer; one more where the key has no id, or the entry is gone.
+    /// Two requests and their answers; one more with a key.
     #[doc(alias = "IPCTNL_MSG_CT_DELETE")]
-    pub fn delete(&mut self, key: impl Into<FlowKey>) -> Result<Deleted> {
-        let key = key.into();
-        let Some(id) = self.id_of(&key)? else { return Ok(Deleted::AlreadyGone) };
-        match self.request(&delete_request(&key, id), |_| Ok(())) {
-            Ok(()) => Ok(Deleted::Deleted),
-            Err(error) if !error.is_not_found() => Err(error),
-            Err(_) => {
-                let any = FlowKey { id: None, ..key };
-                Ok(if self.get(any)?.is_some() { Deleted::Replaced } else { Deleted::AlreadyGone })
-            }
-        }
-    }
-
-    /// The id of the key, or of the entry it finds.
-    fn id_of(&mut self, key: &FlowKey) -> Result<Option<FlowId>> {
-        match key.id {
-            Some(id) => Ok(Some(id)),
-            None => Ok(self.get(*key)?.and_then(|flow| flow.id)),
+    pub fn delete(&mut self, target: impl Into<DeleteTarget>) -> Result<Deleted> {
+        let any = |key| FlowKey { id: None, ..key };
+        let flow = match target.into().0 {
+            Target::Flow(flow) => *flow,
+            Target::Key(key) => match self.get_by(IPCTNL_MSG_CT_GET, OPERATION, any(key))? {
+                None => return Ok(Deleted::AlreadyGone),
+                Some(found) if key.id.is_some() && key.id != found.id => {
+                    return Ok(Deleted::Replaced);
+                }
+                Some(found) => found,
+            },
+        };
+        let bytes = flow.to_bytes();
+        let malformed = |source| ErrorKind::Malformed { operation: OPERATION, source };
+        let flow = FlowRef::parse(&bytes).map_err(malformed)?;
+        let (mut fates, error) = self.delete_those(&[flow], &Filter::new());
+        let fate = fates.pop().unwrap_or(Fate::Untried);
+        match (fate, error) {
+            (Fate::Done(deleted), _) => Ok(deleted),
+            (Fate::Confirmed, _) => Ok(Deleted::Deleted),
+            (Fate::Failed(error), _) | (_, Some(error)) => Err(error),
+            // Without an error every one has its fate.
+            (_, None) => Ok(Deleted::AlreadyGone),
         }
     }
 }
 
-/// One of the two places that make a delete request, and it takes a tuple and an id to make one.
-fn delete_request(key: &FlowKey, id: FlowId) -> Request {
-    let key = key.id(id);
-    Request::once("delete an entry", IPCTNL_MSG_CT_DELETE)
-        .family(Some(key.tuple.family()))
-        .attributes(&super::get::key_attributes(&key))
+/// The one place that makes a delete request, and it takes an entry and its id to make one. The
+/// entry is found by its tuple of either direction.
+pub(super) fn write_deletion(
+    header: NetlinkHeader,
+    (flow, id): (&FlowRef<'_>, FlowId),
+    direction: Direction,
+    buffer: &mut BytesMut,
+) {
+    write_request(IPCTNL_MSG_CT_DELETE, header, flow, direction, buffer, |writer| {
+        writer.put_be32(CTA_ID, id.0);
+    });
 }
 
-/// The other: many of them at once, each made from a tuple and an id as well.
-pub(super) struct Deletion;
-
-impl<T> Kind<(T, FlowKey, FlowId)> for Deletion {
-    const OPERATION: &'static str = "delete entries";
-    const MESSAGE: u8 = IPCTNL_MSG_CT_DELETE;
-    const FLAGS: u16 = 0;
-
-    fn family((_, key, _): &(T, FlowKey, FlowId)) -> u8 {
-        key.tuple.family().number()
-    }
-
-    fn attributes((_, key, id): &(T, FlowKey, FlowId), writer: &mut Writer<'_>) {
-        write_key(&key.id(*id), writer);
-    }
+/// The entry whose end a message tells of.
+pub(super) fn deletion_event<'m>(message: &Message<'m>) -> Option<FlowRef<'m>> {
+    let kind = u16::from_be_bytes([NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE]);
+    let is_event = message.kind == kind && message.sequence == 0;
+    let (_, attributes) = is_event.then(|| message.netfilter().ok()).flatten()?;
+    FlowRef::parse(attributes).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::flow::{Endpoints, Protocol, Tuple};
-    use crate::wire::ctnetlink::{CTA_ID, CTA_TUPLE_ORIG, CTA_ZONE, NFNL_SUBSYS_CTNETLINK};
+    use crate::wire::ctnetlink::{CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_ZONE};
     use crate::wire::{Attributes, Messages};
-    use bytes::BytesMut;
-    use netlink_packet_core::NetlinkHeader;
     use std::net::IpAddr;
 
-    /// The attributes of a delete request, by kind, whichever way it is made.
-    fn kinds(key: FlowKey) -> Vec<u16> {
-        let alone = delete_request(&key, FlowId(7)).to_bytes(1, 2);
-        let mut batched = BytesMut::new();
-        let mut header = NetlinkHeader::default();
-        let message = <Deletion as Kind<((), FlowKey, FlowId)>>::MESSAGE;
-        header.message_type = u16::from_be_bytes([NFNL_SUBSYS_CTNETLINK, message]);
-        let item = ((), key, FlowId(7));
-        Writer::new(&mut batched).message(header, Deletion::family(&item), |writer| {
-            Deletion::attributes(&item, writer);
-        });
-        let kinds = kinds_of(&alone, key);
-        assert_eq!(kinds_of(&batched, key), kinds);
-        kinds
-    }
-
-    fn kinds_of(bytes: &[u8], key: FlowKey) -> Vec<u16> {
-        let message = Messages::new(bytes).next().unwrap().unwrap();
+    /// The attributes of a delete request, by kind.
+    fn kinds(flow: &Flow, direction: Direction) -> Vec<u16> {
+        let entry = flow.to_bytes();
+        let entry = FlowRef::parse(&entry).unwrap();
+        let mut buffer = BytesMut::new();
+        let header = NetlinkHeader::default();
+        write_deletion(header, (&entry, FlowId(7)), direction, &mut buffer);
+        let message = Messages::new(&buffer).next().unwrap().unwrap();
         assert_eq!(message.message(), IPCTNL_MSG_CT_DELETE);
+        assert_eq!(message.subsystem(), NFNL_SUBSYS_CTNETLINK);
         let (header, attributes) = message.netfilter().unwrap();
-        assert_eq!(header.family, key.tuple.family().number());
+        assert_eq!(header.family, flow.original.family().number());
         assert_eq!(header.version, 0);
         for attribute in Attributes::new(attributes).map(Result::unwrap) {
             match attribute.kind {
-                CTA_TUPLE_ORIG => {
-                    assert_eq!(Tuple::parse(attribute.payload, "it"), Ok(key.tuple));
+                CTA_TUPLE_ORIG | CTA_TUPLE_REPLY => {
+                    assert_eq!(Tuple::parse(attribute.payload, "it"), Ok(*entry.tuple(direction)));
                 }
                 CTA_ID => assert_eq!(attribute.payload, [0, 0, 0, 7]),
                 _ => {}
@@ -158,10 +209,18 @@ mod tests {
                         endpoints,
                         zone: None,
                     };
-                    let key = FlowKey::new(tuple);
-                    assert_eq!(kinds(key), [CTA_TUPLE_ORIG, CTA_ID]);
-                    assert_eq!(kinds(key.zone(0)), [CTA_TUPLE_ORIG, CTA_ZONE, CTA_ID]);
-                    assert_eq!(kinds(key.id(FlowId(0))), [CTA_TUPLE_ORIG, CTA_ID]);
+                    for (direction, kind) in
+                        [(Direction::Original, CTA_TUPLE_ORIG), (Direction::Reply, CTA_TUPLE_REPLY)]
+                    {
+                        let mut flow = Flow::new(tuple, tuple);
+                        assert_eq!(kinds(&flow, direction), [kind, CTA_ID]);
+                        flow.zone = Some(0);
+                        assert_eq!(kinds(&flow, direction), [kind, CTA_ZONE, CTA_ID]);
+                        (flow.zone, flow.id) = (None, Some(FlowId(0)));
+                        assert_eq!(kinds(&flow, direction), [kind, CTA_ID]);
+                        (flow.original.zone, flow.reply.zone) = (Some(3), Some(3));
+                        assert_eq!(kinds(&flow, direction), [kind, CTA_ID]);
+                    }
                 }
             }
         }

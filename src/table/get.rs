@@ -1,12 +1,15 @@
 //! One entry, by its key.
 
 use bytes::BytesMut;
+use netlink_packet_core::{NLA_F_NESTED, NetlinkHeader};
 
 use super::Reader;
 use crate::error::{ErrorKind, Result};
-use crate::flow::{Flow, FlowKey, FlowRef};
+use crate::flow::{Direction, Flow, FlowKey, FlowRef};
 use crate::socket::Request;
-use crate::wire::ctnetlink::{CTA_ID, CTA_TUPLE_ORIG, CTA_ZONE, IPCTNL_MSG_CT_GET};
+use crate::wire::ctnetlink::{
+    CTA_ID, CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_ZONE, IPCTNL_MSG_CT_GET, NFNL_SUBSYS_CTNETLINK,
+};
 use crate::wire::writer::Writer;
 
 impl Reader {
@@ -67,11 +70,7 @@ impl Reader {
 /// A key as attributes: tuple, zone, id.
 pub(super) fn key_attributes(key: &FlowKey) -> BytesMut {
     let mut attributes = BytesMut::new();
-    write_key(key, &mut Writer::new(&mut attributes));
-    attributes
-}
-
-pub(super) fn write_key(key: &FlowKey, writer: &mut Writer<'_>) {
+    let writer = &mut Writer::new(&mut attributes);
     key.tuple.write(CTA_TUPLE_ORIG, writer);
     if let Some(zone) = key.zone {
         writer.put_be16(CTA_ZONE, zone);
@@ -79,4 +78,29 @@ pub(super) fn write_key(key: &FlowKey, writer: &mut Writer<'_>) {
     if let Some(id) = key.id {
         writer.put_be32(CTA_ID, id.0);
     }
+    attributes
+}
+
+/// Appends a request about an entry, to be found by its tuple of a direction: one of many to a
+/// send.
+pub(super) fn write_request(
+    message: u8,
+    mut header: NetlinkHeader,
+    flow: &FlowRef<'_>,
+    direction: Direction,
+    buffer: &mut BytesMut,
+    more: impl FnOnce(&mut Writer<'_>),
+) {
+    header.message_type = u16::from_be_bytes([NFNL_SUBSYS_CTNETLINK, message]);
+    let kind = match direction {
+        Direction::Original => CTA_TUPLE_ORIG,
+        Direction::Reply => CTA_TUPLE_REPLY,
+    };
+    Writer::new(buffer).message(header, flow.original().family().number(), |writer| {
+        writer.put(kind | NLA_F_NESTED, flow.tuple_as_sent(direction));
+        if let Some(zone) = flow.zone() {
+            writer.put_be16(CTA_ZONE, zone);
+        }
+        more(writer);
+    });
 }

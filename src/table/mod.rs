@@ -14,12 +14,14 @@ mod delete;
 mod document;
 mod dump;
 mod dump_end;
+mod execute;
 mod expect;
 mod expect_change;
 mod flush;
 mod get;
 mod options;
 mod parallel;
+#[cfg(feature = "testing")]
 mod pipeline;
 mod plan;
 mod probe;
@@ -29,6 +31,7 @@ mod reader;
 #[cfg(feature = "capture")]
 mod record;
 mod refusal;
+mod same;
 mod sample;
 mod scan;
 mod sent;
@@ -39,11 +42,11 @@ mod zero;
 pub use batch::Batch;
 pub use budget::{Budget, DutyCycle, Limit};
 pub use count::Limits;
-pub use delete::Deleted;
+pub use delete::{DeleteTarget, Deleted};
 pub use dump::{Dump, Flows};
 pub use dump_end::DumpEnd;
 pub use options::{DumpOptions, List};
-pub use plan::{DeletePlan, DeleteReport, Summary};
+pub use plan::{DeletePlan, DeleteReport, DeleteStep, Summary};
 pub use rates::{Look, Rates};
 pub use reader::Reader;
 pub use sample::Sample;
@@ -65,8 +68,8 @@ use crate::socket::Namespace;
 /// | to read anything | the methods of [`Reader`] | |
 /// | an entry more | [`create`](Self::create) | one round trip |
 /// | an entry changed | [`update`](Self::update) | one or two round trips |
-/// | one entry gone, and no other | [`delete`](Self::delete) | one round trip |
-/// | many gone, after a look at which | [`delete_plan`](Self::delete_plan) | a dump, then 2 µs each |
+/// | to delete one entry | [`delete`](Self::delete) | two round trips |
+/// | to delete what a filter matches, with a preview | [`delete_plan`](Self::delete_plan) | a dump, then 3 µs each |
 /// | flows announced, or no more | [`create_expectation`](Self::create_expectation), [`delete_expectation`](Self::delete_expectation) | one or two round trips |
 /// | all gone | [`flush`](Self::flush), [`flush_family`](Self::flush_family) | about 1 µs each |
 ///

@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use netlink_packet_core::{NLM_F_ACK, NLM_F_REQUEST, NetlinkHeader};
 
 use super::Reader;
-use super::sent::Sent;
+use super::sent::{Sent, request_of};
 use crate::error::{Error, Result};
 use crate::wire::Messages;
 use crate::wire::ctnetlink::NFNL_SUBSYS_CTNETLINK;
@@ -94,7 +94,7 @@ impl Reader {
                 if message.port != port || index > last.wrapping_sub(first) || !message.is_error() {
                     continue;
                 }
-                sent.bytes = request(batch, message.sequence);
+                sent.bytes = request_of(batch, message.sequence);
                 if let Err(error) = sent.outcome(&message) {
                     if error.is_permission_denied() && message.sequence == first {
                         // Without the privilege only the first request of a send is answered.
@@ -110,17 +110,4 @@ impl Reader {
             }
         }
     }
-}
-
-/// The request of a batch that has this number, which an error is told with.
-fn request(batch: &[u8], sequence: u32) -> Vec<u8> {
-    let mut rest = batch;
-    for message in Messages::new(batch).map_while(std::result::Result::ok) {
-        let length = crate::wire::align(Messages::HEADER + message.payload.len());
-        if message.sequence == sequence {
-            return rest.get(..length).unwrap_or(rest).to_vec();
-        }
-        rest = rest.get(length..).unwrap_or_default();
-    }
-    Vec::new()
 }

@@ -88,3 +88,16 @@ impl Sent {
         .into())
     }
 }
+
+/// The request of a batch that has this number, which an error is told with.
+pub(super) fn request_of(batch: &[u8], sequence: u32) -> Vec<u8> {
+    let mut rest = batch;
+    for message in Messages::new(batch).map_while(std::result::Result::ok) {
+        let length = crate::wire::align(Messages::HEADER + message.payload.len());
+        if message.sequence == sequence {
+            return rest.get(..length).unwrap_or(rest).to_vec();
+        }
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    Vec::new()
+}

@@ -20,6 +20,7 @@ mod filter;
 mod fleet;
 mod get;
 mod grouping;
+mod later;
 mod measure;
 #[allow(dead_code)] // Groups, and not their order.
 #[path = "../pure/naive.rs"]
@@ -80,6 +81,7 @@ fn main() {
         ("fleet", fleet::TESTS),
         ("get", get::TESTS),
         ("grouping", grouping::TESTS),
+        ("later", later::TESTS),
         ("measure", measure::TESTS),
         ("namespaces", namespaces::TESTS),
         ("parallel", parallel::TESTS),

@@ -90,9 +90,11 @@ fn assert_nothing_works(mut table: Conntrack) {
     assert!(dump.next_batch().expect("an error ends the dump").is_none());
     assert_denied(table.stats().expect_err("no privilege"), "read the counters");
     assert_denied(table.expectation_stats().expect_err("no privilege"), "read the counters");
-    let flow = flow(tuple(ctnetlink::flow::Protocol::UDP, false, ports(1, 2)));
+    let mut flow = flow(tuple(ctnetlink::flow::Protocol::UDP, false, ports(1, 2)));
     assert_denied(table.get(&flow).expect_err("no privilege"), "get an entry");
-    assert_denied(table.delete(&flow).expect_err("no privilege"), "get an entry");
+    assert_denied(table.delete(&flow).expect_err("no privilege"), "delete an entry");
+    flow.id = Some(ctnetlink::flow::FlowId(1));
+    assert_denied(table.delete(&flow).expect_err("no privilege"), "delete entries");
     let key = ctnetlink::flow::FlowKey::from(&flow).id(ctnetlink::flow::FlowId(1));
     assert_denied(table.delete(key).expect_err("no privilege"), "delete an entry");
     let (tuple, minute) = (flow.original, std::time::Duration::from_secs(60));

@@ -3,16 +3,20 @@
 use std::collections::BTreeSet;
 use std::process::{Command, Output};
 
-use ctnetlink::flow::{Flow, Protocol};
+use ctnetlink::flow::{Flow, FlowRef, NewFlow, Protocol};
 use ctnetlink::testing::{Population, create, fill};
 use serde_json::Value;
 
 use crate::filter::key;
+use crate::plan::without_id;
 use crate::support::{Skip, Test, entries, flow, menagerie, ports, table, tuple};
 
 pub const TESTS: &[(&str, Test)] = &[
     ("delete_flows_looks_first", delete_flows_looks_first),
     ("delete_flows_stops_at_the_limit", delete_flows_stops_at_the_limit),
+    ("delete_flows_records_before_it_deletes", delete_flows_records_before_it_deletes),
+    ("delete_flows_can_be_undone_by_its_journal", delete_flows_can_be_undone_by_its_journal),
+    ("delete_flows_asks_twice_for_everything", delete_flows_asks_twice_for_everything),
     ("wrong_words_change_nothing", wrong_words_change_nothing),
     ("delete_flows_spares_its_own_session", delete_flows_spares_its_own_session),
     ("flush_table_has_to_be_told", flush_table_has_to_be_told),
@@ -77,9 +81,11 @@ fn delete_flows_looks_first() -> Result<(), Skip> {
     let done = document("delete_flows", &[filter, "--yes", "--journal", name]);
     let written = std::fs::read_to_string(&journal).expect("a journal");
     std::fs::remove_file(&journal).expect("gone");
-    assert_eq!(written.lines().count(), matched);
-    let of_udp = |line: &str| serde_json::from_str::<Value>(line).expect("JSON")["proto"] == 17;
-    assert!(written.lines().all(of_udp));
+    let lines: Vec<Value> =
+        written.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let steps = |step: &str| lines.iter().filter(|line| line["step"] == step).count();
+    assert_eq!((steps("run"), steps("next"), steps("done")), (1, matched, matched));
+    assert!(lines.iter().all(|line| line["step"] != "next" || line["proto"] == 17));
     assert_eq!((&done["executed"], &done["deleted"]), (&Value::from(true), &Value::from(matched)));
     let groups = done["groups"].as_array().expect("groups").iter();
     assert_eq!(
@@ -101,10 +107,104 @@ fn delete_flows_stops_at_the_limit() -> Result<(), Skip> {
         assert_eq!(left(), before);
     }
     let looked = text(&run("delete_flows", &["!mark=99"]).stdout);
-    assert!(looked.contains("--max 1200"), "{looked}");
-    let output = run("delete_flows", &["!mark=99", "--yes", "--max", "1200"]);
-    assert!(text(&output.stdout).contains("1200 deleted, 0 already gone"));
+    assert!(looked.contains("It takes --yes --max 1200 --whole-table"), "{looked}");
+    let all = ["!mark=99", "--yes", "--max", "1200", "--whole-table"];
+    let output = run("delete_flows", &all);
+    assert!(text(&output.stdout).ends_with("1200 deleted.\n"), "{}", text(&output.stdout));
     assert!(left().is_empty());
+    Ok(())
+}
+
+/// On a full disk, all of it from the first line on.
+fn delete_flows_records_before_it_deletes() -> Result<(), Skip> {
+    fill(&mut table(), &Population::new(3000)).expect("room");
+    let before = left();
+    let full = ["--yes", "--max", "100000", "--journal", "/dev/full"];
+    for filter in ["!mark=1", "src=10.0.0.0/30"] {
+        let output = run("delete_flows", &[&[filter][..], &full].concat());
+        assert_eq!(output.status.code(), Some(1), "{filter}");
+        let (printed, errors) = (text(&output.stdout), text(&output.stderr));
+        assert!(printed.contains("\n0 deleted, ") && printed.contains(" not tried"), "{printed}");
+        assert!(printed.ends_with("Journal: /dev/full\n"), "{printed}");
+        assert!(errors.contains("write the journal: /dev/full: No space left"), "{errors}");
+        assert_eq!(left(), before);
+        let output = run("delete_flows", &[&[filter, "--json"][..], &full].concat());
+        assert_eq!(output.status.code(), Some(1), "{filter}");
+        let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!((&document["deleted"], &document["journal"]), (&0.into(), &"/dev/full".into()));
+        assert_eq!(document["untried"], document["matched"]);
+        assert!(document["error"].as_str().expect("an error").contains("No space left"));
+    }
+    assert_eq!(left(), before);
+    Ok(())
+}
+
+/// What the lines of a journal say was deleted, out of the attributes on them.
+fn undone(journal: &str) -> Vec<Flow> {
+    let lines: Vec<Value> = journal
+        .lines()
+        .filter(|line| !line.is_empty())
+        .map_while(|line| serde_json::from_str(line).ok()) // the last may be cut off
+        .collect();
+    let flow = |line: &Value| {
+        let text = line["attributes"].as_str().expect("attributes");
+        let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).expect("hexadecimal");
+        let bytes: Vec<u8> = (0..text.len()).step_by(2).map(byte).collect();
+        FlowRef::parse(&bytes).expect("an entry").to_owned()
+    };
+    let planned = |number: &Value| {
+        lines.iter().find(|line| line["step"] == "next" && line["number"] == *number)
+    };
+    lines
+        .iter()
+        .filter(|line| line["step"] == "done")
+        .filter_map(|line| match line["outcome"].as_str()? {
+            "deleted" => planned(&line["number"]).map(flow),
+            "later" => Some(flow(line)),
+            _ => None,
+        })
+        .collect()
+}
+
+fn delete_flows_can_be_undone_by_its_journal() -> Result<(), Skip> {
+    let all = menagerie(600);
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = folder.path().join("journal");
+    // A run that was killed in the middle of a line.
+    std::fs::write(&journal, "{\"step\":\"next\",\"num").expect("written");
+    let name = journal.to_str().expect("text");
+    let arguments = ["proto=tcp,udp zone=0", "--yes", "--journal", name];
+    let done = document("delete_flows", &arguments);
+    assert!(done["deleted"].as_u64().expect("a number") > 300, "{done}");
+    let written = std::fs::read_to_string(&journal).expect("a journal");
+    let (cut, rest) = written.split_once('\n').expect("lines");
+    assert!(cut.ends_with("num") && rest.starts_with('{'), "one run is parted from the other");
+    let undone = undone(rest);
+    assert_eq!(undone.len() as u64, done["deleted"]);
+    let mut table = table();
+    for flow in &undone {
+        table.create(&NewFlow::from(flow)).expect("what was there");
+    }
+    let tuples = |flows: &[Flow]| -> BTreeSet<_> { flows.iter().map(without_id).collect() };
+    assert_eq!(tuples(&entries(&mut table)), tuples(&all));
+    Ok(())
+}
+
+fn delete_flows_asks_twice_for_everything() -> Result<(), Skip> {
+    let made = (1..=50).map(|port| flow(tuple(Protocol::UDP, false, ports(port, 9))));
+    create(&mut table(), made).expect("new entries");
+    let before = left();
+    for filter in ["proto=udp", "zone=0", "src=0.0.0.0/0", "!mark=9"] {
+        let output = run("delete_flows", &[filter, "--yes"]);
+        let errors = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{filter}: {errors}");
+        assert!(errors.contains("--whole-table") && errors.contains("flush_table"), "{errors}");
+        assert!(text(&run("delete_flows", &[filter]).stdout).contains("--yes --whole-table"));
+        assert_eq!(left(), before);
+    }
+    assert_eq!(run("delete_flows", &["proto=udp", "--whole-table"]).status.code(), Some(2));
+    let output = run("delete_flows", &["proto=udp", "--yes", "--whole-table"]);
+    assert_eq!((output.status.code(), left().len()), (Some(0), 0));
     Ok(())
 }
 
@@ -149,7 +249,8 @@ fn delete_flows_spares_its_own_session() -> Result<(), Skip> {
     session.reply.source = [10, 99, 99, 99].into();
     let other = flow(tuple(Protocol::TCP, false, ports(50_001, 22)));
     let own = key(&{
-        create(&mut table(), [session.clone(), other]).expect("two entries");
+        let bystander = flow(tuple(Protocol::TCP, false, ports(50_001, 23)));
+        create(&mut table(), [session.clone(), other, bystander]).expect("three entries");
         entries(&mut table()).into_iter().find(|flow| flow.original == original).expect("one")
     });
     // As `sshd` tells it, on either side of NAT, and of a socket of both families.
@@ -167,7 +268,7 @@ fn delete_flows_spares_its_own_session() -> Result<(), Skip> {
         assert_eq!(done["own_session_kept"], 1, "{connection}");
         assert!(left().contains(&own));
     }
-    assert_eq!(left().len(), 1, "the other went");
+    assert_eq!(left().len(), 2, "the other went");
 
     // `sudo` takes the variable out; a parent still has it.
     let program = command("delete_flows").get_program().to_owned();
@@ -186,7 +287,7 @@ fn delete_flows_spares_its_own_session() -> Result<(), Skip> {
         .output()
         .expect("a run");
     assert!(output.status.success());
-    assert!(left().is_empty());
+    assert_eq!(left().len(), 1);
     Ok(())
 }
 

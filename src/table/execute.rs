@@ -1,0 +1,272 @@
+//! Entries looked at again and, where they are still meant, deleted.
+//!
+//! One send carries the deletes of what the last look found, and the next look. So an entry is
+//! deleted some twenty microseconds after it was looked at, and the answer to the look says that the
+//! deletes before it are done.
+
+use std::time::SystemTime;
+
+use bytes::BytesMut;
+use netlink_packet_core::{NLM_F_ACK, NLM_F_ECHO, NLM_F_REQUEST, NetlinkHeader};
+
+use super::Conntrack;
+use super::delete::{Deleted, deletion_event, write_deletion};
+use super::get::write_request;
+use super::plan::Entries;
+use super::same::{exclude, is_same, is_what_was_looked_at};
+use super::sent::{Sent, request_of};
+use crate::error::{Error, ErrorKind, Result};
+use crate::filter::Filter;
+use crate::flow::{Direction, Flow, FlowId, FlowRef};
+use crate::wire::ctnetlink::IPCTNL_MSG_CT_GET;
+use crate::wire::{Messages, WireError};
+
+const OPERATION: &str = "delete entries";
+
+/// Entries to a look. More save calls, and leave more time between look and delete.
+const BATCH: usize = 8;
+
+/// Answers to a delete and a look at most: the event of the one or its error, and the other's.
+const ANSWERS: usize = 2;
+
+/// How far an entry is.
+#[derive(Debug)]
+pub(super) enum Fate {
+    /// Nothing was done to it.
+    Untried,
+    /// Its delete was sent, and the answer is lost, or still to come.
+    Unanswered,
+    /// It was there at the look, and not at the delete.
+    Vanished,
+    /// By its original tuple the kernel finds another entry, which may be there beside it.
+    Covered,
+    Done(Deleted),
+    /// Deleted, and the event of its end says so.
+    Confirmed,
+    Failed(Error),
+}
+
+/// An entry to be deleted, and its place among the fates.
+#[derive(Clone, Copy)]
+struct Meant<'e> {
+    at: usize,
+    flow: &'e FlowRef<'e>,
+    id: FlowId,
+}
+
+/// Entries that are to be deleted since a look has found them, and how they looked.
+#[derive(Default)]
+struct Doomed<'e> {
+    meant: Vec<Meant<'e>>,
+    looks: Entries,
+}
+
+impl Conntrack {
+    /// Looks at each of `flows` again and deletes it, if it is still there and the filter true of
+    /// it. Says of each how far it got, and what stopped the work, if something did.
+    pub(super) fn delete_those(
+        &mut self,
+        flows: &[FlowRef<'_>],
+        filter: &Filter,
+    ) -> (Vec<Fate>, Option<Error>) {
+        let fate_of = |flow: &FlowRef<'_>| match flow.id() {
+            Some(_) => Fate::Untried,
+            // The kernel gives every entry an id; one without is none that it sent.
+            None => Fate::Failed(malformed(WireError::missing("entry", "CTA_ID"))),
+        };
+        let mut fates: Vec<_> = flows.iter().map(fate_of).collect();
+        let error = self.passes(flows, filter, &mut fates).err();
+        for fate in &mut fates {
+            match fate {
+                Fate::Vanished => *fate = Fate::Done(Deleted::AlreadyGone),
+                Fate::Covered if error.is_some() => *fate = Fate::Untried,
+                Fate::Covered => *fate = Fate::Done(Deleted::Hidden),
+                _ => {}
+            }
+        }
+        (fates, error)
+    }
+
+    fn passes(&mut self, flows: &[FlowRef<'_>], filter: &Filter, fates: &mut [Fate]) -> Result<()> {
+        self.settle()?;
+        let mut pass = |direction, which: fn(&Fate) -> bool| {
+            let all = flows.iter().zip(&*fates).enumerate();
+            let meant: Vec<_> = all
+                .filter(|(_, (_, fate))| which(fate))
+                .filter_map(|(at, (flow, _))| Some(Meant { at, flow, id: flow.id()? }))
+                .collect();
+            self.pass(&meant, filter, direction, fates)
+        };
+        pass(Direction::Original, |fate| matches!(fate, Fate::Untried))?;
+        pass(Direction::Original, |fate| matches!(fate, Fate::Vanished))?;
+        pass(Direction::Reply, |fate| matches!(fate, Fate::Covered))
+    }
+
+    /// Looks at entries by their tuple of a direction, a few at a time, and deletes them.
+    fn pass(
+        &mut self,
+        meant: &[Meant<'_>],
+        filter: &Filter,
+        direction: Direction,
+        fates: &mut [Fate],
+    ) -> Result<()> {
+        let size = (self.socket.answers() / ANSWERS).clamp(1, BATCH);
+        let mut doomed = Doomed::default();
+        for batch in meant.chunks(size) {
+            doomed = self.turn(&doomed, batch, filter, direction, fates)?;
+        }
+        if !doomed.meant.is_empty() {
+            self.turn(&doomed, &[], filter, direction, fates)?;
+        }
+        Ok(())
+    }
+
+    /// Deletes what the last turn has found, looks at more, and returns what is to be deleted of
+    /// that.
+    fn turn<'e>(
+        &mut self,
+        doomed: &Doomed<'e>,
+        looks: &[Meant<'e>],
+        filter: &Filter,
+        direction: Direction,
+        fates: &mut [Fate],
+    ) -> Result<Doomed<'e>> {
+        let (first, port) = (self.sequence.wrapping_add(1), self.socket.port());
+        let (deletes, count) = (doomed.meant.len(), doomed.meant.len() + looks.len());
+        let mut buffer = BytesMut::with_capacity(count * 160);
+        for (index, meant) in doomed.meant.iter().chain(looks).enumerate() {
+            let mut header = NetlinkHeader::default();
+            header.sequence_number = self.next_sequence();
+            header.port_number = port;
+            header.flags = NLM_F_REQUEST;
+            if index < deletes {
+                // Errors come unasked, and before the answer to the last of a send.
+                let last = if index + 1 == count { NLM_F_ACK } else { 0 };
+                header.flags |= NLM_F_ECHO | last;
+                write_deletion(header, (meant.flow, meant.id), direction, &mut buffer);
+            } else {
+                let flow = meant.flow;
+                write_request(IPCTNL_MSG_CT_GET, header, flow, direction, &mut buffer, |_| {});
+            }
+        }
+        self.socket.send(&buffer, OPERATION)?;
+        self.abandoned = true; // until the last was answered
+        for meant in &doomed.meant {
+            set(fates, meant, Fate::Unanswered);
+        }
+
+        let (mut next, mut now) = (Doomed::with_capacity(looks.len()), None);
+        loop {
+            let length = self.socket.receive(OPERATION)?;
+            for message in Messages::new(self.socket.datagram(length)) {
+                let message = message.map_err(malformed)?;
+                if message.port != port {
+                    continue;
+                }
+                if let Some(event) = deletion_event(&message) {
+                    doomed.hear(&event, fates);
+                    continue;
+                }
+                let index = message.sequence.wrapping_sub(first) as usize;
+                let Some(meant) = doomed.meant.iter().chain(looks).nth(index) else { continue };
+                let mut sent = Sent { operation: OPERATION, ..Sent::nothing() };
+                if message.is_error() {
+                    sent.bytes = request_of(&buffer, message.sequence);
+                    match sent.outcome(&message) {
+                        Ok(()) => {}
+                        Err(error) if error.is_permission_denied() && index == 0 => {
+                            // Only the first request of a send is answered, and none is done.
+                            doomed.meant.iter().for_each(|meant| set(fates, meant, Fate::Untried));
+                            self.abandoned = false;
+                            return Err(error);
+                        }
+                        Err(error) if !error.is_not_found() => {
+                            set(fates, meant, Fate::Failed(error));
+                        }
+                        Err(_) if index < deletes => set(fates, meant, Fate::Vanished),
+                        Err(_) => set(fates, meant, Fate::Done(Deleted::AlreadyGone)),
+                    }
+                } else if sent.is_entry(&message) && index >= deletes {
+                    let (_, attributes) = message.netfilter().map_err(malformed)?;
+                    let found = FlowRef::parse(attributes).map_err(malformed)?;
+                    let now = *now.get_or_insert_with(SystemTime::now);
+                    match judge(meant.flow, &found, direction, |found| {
+                        filter.judge(found, now) == Some(true)
+                    }) {
+                        Some(fate) => set(fates, meant, fate),
+                        None => next.push(meant, &found),
+                    }
+                } else {
+                    continue;
+                }
+                if index + 1 == count {
+                    self.abandoned = false;
+                    doomed.are_deleted(fates);
+                    return Ok(next);
+                }
+            }
+        }
+    }
+}
+
+/// What `found` means for the entry that was looked for: `None` if it is to be deleted.
+fn judge(
+    meant: &FlowRef<'_>,
+    found: &FlowRef<'_>,
+    direction: Direction,
+    still: impl FnOnce(&FlowRef<'_>) -> bool,
+) -> Option<Fate> {
+    if is_same(meant, found) {
+        return (!still(found)).then_some(Fate::Done(Deleted::Changed));
+    }
+    Some(if exclude(found, meant) {
+        Fate::Done(Deleted::Replaced)
+    } else if direction == Direction::Original {
+        Fate::Covered
+    } else {
+        Fate::Done(Deleted::Hidden)
+    })
+}
+
+impl<'e> Doomed<'e> {
+    fn with_capacity(entries: usize) -> Self {
+        Self { meant: Vec::with_capacity(entries), looks: Entries::with_capacity(entries) }
+    }
+
+    fn push(&mut self, meant: &Meant<'e>, look: &FlowRef<'_>) {
+        self.meant.push(*meant);
+        self.looks.push(look.as_bytes());
+    }
+
+    /// Takes in the event of an end, which tells what it was that was deleted.
+    fn hear(&self, event: &FlowRef<'_>, fates: &mut [Fate]) {
+        for (meant, looked) in self.meant.iter().zip(self.looks.iter()) {
+            let is_its = looked.id() == event.id() && looked.original() == event.original();
+            if is_its && matches!(fates.get(meant.at), Some(Fate::Unanswered)) {
+                let later = || Fate::Done(Deleted::Later(Box::new(Flow::from(event))));
+                let meant_one = is_what_was_looked_at(&looked, event);
+                set(fates, meant, if meant_one { Fate::Confirmed } else { later() });
+                return;
+            }
+        }
+    }
+
+    /// All answers are in, and where there was no error the delete is done.
+    fn are_deleted(&self, fates: &mut [Fate]) {
+        for meant in &self.meant {
+            if matches!(fates.get(meant.at), Some(Fate::Unanswered)) {
+                set(fates, meant, Fate::Done(Deleted::Deleted));
+            }
+        }
+    }
+}
+
+fn set(fates: &mut [Fate], meant: &Meant<'_>, fate: Fate) {
+    if let Some(place) = fates.get_mut(meant.at) {
+        *place = fate;
+    }
+}
+
+fn malformed(source: WireError) -> Error {
+    ErrorKind::Malformed { operation: OPERATION, source }.into()
+}
