@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use common::session::Session;
 use common::{Usage, selection};
+use ctnetlink::escape::Escaped;
 use ctnetlink::export::{Line, Observation};
 use ctnetlink::flow::{Flow, FlowRef};
 use ctnetlink::{DeletePlan, DeleteReport, Summary};
@@ -294,7 +295,7 @@ fn conclude(options: &Options, outcome: &Document, out: &mut impl Write) -> comm
             }
         }
         if let Some(journal) = &outcome.journal {
-            writeln!(out, "Journal: {}", journal.display())?;
+            writeln!(out, "Journal: {}", Escaped(journal.display()))?;
         }
     } else if outcome.matched > options.max || outcome.everything {
         let mut takes = "--yes".to_owned();
