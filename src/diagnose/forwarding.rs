@@ -124,7 +124,7 @@ fn knob(knob: &Knob, facts: &Facts, now: Option<i64>, findings: &mut Vec<Finding
     let Some(now) = now else { return };
     let (key, audit) = (knob.key, facts.audit.as_ref());
     let set = audit.and_then(|audit| audit.assigned(key));
-    let lasts = set.is_some_and(|set| set.value != "0");
+    let lasts = set.and_then(|set| set.number).is_some_and(|number| number != 0);
     let lasting = audit.filter(|_| !lasts).map(|audit| audit.lasting(key, "1", STEM));
     let mut finding = match (now, set) {
         (0, _) => Finding::new(
@@ -203,7 +203,7 @@ fn each_interface(facts: &Facts, interfaces: &[Interface], findings: &mut Vec<Fi
         let assigned = facts
             .audit
             .as_ref()
-            .filter(|audit| audit.assigned(&key).is_some_and(|set| set.value == "0"));
+            .filter(|audit| audit.assigned(&key).is_some_and(|set| set.number == Some(0)));
         finding.commands.extend(assigned.map(|audit| audit.lasting(&key, "1", STEM)));
     }
     findings.push(finding.source("kernel: ip_route_input_slow, IN_DEV_FORWARD"));

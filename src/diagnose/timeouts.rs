@@ -163,7 +163,7 @@ impl Rule {
         let now = facts.setting(name).filter(harms);
         let set = facts.audit.as_ref().and_then(|audit| {
             let set = audit.assigned(&key)?;
-            let value = set.value.parse().ok().filter(harms)?;
+            let value = set.number.filter(harms)?;
             Some((value, set, audit))
         });
         let seen = match (now, &set) {

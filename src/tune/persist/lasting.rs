@@ -1,12 +1,13 @@
 //! The command that makes one setting last.
 
 use super::audit::{Assigned, Audit};
+use super::conf;
 
 impl Audit {
     /// The setting of this very name, with all its dots or slashes.
     pub(crate) fn assigned(&self, key: &str) -> Option<&Assigned> {
-        let key = key.replace('/', ".");
-        self.settings.iter().find(|setting| setting.key == key)
+        let path = conf::normal(key);
+        self.settings.iter().find(|setting| setting.path == path)
     }
 
     /// The command that makes `key` be `value` after the next boot, whatever files say now.
