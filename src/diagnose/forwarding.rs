@@ -2,6 +2,7 @@
 
 use super::facts::{Facts, Interface};
 use crate::finding::{Finding, Severity};
+use crate::tune::persist;
 
 pub(super) fn judge(facts: &Facts, findings: &mut Vec<Finding>) {
     forwarding(facts, findings);
@@ -156,7 +157,7 @@ fn knob(knob: &Knob, facts: &Facts, now: Option<i64>, findings: &mut Vec<Finding
             // Or the machine itself loses its way out.
             let key = setting("ipv6", name, "accept_ra");
             finding.remedy += &format!("; before that, {name} is to listen to its router even so");
-            finding = finding.command(format!("sysctl -w {key}=2"));
+            finding = finding.command(format!("sysctl -w {}=2", persist::quoted(&key)));
             let lasting = audit.map(|audit| audit.lasting(&key, "2", STEM));
             finding.commands.extend(lasting);
         }
@@ -199,7 +200,7 @@ fn each_interface(facts: &Facts, interfaces: &[Interface], findings: &mut Vec<Fi
     );
     for name in names {
         let key = setting("ipv4", name, "forwarding");
-        finding = finding.command(format!("sysctl -w {key}=1"));
+        finding = finding.command(format!("sysctl -w {}=1", persist::quoted(&key)));
         let assigned = facts
             .audit
             .as_ref()

@@ -86,8 +86,13 @@ const NO_COMMAND: &[&str] = &[
     "NOT_A_NUMBER",
     "NOT_READ_AT_BOOT",
     "OVERLAY_TRACKED_BEFORE",
+    "PATTERN_UNRESOLVED",
     "RAISED",
+    "SET_BY_SCRIPT",
+    "TAKEN_BACK",
     "UNREADABLE",
+    "VALUE_REFUSED",
+    "VALUE_UNCERTAIN",
     "VMALLOC_OF_ANOTHER_KERNEL",
 ];
 
@@ -207,12 +212,12 @@ fn mend(root: &PrivateRoot, doctor: &str, ids: &[&str], boot: Option<&str>) -> R
         missing.extend(type_in(root, commands));
     }
     all_but(&missing)?;
-    let gone = |when: &str, doctor: &str| {
+    let gone = |when: &str, doctor: &str, ids: &[&str]| {
         let left = findings(root, doctor);
         let left: Vec<_> = left.iter().filter(|(id, _)| ids.contains(&id.as_str())).collect();
         assert!(left.is_empty(), "{when}: {left:?}");
     };
-    gone("typed", doctor);
+    gone("typed", doctor, ids);
     if let Some(first) = boot {
         if !Path::new("/usr/lib/systemd/systemd-sysctl").exists() {
             return Err(Skip::Tool("there is no systemd-sysctl to boot with".to_owned()));
@@ -221,7 +226,9 @@ fn mend(root: &PrivateRoot, doctor: &str, ids: &[&str], boot: Option<&str>) -> R
             "/opt/boot",
             &format!("{first}\n/usr/lib/systemd/systemd-sysctl\nexec {doctor} \"$@\""),
         );
-        gone("booted", "unshare --net sh -e /opt/boot");
+        // What a boot turns off is not lost by it any more, but off.
+        let off = [ids, &of_test("forwarding_is_off")].concat();
+        gone("booted", "unshare --net sh -e /opt/boot", &off);
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::boot::{Boot, Refused, boot, is_forwarding, is_ours, setting_of};
 use super::conf;
 use super::files::Root;
+use super::lasting::quoted;
 use super::module::{self, Loader, Module};
 use super::number::Refusal;
 use super::script;
@@ -48,6 +49,9 @@ pub struct Assigned {
     pub overridden: Vec<(String, usize)>,
     /// What it is now; `None` if that cannot be read.
     pub live: Option<i64>,
+    /// The name by which the value that wins was set: some settings have two.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub(super) name: String,
     /// Its file below `/proc/sys`.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub(super) path: String,
@@ -170,7 +174,7 @@ fn drift(setting: &Assigned, findings: &mut Vec<Finding>) {
             "the file was not applied, or somebody has set it since: docker turns it on when it starts",
             "make the file say what this machine needs: it is so after the next boot",
         );
-        if wanted == 0 { drift } else { drift.command(format!("sysctl -w {key}={wanted}")) }
+        if wanted == 0 { drift } else { drift.command(format!("sysctl -w {}={wanted}", quoted(key))) }
     } else {
         Finding::new(
             "DRIFT",
@@ -179,7 +183,7 @@ fn drift(setting: &Assigned, findings: &mut Vec<Finding>) {
             "the file was not applied, or somebody has set it since",
             "apply the files again, and see whether it lasts until the next boot",
         )
-        .command(format!("sysctl -w {key}={wanted}"))
+        .command(format!("sysctl -w {}={wanted}", quoted(key)))
     });
 }
 

@@ -192,6 +192,7 @@ impl Outcome {
                     from: from.clone(),
                     overridden: Vec::new(),
                     live: None,
+                    name: key.clone(),
                     path: path.clone(),
                     counts: false,
                 });
@@ -201,6 +202,7 @@ impl Outcome {
 
     /// Writes one value, to a setting that may have been written before.
     fn write(&mut self, path: &str, entry: &Entry<'_>, taken: Taken) {
+        let name = conf::dotted(path);
         let path = setting_of(path).to_owned();
         let key = conf::dotted(&path);
         let value = entry.value.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
@@ -230,6 +232,7 @@ impl Outcome {
             from,
             overridden,
             live,
+            name,
             path,
             counts,
         });

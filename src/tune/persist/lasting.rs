@@ -16,14 +16,20 @@ impl Audit {
     /// file is the one that has the last word now, so that `sysctl -p` and `sysctl --system`, which
     /// read `/etc/sysctl.conf` after all others, agree; only where that is not the administrator's
     /// (outside of `/etc`) is it another one of a later name. Without any it is `99-STEM.conf`.
+    ///
+    /// Of a setting with two names it uses the one that wins now: systemd keeps the place of a line
+    /// that says the same of the other again, and the winner would still come later.
     pub(crate) fn lasting(&self, key: &str, value: &str, stem: &str) -> String {
-        let file = match self.assigned(key).map(|setting| setting.from.0.as_str()) {
+        let assigned = self.assigned(key);
+        let key = assigned.map_or(key, |setting| setting.name.as_str());
+        let file = match assigned.map(|setting| setting.from.0.as_str()) {
             Some(file) if file.starts_with("/etc/") => file.to_owned(),
             Some(file) => format!("/etc/sysctl.d/{}", after(file, stem)),
             None => format!("/etc/sysctl.d/99-{stem}.conf"),
         };
         // A line of its own even where the last one has no end.
-        format!("printf '\\n{key} = {value}\\n' >> {}", quoted(&file))
+        let line = format!("\\n{} = {value}\\n", key.replace('%', "%%"));
+        format!("printf {} >> {}", quoted(&line), quoted(&file))
     }
 }
 
@@ -39,7 +45,7 @@ fn after(file: &str, stem: &str) -> String {
 }
 
 /// A word for the shell.
-fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@,".contains(c);
     if word.chars().all(plain) {
         return word.to_owned();
@@ -59,5 +65,6 @@ mod tests {
         }
         assert_eq!(quoted("/etc/sysctl.d/9.conf"), "/etc/sysctl.d/9.conf");
         assert_eq!(quoted("/etc/it's here"), r"'/etc/it'\''s here'");
+        assert_eq!(quoted("a$(id);b"), "'a$(id);b'");
     }
 }

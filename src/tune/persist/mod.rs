@@ -22,6 +22,7 @@ mod tree;
 pub use apply::Written;
 pub(crate) use audit::ratio_of;
 pub use audit::{Assigned, Audit, audit};
+pub(crate) use lasting::quoted;
 pub use module::{Loader, Module};
 pub use plan::{Plan, Planned, Want};
 pub(crate) use tree::{Leads, Tree};
