@@ -238,7 +238,8 @@ fn runs(place: &Place) -> Vec<Run> {
             &["redact", file, &out("again"), "--undo", "--key", &place.at(HOSTILE)],
             true,
         );
-        add("snapshot", &["save", file], true);
+        // Without the privilege it does not come to the name.
+        add("snapshot", &["save", file], false);
     }
     runs
 }
