@@ -25,10 +25,10 @@ use journal::Journal;
 
 /// Deletes the entries a filter is true of.
 ///
-/// Without --yes it shows what would be deleted, and deletes nothing. Each entry is looked at again
-/// right before it is deleted: a later one that has its tuple stays, and one that the filter is not
-/// true of any more. The SSH session it runs in stays. Flows that go on get a new entry with their
-/// next packet, and perhaps another translation.
+/// Without --yes it shows what would be deleted, and deletes nothing. Each entry is looked at again right before it is
+/// deleted. A later entry that has its tuple is left alone, and so is one that no longer matches. The SSH session it
+/// runs in is left alone, too. A flow that goes on gets a new entry with its next packet, and perhaps another
+/// translation.
 #[derive(Parser)]
 #[command(after_help = common::AFTER_HELP, version)]
 struct Options {
@@ -51,8 +51,8 @@ struct Options {
     #[arg(long, value_name = "N", default_value_t = 5)]
     show: usize,
 
-    /// Append lines of JSON to FILE: every entry before it is deleted, with all that is known of it,
-    /// and then what became of it. If that cannot be written, no more is deleted
+    /// Append lines of JSON to FILE: every entry before it is deleted, with everything the kernel said of it, and then
+    /// what became of it. If a line cannot be written, no more entries are deleted
     #[arg(long, value_name = "FILE", requires = "yes")]
     journal: Option<PathBuf>,
 
@@ -132,8 +132,8 @@ fn run(options: &Options) -> common::Result {
         // More than --max is refused by the plan.
         if everything && !options.whole_table && document.matched <= options.max {
             let problem = format!(
-                "nothing was deleted, since the {} entries that match are all there is in the \
-                 table; to delete them nevertheless, add --whole-table, or use flush_table",
+                "nothing was deleted: the {} entries that match are all entries of the table; to \
+                 delete them anyway, add --whole-table, or use flush_table",
                 document.matched
             );
             return Err(Usage(problem).into());
@@ -272,7 +272,7 @@ fn conclude(options: &Options, outcome: &Document, out: &mut impl Write) -> comm
             (outcome.already_gone, "already gone"),
             (outcome.replaced, "replaced by later ones (left alone)"),
             (outcome.changed, "not matching any more (left alone)"),
-            (outcome.hidden, "not to be found behind others with their tuples (left alone)"),
+            (outcome.hidden, "hidden by other entries with their tuples (left alone)"),
             (outcome.failed, "refused by the kernel"),
             (outcome.unanswered, "without an answer (deleted or not)"),
             (outcome.untried, "not tried"),
@@ -287,7 +287,7 @@ fn conclude(options: &Options, outcome: &Document, out: &mut impl Write) -> comm
         if outcome.deleted_later > 0 {
             writeln!(
                 out,
-                "{} later entries were deleted in their predecessors' stead:",
+                "later entries that were deleted in place of planned ones: {}",
                 outcome.deleted_later
             )?;
             for line in &outcome.later {

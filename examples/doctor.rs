@@ -64,7 +64,7 @@ Exit code: 0 nothing is wrong, 1 a warning, 2 critical, or wrong arguments, 3 no
 everything could be looked at.";
 
 /// What the table's entries take.
-const RIGHT: &str = "run it with sudo, or grant the program CAP_NET_ADMIN in the user namespace that owns \
+const RIGHT: &str = "run it with sudo, or give it CAP_NET_ADMIN in the user namespace that owns \
     this network namespace";
 
 /// The exit code for "cannot tell".

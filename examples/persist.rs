@@ -135,7 +135,8 @@ impl Wanted {
         Ok(Plan::new(&options.root, &want))
     }
 
-    /// Writes the files; where somebody else does so, too, with what they wrote in it.
+    /// Writes the files. If somebody else changes one meanwhile, it plans again, and what they
+    /// wrote stays.
     fn apply(&self, options: &Options) -> common::Result<Vec<Written>> {
         let mut tries = 0;
         loop {

@@ -84,9 +84,9 @@ struct Options {
     #[arg(long, value_name = "SECS", value_parser = common::seconds, conflicts_with = "from")]
     watch: Option<Duration>,
 
-    /// Use PERCENT of one processor at most: a look ends when that part of the SECS of --watch is used
-    /// up, and what it did not see is estimated. With --rate, --measure, --unique, --threads or
-    /// --placement, looks are whole, and the pauses as much longer
+    /// Use PERCENT of one processor at most: a look ends when it has used that part of the SECS of --watch, and the
+    /// rest of the table is estimated. With --rate, --measure, --unique, --threads or --placement, every look is
+    /// complete, and the pauses are longer instead
     #[arg(long, value_name = "PERCENT", requires = "watch", value_parser = duty)]
     duty: Option<DutyCycle>,
 }

@@ -1,20 +1,20 @@
-//! Text of others, so that it can be shown.
+//! Escapes text that others wrote, so that it can be shown.
 //!
-//! Names of helpers, security contexts, names of files and nodes, log lines: somebody else has written them,
-//! and on a terminal some characters are commands (move, erase, a title, turn what follows around), and in a
-//! list of lines a line break makes a line that nobody wrote. [`Escaped`] shows such characters as Rust
-//! writes them: `\n`, `\u{1b}`, `\u{202e}`. This crate does so wherever it makes lines: in
-//! [`Line`](crate::export::Line), [`CsvRow`](crate::export::CsvRow), [`Expectation`](crate::flow::Expectation)
-//! and errors that quote. Fields hold what was read, as it was read.
+//! Somebody else wrote the names of helpers, security contexts, names of files and nodes, and log lines. On a terminal
+//! some characters are commands: they move the cursor, erase text, set a title, or reverse what follows. In a list of
+//! lines, a line break makes a line that nobody wrote. [`Escaped`] shows such characters as Rust writes them: `\n`,
+//! `\u{1b}`, `\u{202e}`. This crate does so where it makes lines: in [`Line`](crate::export::Line),
+//! [`CsvRow`](crate::export::CsvRow), [`Expectation`](crate::flow::Expectation) and errors that quote text. Fields hold
+//! the text as it was read.
 //!
-//! It is for looking at: a backslash is not doubled, since units and paths of systemd are full of them, so a name
-//! that holds `\n` as two characters looks the same. What has to come back as it was goes through JSON, Parquet or a
-//! capture.
+//! The result is for people to read, and cannot be turned back. A backslash is not doubled, since names of systemd
+//! units are full of them: a name that holds `\n` as two characters looks the same as one with a line break. To keep
+//! text as it was, use JSON, Parquet or a capture.
 
 use std::fmt::{self, Write};
 
-/// Shows a value with all characters escaped that are not to be seen, or do something to what is seen: controls
-/// (those of ASCII, DEL and `U+0080` to `U+009F`), line breaks, those that turn the direction of text, and those of no
+/// Shows a value with characters escaped that are invisible or change how other text is shown: controls (those of
+/// ASCII, DEL and `U+0080` to `U+009F`), line breaks, characters that change the direction of text, and those of no
 /// width.
 ///
 /// ```
@@ -24,7 +24,7 @@ use std::fmt::{self, Write};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Escaped<T>(pub T);
 
-/// The same for a word of a line: blanks are escaped, too, for they end it.
+/// The same for a word of a line: blanks are escaped, too, since they would end it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Word<T>(pub(crate) T);
 

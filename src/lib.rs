@@ -39,7 +39,7 @@
 //! - `capture`: netlink's messages in a file that Wireshark opens (feature `capture`).
 //! - `parquet`: rows in columns, for analytics over many machines (feature `parquet`).
 //! - `snapshot`: a table out of a file of any of these forms, differences, redaction.
-//! - [`escape`]: text of others, so that it can be shown.
+//! - [`escape`]: text that others wrote, escaped to be shown.
 //! - [`stats`]: the kernel's counters, and what each is a sign of.
 //! - [`diagnose`]: what is wrong here, why it matters and what to do.
 //! - [`tune`]: settings, timeouts, sizes, and how they last.

@@ -1,11 +1,10 @@
 //! Files written whole, or not at all.
 //!
-//! Hidden from the docs: the examples write their files by it, and nobody else is promised anything.
+//! Hidden from the docs: it is for the examples, and may change at any time.
 //!
-//! A file is written under a hidden name beside its place, `.NAME.XXXXXX.new`, brought to the disk, and
-//! renamed. Whoever writes holds a lock (`flock`) on the hidden file, so that a later run tells what a
-//! killed one has left, which it removes, from what another is writing now. Where files cannot be locked,
-//! and on systems other than Linux, leftovers stay.
+//! A file is written under a hidden name beside its place, `.NAME.XXXXXX.new`, brought to the disk, and renamed. The
+//! writer holds a lock (`flock`) on the hidden file. So a later run can tell what a killed run left, which it removes,
+//! from what another run is writing now. Where files cannot be locked, and on systems other than Linux, leftovers stay.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -23,7 +22,7 @@ const RANDOM: usize = 6;
 /// Links that are followed one after another, as many as the kernel does.
 const LINKS: usize = 40;
 
-/// A file that is being written, and nobody sees yet. One that is dropped unfinished is removed.
+/// A file that is being written under a hidden name. One that is dropped unfinished is removed.
 ///
 /// ```
 /// use std::io::Write;
@@ -44,14 +43,14 @@ pub struct Replacement {
 }
 
 impl Replacement {
-    /// Begins the file that is to be at this path. A file that is there stays as it is until then, and its
-    /// mode and owner are kept; a new one has those of any new file. Links are followed: what a link leads
-    /// to is written, and the link stays. What killed runs have left of the same file is removed.
+    /// Begins the file that is to be at this path. A file that is there stays as it is until then, and its mode and
+    /// owner are kept; a new one has those of any new file. Links are followed: the target of a link is written, and
+    /// the link stays. What killed runs left of the same file is removed.
     ///
     /// # Errors
     ///
-    /// The system's, and `InvalidInput` where something is that is no file. An owner that cannot be kept
-    /// is an error, too.
+    /// The system's, and `InvalidInput` if the path is something other than a file. An owner that cannot be kept is an
+    /// error, too.
     pub fn begin(path: &Path) -> io::Result<Self> {
         let target = followed(path)?;
         let existing = match fs::symlink_metadata(&target) {
@@ -143,7 +142,7 @@ fn followed(path: &Path) -> io::Result<PathBuf> {
             Err(_) => return Ok(place),
         }
     }
-    Err(io::Error::other(format!("{}: its links go round in a circle", path.display())))
+    Err(io::Error::other(format!("{}: its links form a loop", path.display())))
 }
 
 fn folder(path: &Path) -> &Path {

@@ -1,7 +1,7 @@
-//! Where the examples print: names of others never reach a terminal as they are.
+//! Where the examples print: text that others wrote is escaped before it reaches a terminal.
 //!
-//! Who prints a name escapes it ([`Escaped`]), line breaks included. What is forgotten is caught here, but
-//! for line breaks, which nobody can tell from the program's own.
+//! Code that prints a name escapes it ([`Escaped`]), line breaks included. What it forgets is escaped here, except line
+//! breaks: they cannot be told from the program's own.
 
 use std::io::{self, Write};
 
@@ -13,8 +13,8 @@ pub const CLEAR: &str = "\x1b[H\x1b[2J";
 /// What the examples print besides text: bold, three colours, and the end of both.
 const OURS: [&str; 6] = [CLEAR, "\x1b[0m", "\x1b[1m", "\x1b[31m", "\x1b[33m", "\x1b[34m"];
 
-/// The standard output, or another stream, which gets text and nothing that does something, but for the
-/// program's own styles, and these on a terminal only.
+/// The standard output, or another stream, which gets plain text; the only control sequences are the program's own
+/// styles, and these only on a terminal.
 pub struct Screen<W> {
     out: W,
 }
@@ -24,7 +24,7 @@ pub fn stdout() -> Screen<impl Write> {
     Screen { out: anstream::stdout().lock() }
 }
 
-/// An error of writing to the standard output, which says so. What nobody reads any more is still that.
+/// An error of writing to the standard output, with a message that says so. A broken pipe stays one.
 pub fn of_stdout(error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("standard output: {error}"))
 }
@@ -65,7 +65,7 @@ pub fn tell(what: &str, text: impl std::fmt::Display) {
     eprintln!("{what}: {}", Escaped(text));
 }
 
-/// JSON in which all characters are escaped that are not plain, as JSON does it: it is read as the same text.
+/// JSON in which characters that are not plain are escaped as JSON does it, so that it reads back as the same text.
 struct Plain;
 
 impl serde_json::ser::Formatter for Plain {

@@ -1,7 +1,7 @@
-//! A file that tells what is about to be deleted, and what became of it.
+//! A file that says which entries are about to be deleted, and what became of them.
 //!
-//! A line is a JSON object; `step` says what it is of. An empty line parts a run from an earlier
-//! one.
+//! A line is a JSON object; `step` says what kind of line it is. An empty line separates a run from
+//! an earlier one.
 //!
 //! | `step` | what it says |
 //! |---|---|
@@ -9,10 +9,11 @@
 //! | `next` | entry `number` is about to be deleted: all its fields as `list_flows -o ndjson` has them, and `attributes`, all that the kernel said of it, in hexadecimal, as `FlowRef::parse` reads it. It is in the file before the entry is touched |
 //! | `done` | what became of entry `number` is its `outcome`: `deleted`, `already-gone`, `replaced`, `changed`, `hidden`, `refused` (with `error`), `untouched`; or `later`: a later entry was deleted in its stead, whose fields and `attributes` are on the line |
 //!
-//! A `next` without a `done`, in a file that ends early, may have been deleted or not. A last line
-//! that is cut off is of an entry that was not touched, or an outcome that is not known. The file
-//! is written to the system before each delete and not forced to the disk: it outlives the program,
-//! and a table does not outlive the machine.
+//! A `next` without a `done`, in a file that ends early, may have been deleted or not. If the last
+//! line is cut off, it is about an entry that was not touched, or about an outcome that is not
+//! known. The lines are handed to the system before the deletes, and are not forced to the disk:
+//! they outlive the program, but perhaps not the machine. The table does not outlive the machine
+//! either.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};

@@ -146,10 +146,12 @@ impl<R: Read> File<R> {
                 let (rest, packet) = parser.next_raw_packet(bytes)?;
                 let header = parser.header();
                 if packet.incl_len > packet.orig_len {
-                    return Err(PcapError::InvalidField("more of a packet than there was"));
+                    return Err(PcapError::InvalidField("more captured of a packet than it had"));
                 }
                 if packet.incl_len > header.snaplen && header.snaplen > 0 {
-                    return Err(PcapError::InvalidField("more of a packet than was to be kept"));
+                    return Err(PcapError::InvalidField(
+                        "more captured of a packet than the snaplen",
+                    ));
                 }
                 let end = start + parsed(rest);
                 self.parsed = end;

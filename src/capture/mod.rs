@@ -1,10 +1,9 @@
 //! A table in a file: written as it came from the kernel, and read anywhere (feature `capture`).
 //!
-//! A capture is a pcapng file of link type NETLINK, which Wireshark and `tshark` open. Reading takes no
-//! privilege and no kernel; what `tcpdump -i nlmon0` has written, pcap or pcapng, is a capture, too.
-//! Damaged files are used up to the damage, which is reported with its place, and never need more
-//! memory than [`Capture::LONGEST`]. Packets that were cut when they were captured are used up to the cut, and
-//! [counted](CaptureEnd::cut).
+//! A capture is a pcapng file of link type NETLINK, which Wireshark and `tshark` open. Reading takes no privilege and
+//! no kernel; what `tcpdump -i nlmon0` has written, pcap or pcapng, is a capture, too. Damaged files are used up to the
+//! damage, which is reported with its place, and never need more memory than [`Capture::LONGEST`]. Packets that were
+//! cut when they were captured are read up to the cut, and [counted](CaptureEnd::cut).
 //!
 //! This folder must not talk to a kernel.
 

@@ -53,8 +53,8 @@ pub struct CaptureEnd {
     pub sections: u64,
     /// Entries that could not be read.
     pub malformed: u64,
-    /// Packets of dumps of which the capture kept only the beginning (its `snaplen`, `tcpdump -s`). The entries
-    /// behind the cut are not in the file, and nobody can say how many they were.
+    /// Packets of dumps of which the capture kept only the beginning (its `snaplen`, `tcpdump -s`). The entries after
+    /// the cut are not in the file, and their number is not known.
     pub cut: u64,
     /// Packets that are of something else, and were passed over.
     pub foreign: u64,

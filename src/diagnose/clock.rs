@@ -1,4 +1,4 @@
-//! When a line of a log was written, in whatever form it says so.
+//! When a line of a log was written, in the forms that logs use.
 
 use std::time::UNIX_EPOCH;
 
@@ -26,8 +26,8 @@ const MONTHS: [(&str, u32); 12] = [
 
 const WEEKDAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
-/// Tells the moments of the lines of a log, one after another: a line may leave out the date, or the
-/// year, which the lines before it then tell.
+/// Reads the moments of the lines of a log, one after another. If a line leaves out the date or the year, it is taken
+/// from the lines before it.
 #[derive(Debug, Default)]
 pub(super) struct Clock {
     last: Option<f64>,
@@ -47,7 +47,8 @@ impl Clock {
     /// * `1795233162.5` of `short-unix`;
     /// * `03:52:42`, a time alone.
     ///
-    /// Dates without a year are taken as of a leap year, and names of time zones as always the same.
+    /// Dates without a year are taken to be of a leap year. Names of time zones are ignored, as if all lines had the
+    /// same one.
     pub(super) fn read(&mut self, line: &str) -> Option<f64> {
         let at = self.moment(line.trim_start())?;
         self.last = Some(at);

@@ -43,9 +43,9 @@ pub struct Facts {
     pub settings: Vec<(String, i64)>,
     /// `net.ipv4.tcp_keepalive_time`, in seconds.
     pub keepalive: Option<i64>,
-    /// `net.ipv4.ip_forward`, which `net.ipv4.conf.all.forwarding` is another name of.
+    /// `net.ipv4.ip_forward`; `net.ipv4.conf.all.forwarding` is another name of it.
     pub ip_forward: Option<i64>,
-    /// `net.ipv4.conf.default.forwarding`: what interfaces to come begin with.
+    /// `net.ipv4.conf.default.forwarding`: what new interfaces begin with.
     pub default_forward: Option<i64>,
     /// `net.ipv6.conf.all.forwarding`.
     pub ipv6_forward: Option<i64>,
@@ -78,8 +78,8 @@ pub struct Unseen {
     pub what: String,
     /// What would make it seen; empty where nothing would.
     pub remedy: String,
-    /// Whether it was to be looked at and could not be, so that nothing can be said about it. Not so
-    /// where the source has no such thing: there are no counters in a file.
+    /// Whether it was to be looked at and could not be, so that nothing can be said about it. False if the source has
+    /// no such thing: there are no counters in a file.
     pub wanted: bool,
 }
 
@@ -110,8 +110,8 @@ impl fmt::Display for Unseen {
 pub struct Interface {
     /// Its name.
     pub name: String,
-    /// `net.ipv4.conf.NAME.forwarding`: whether IPv4 that comes in here is forwarded. (Of IPv6 that is
-    /// said by `all` alone.)
+    /// `net.ipv4.conf.NAME.forwarding`: whether IPv4 packets that come in here are forwarded. (For IPv6 only `all`
+    /// decides.)
     pub forwards: Option<i64>,
     /// Whether it is a bridge.
     pub bridge: bool,
@@ -126,8 +126,7 @@ pub struct Interface {
 }
 
 impl Facts {
-    /// Whether everything was seen that was to be looked at. Where it was not, no finding does not mean
-    /// that nothing is wrong.
+    /// Whether everything was seen that was to be looked at. If not, something may be wrong even without a finding.
     pub fn is_complete(&self) -> bool {
         !self.unseen.iter().any(|unseen| unseen.wanted)
     }

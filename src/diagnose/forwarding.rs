@@ -45,8 +45,8 @@ fn forward_drops(bridges: bool) -> Finding {
             Severity::Warning,
             "a FORWARD chain drops what no rule lets pass, and docker's tables (nftables) cannot \
              overrule it",
-            "a packet goes through every forward chain; one that drops it is enough, so published \
-             ports do not work unless that chain lets them pass",
+            "a packet goes through every forward chain, and one that drops it is enough: published \
+             ports do not work unless that chain accepts their packets",
             "let docker's bridges pass in that chain, or make its policy accept (docker with iptables \
              had set it to drop)",
         )
@@ -57,9 +57,9 @@ fn forward_drops(bridges: bool) -> Finding {
         "FORWARD_DROPS",
         Severity::Warning,
         "the FORWARD chain drops what no rule lets pass, and has no chains of docker or Kubernetes",
-        "what is forwarded to containers is dropped; firewalld restarted after docker takes \
-         docker's chains away",
-        "restart docker, which makes its chains again; or let pass what should",
+        "packets forwarded to containers are dropped; a restart of firewalld removes the chains \
+         that docker made",
+        "restart docker, which makes its chains again; or add rules that accept what should pass",
     )
     .command("systemctl restart docker")
     .source("moby/libnetwork#1526")
@@ -86,8 +86,8 @@ const IPV4: Knob = Knob {
     needed: "there are NAT rules, bridges or docker",
     why_off: "containers reach nothing and nobody reaches them; a network restart sets it back to what \
               files say",
-    why_lost: "docker with iptables turns it on when it starts; the next restart of the network, or boot, \
-               turns it off",
+    why_lost: "docker with iptables turns it on when it starts; the next restart of the network, or the \
+               next boot, turns it off",
     source: "sysctl.d(5); flatcar#297",
 };
 
@@ -97,10 +97,10 @@ const IPV6: Knob = Knob {
     lost: "IPV6_FORWARD_LOST_AT_BOOT",
     not_persisted: "IPV6_FORWARD_NOT_PERSISTED",
     needed: "there are NAT rules for IPv6, or bridges with IPv6 addresses",
-    why_off: "containers with IPv6 reach nothing and nobody reaches them by it; docker with nftables does \
-              not turn it on by itself",
-    why_lost: "whoever turned it on wrote it nowhere; the next restart of the network, or boot, turns it \
-               off",
+    why_off: "containers reach nothing over IPv6, and nobody reaches them over it; docker with nftables \
+              does not turn it on by itself",
+    why_lost: "whoever turned it on did not make it last; the next restart of the network, or the next \
+               boot, turns it off",
     source: "sysctl.d(5); docs.docker.com, engine/network/firewall-nftables: IP forwarding",
 };
 
@@ -133,14 +133,18 @@ fn knob(knob: &Knob, facts: &Facts, now: Option<i64>, findings: &mut Vec<Finding
             Severity::Critical,
             format!("{key} is 0, and {}", knob.needed),
             knob.why_off,
-            if lasts { "turn it on: files do say so" } else { "turn it on, and make it last" },
+            if lasts {
+                "turn it on: the files already say so"
+            } else {
+                "turn it on, and make it last"
+            },
         ),
         (_, Some(set)) if !lasts => Finding::new(
             knob.lost,
             Severity::Critical,
             format!("{key} is {now}, and {}, line {}, says 0", set.from.0, set.from.1),
             knob.why_lost,
-            "set it to 1 behind that line",
+            "set it to 1 after that line",
         ),
         (_, None) if audit.is_some() => Finding::new(
             knob.not_persisted,
@@ -156,7 +160,8 @@ fn knob(knob: &Knob, facts: &Facts, now: Option<i64>, findings: &mut Vec<Finding
         for Interface { name, .. } in listens {
             // Or the machine itself loses its way out.
             let key = setting("ipv6", name, "accept_ra");
-            finding.remedy += &format!("; before that, {name} is to listen to its router even so");
+            finding.remedy +=
+                &format!("; before that, let {name} go on accepting router advertisements");
             finding = finding.command(format!("sysctl -w {}=2", persist::quoted(&key)));
             let lasting = audit.map(|audit| audit.lasting(&key, "2", STEM));
             finding.commands.extend(lasting);
@@ -169,7 +174,8 @@ fn knob(knob: &Knob, facts: &Facts, now: Option<i64>, findings: &mut Vec<Finding
     findings.push(finding.source(knob.source));
 }
 
-/// Packets that come in by an interface that does not forward are not, whatever is said for all.
+/// Packets that come in by an interface that does not forward are not forwarded, whatever `all`
+/// says.
 fn each_interface(facts: &Facts, interfaces: &[Interface], findings: &mut Vec<Finding>) {
     if facts.ip_forward.is_none_or(|now| now == 0) {
         return;
@@ -193,10 +199,10 @@ fn each_interface(facts: &Facts, interfaces: &[Interface], findings: &mut Vec<Fi
     let mut finding = Finding::new(
         "INTERFACE_FORWARD_OFF",
         severity,
-        format!("forwarding is on, and off for {}", names.join(", ")),
-        "packets that come in there are not forwarded, and neither are answers; interfaces that come \
-         later begin with what default says",
-        "turn it on there, unless that is meant to be so",
+        format!("forwarding is on, but off for {}", names.join(", ")),
+        "packets that come in there are not forwarded, replies included; new interfaces begin with \
+         the value of default",
+        "turn it on there, unless it is off on purpose",
     );
     for name in names {
         let key = setting("ipv4", name, "forwarding");
@@ -210,7 +216,7 @@ fn each_interface(facts: &Facts, interfaces: &[Interface], findings: &mut Vec<Fi
     findings.push(finding.source("kernel: ip_route_input_slow, IN_DEV_FORWARD"));
 }
 
-/// The setting of an interface. A dot in its name is one, and parts nothing.
+/// The setting of an interface. A dot in its name is part of the name, and not a separator.
 fn setting(family: &str, interface: &str, name: &str) -> String {
     if interface.contains('.') {
         return format!("net/{family}/conf/{interface}/{name}");

@@ -26,8 +26,8 @@ pub struct Sources {
     pub root: PathBuf,
     /// The kernel's log; `/dev/kmsg` by default.
     pub log: PathBuf,
-    /// The packet filter's rules as text, or why there is none; whoever asks may run other programs,
-    /// this crate does not.
+    /// The packet filter's rules as text, or why there are none. The caller may run other programs to get them; this
+    /// crate does not.
     pub rules: Result<String, String>,
     /// Between the two looks at counters.
     pub interval: Duration,
@@ -59,9 +59,9 @@ impl Facts {
         facts
     }
 
-    /// What everybody may see of this machine and the caller's network namespace, whose settings are
-    /// `settings`: how many entries there are and may be, the counters, settings and files, but no
-    /// entry. What is missing is told in [`unseen`](Self::unseen).
+    /// What everybody may see of this machine and the caller's network namespace, whose settings are `settings`: how
+    /// many entries there are and may be, the counters, settings and files, but no entry. What is missing is in
+    /// [`unseen`](Self::unseen).
     ///
     /// # Cost
     ///

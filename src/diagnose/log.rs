@@ -10,8 +10,8 @@ use super::clock::Clock;
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum LogKind {
-    /// `nf_conntrack: table full, dropping packet`; in the network namespace with this inode, if the
-    /// line names one. Since Linux 6.17 it does, but for the initial one; before it never does.
+    /// `nf_conntrack: table full, dropping packet`; in the network namespace with this inode, if the line names one.
+    /// Since Linux 6.17 it does, except for the initial one; earlier kernels do not.
     TableFull(Option<u64>),
     /// `nf_conntrack: falling back to vmalloc`: a namespace was made on a kernel up to 4.2.
     Vmalloc,
@@ -27,9 +27,8 @@ pub enum LogKind {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct LogEvent {
-    /// When, in seconds from some moment that is the same for all lines of a log; `None` where the
-    /// line does not say. All forms of `dmesg`, `journalctl` and syslog that are text are read, a time
-    /// without a date, too.
+    /// When, in seconds from some moment that is the same for all lines of a log; `None` where the line does not say.
+    /// The text forms of `dmesg`, `journalctl` and syslog are read, even a time without a date.
     pub at: Option<f64>,
     /// What.
     pub kind: LogKind,

@@ -69,11 +69,11 @@ fn full(facts: &Facts, log: &LogFacts, findings: &mut Vec<Finding>) {
         "LOG_TABLE_FULL",
         Severity::Info,
         format!("the log has {} of a full table, of {}", lines(found.len()), names.join(", ")),
-        "each line may stand for many packets: they are rate limited",
+        "each line may stand for many packets: the kernel limits how often it logs them",
         if names_others {
-            "see whether it is full now; a namespace is found by its inode"
+            "see whether it is full now; the inode says which namespace it is"
         } else {
-            "see whether one is full now: kernels before 6.17 do not say which, every container has its own"
+            "see whether one is full now: kernels before 6.17 do not say which, and containers have their own"
         },
     );
     if elsewhere || !names_others {

@@ -1,9 +1,9 @@
 //! What is wrong with connection tracking here, and what to do about it.
 //!
-//! [`diagnose`] looks at [`Facts`], which are values: of this machine ([`Facts::gather`]), of files, or
-//! made up. So every rule is tested on facts. A fact that is not known is `None`, and the rules that
-//! need it say nothing; what could not be looked at is in [`Facts::unseen`], so that no finding does not
-//! pass for nothing wrong ([`Facts::is_complete`]).
+//! [`diagnose`] looks at [`Facts`], which are values: of this machine ([`Facts::gather`]), of files, or made up. So
+//! every rule is tested on facts. A fact that is not known is `None`, and the rules that need it say nothing. What
+//! could not be looked at is in [`Facts::unseen`], so that an empty list of findings is not mistaken for a healthy
+//! machine ([`Facts::is_complete`]).
 //!
 //! This folder must not change anything, nor run other programs.
 

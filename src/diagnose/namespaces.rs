@@ -69,15 +69,15 @@ impl FoundNamespace {
 pub struct Namespaces {
     /// Those found, by inode.
     pub found: Vec<FoundNamespace>,
-    /// Where there may be more, and why they were not seen. Never empty: what only an open file or a
-    /// socket keeps is nowhere to be seen.
+    /// Where there may be more, and why they were not seen. It is never empty: a namespace that only an open file or a
+    /// socket keeps is not listed anywhere.
     pub unseen: Vec<String>,
 }
 
 /// Every network namespace that a process is in, or that is mounted in the mount namespace of one
 /// (`ip netns add`, CNI, docker).
 ///
-/// `proc` is `/proc`, or that of another mount. It takes root to see those of other users' processes.
+/// `proc` is `/proc`, or that of another mount. Namespaces of other users' processes are seen only with root's rights.
 ///
 /// # Cost
 ///

@@ -50,8 +50,8 @@ fn rules(facts: &Facts) -> Vec<Rule> {
             most: any,
             good: keepalive.saturating_add(1200),
             beside: format!(", and tcp_keepalive_time is {keepalive} s"),
-            why: "an idle connection is forgotten before anybody asks for it; behind NAT it then hangs \
-                  or is reset",
+            why: "an idle connection loses its entry before a keepalive is sent; behind NAT it then \
+                  hangs or is reset",
             remedy: format!(
                 "keep it above {keepalive} s, or make programs send keepalives more often"
             ),
@@ -67,7 +67,7 @@ fn rules(facts: &Facts) -> Vec<Rule> {
             beside: String::new(),
             why: "the hosts themselves hold a closed connection for 60 s: a FIN that is sent again finds \
                   no entry, and is not translated",
-            remedy: "30 s is common and frees most of what there is to free; the default is 120"
+            remedy: "30 s is common and frees most of these entries early; the default is 120 s"
                 .into(),
             source: "kernel: TCP_TIMEWAIT_LEN is 60 s",
         },
@@ -79,9 +79,10 @@ fn rules(facts: &Facts) -> Vec<Rule> {
             most: 120,
             good: 120,
             beside: String::new(),
-            why: "a connection that is closed keeps its entry that long: many short ones fill the table",
-            remedy: "120 is the default, 30 is common; RFC 5382 wants 4 minutes of a public NAT"
-                .into(),
+            why: "a closed connection keeps its entry that long: many short connections fill the table",
+            remedy:
+                "120 s is the default, 30 s is common; RFC 5382 asks a public NAT for 4 minutes"
+                    .into(),
             source: "kernel: nf_conntrack_proto_tcp; RFC 5382, REQ-5",
         },
         Rule {
@@ -92,9 +93,9 @@ fn rules(facts: &Facts) -> Vec<Rule> {
             most: any,
             good: 30,
             beside: String::new(),
-            why: "a resolver waits 5 s for an answer and asks twice: one that comes later than this finds \
-                  no entry, and is dropped or not translated",
-            remedy: "the default of 30 s does for DNS".into(),
+            why: "a resolver waits 5 s for an answer and asks twice: an answer that comes later than \
+                  this finds no entry, and is dropped or not translated",
+            remedy: "the default of 30 s is enough for DNS".into(),
             source: "resolv.conf(5): timeout and attempts; RFC 4787, REQ-5",
         },
         Rule {
@@ -105,9 +106,10 @@ fn rules(facts: &Facts) -> Vec<Rule> {
             most: 180,
             good: 30,
             beside: String::new(),
-            why: "each question to a DNS server is an entry of its own, and stays that long",
-            remedy: "30 s is the default; what goes both ways has nf_conntrack_udp_timeout_stream"
-                .into(),
+            why: "each question to a DNS server makes an entry of its own, which stays that long",
+            remedy:
+                "30 s is the default; flows in both directions use nf_conntrack_udp_timeout_stream"
+                    .into(),
             source: "kernel: nf_conntrack_proto_udp",
         },
         Rule {
@@ -119,7 +121,7 @@ fn rules(facts: &Facts) -> Vec<Rule> {
             good: 120,
             beside: String::new(),
             why: "QUIC and tunnels that are quiet for that long lose their entry, and behind NAT their \
-                  port: the other side's packets do not come through any more",
+                  port: packets of the other side no longer come through",
             remedy: "no less than two minutes; the default is 120 s".into(),
             source: "RFC 4787, REQ-5: not less than two minutes",
         },
@@ -132,7 +134,7 @@ fn rules(facts: &Facts) -> Vec<Rule> {
             good: 600,
             beside: String::new(),
             why: "protocols without a tracker (ESP, IPIP) lose their entry when they are quiet that long, \
-                  and nobody lets the answer pass",
+                  and no rule then accepts the reply",
             remedy: "no less than two minutes, as for UDP; the default is 600 s".into(),
             source: "kernel: nf_conntrack_proto_generic",
         },
@@ -146,7 +148,7 @@ fn rules(facts: &Facts) -> Vec<Rule> {
             most: any,
             good: CLOSE_WAIT,
             beside: " on a node of kube-proxy".to_owned(),
-            why: "kube-proxy sets 3600: a FIN that comes after the entry has gone is not translated, \
+            why: "kube-proxy sets 3600: a FIN that comes after the entry is gone is not translated, \
                   and later connections of the same port are reset",
             remedy: "leave it to kube-proxy, or set 3600".to_owned(),
             source: "kubernetes, pkg/proxy/apis/config/v1alpha1/defaults.go",

@@ -76,8 +76,7 @@ fn overlays(facts: &Facts, flows: &FlowFacts, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Many entries of such a tunnel are many peers, and not many flows: there is nothing to take out of
-/// tracking.
+/// Many entries of such a tunnel mean many peers, and not many flows, so there is nothing to exempt from tracking.
 fn pairs(flows: &FlowFacts, findings: &mut Vec<Finding>) {
     for (port, name, show) in PAIRS {
         let of_it = flows.unanswered_udp.iter().find(|(found, _)| *found == port);
@@ -92,13 +91,13 @@ fn pairs(flows: &FlowFacts, findings: &mut Vec<Finding>) {
                 format!(
                     "{entries} entries ({share:.0} %) are {name}, UDP to port {port}, without an answer"
                 ),
-                "such a tunnel keeps one pair of ports for each peer: so many are peers that get no \
-                 answer (a wrong key, a tunnel that is down), or senders that are none",
+                "such a tunnel keeps one pair of ports for each peer: these are peers that get no answer \
+                 (a wrong key, a tunnel that is down), or senders that are not peers",
                 "see who they are, and whether the tunnel knows them",
             )
             .command(format!("top_sources 'proto=udp dport={port} unreplied'"))
             .command(show)
-            .source("wireguard.com/protocol: nothing is sent to who does not know a key; RFC 3948"),
+            .source("wireguard.com/protocol: no answer to a sender without a known key; RFC 3948"),
         );
     }
 }

@@ -7,9 +7,9 @@ use crate::escape::Escaped;
 
 /// A row as a line of CSV (RFC 4180), without its end. What is not there is empty.
 ///
-/// Text is shown as [`Escaped`] shows it, so that a row is one line. Spreadsheets take a cell for a formula that
-/// begins with `=`, `+`, `-` or `@`: such text has a `'` before it. Numbers and moments stay what they are. What text
-/// was cannot be told again from this; JSON and Parquet have it as it was.
+/// Text is shown as [`Escaped`] shows it, so that a row is one line. Spreadsheets take a cell that begins with `=`,
+/// `+`, `-` or `@` for a formula: such text gets a `'` before it. Numbers and moments are not changed. The original
+/// text cannot be recovered from a row; JSON and Parquet keep it.
 #[derive(Debug, Clone)]
 pub struct CsvRow<'r> {
     cells: Vec<Scalar<'r>>,

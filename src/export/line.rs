@@ -24,10 +24,10 @@ use crate::flow::{Direction, Endpoints, FlowRef, ProtoInfo, Protocol, Status, Tu
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// As `conntrack` does, it shows a state for protocols with a tracker only, and none for what the
-/// kernel did not send. Labels are not shown: `conntrack` knows them by the names in a file. In names of
-/// helpers and in security contexts, which others have written, blanks and what is
-/// [not plain](crate::escape) are escaped, so that an entry is one line, and its words are its own.
+/// As `conntrack` does, it shows a state for protocols with a tracker only, and none for what the kernel did not send.
+/// Labels are not shown: `conntrack` knows them by the names in a file. Others wrote the names of helpers and the
+/// security contexts: in them, blanks and characters that are [not plain](crate::escape) are escaped, so that an entry
+/// is one line, and each name one word.
 #[derive(Debug, Clone, Copy)]
 pub struct Line<'f, 'a> {
     flow: &'f FlowRef<'a>,

@@ -1,4 +1,4 @@
-//! A text that no entry can match is a mistake, and told as the two words that exclude each other.
+//! A text that no entry can match is a mistake. The error names the words that exclude each other.
 
 use std::ops::Range;
 

@@ -23,11 +23,10 @@
 //! protocol that has none is another matter: that an ICMP entry is not to port 80 is known, so
 //! `dport!=80` is true of it, as it is of a TCP entry to port 81.
 //!
-//! A text that no entry can match, whatever the order of its words, is refused as a mistake:
-//! `proto=icmp dport=80`. One that is true of some entry a kernel can have is never refused; nor is
-//! one that says `!()`, which is nothing. What a filter prints reads back as the same filter, so one
-//! that was put together from conditions that exclude each other prints as
-//! `(proto=icmp dport=80) or !()`.
+//! A text that no entry can match is refused as a mistake, whatever the order of its words: `proto=icmp dport=80`. A
+//! text that some entry can match is not refused, and neither is one that says `!()`, which matches nothing. A printed
+//! filter reads back as the same filter. So a filter that was made by functions, and whose conditions exclude each
+//! other, prints as `(proto=icmp dport=80) or !()`.
 //!
 //! [`Filter::plan`] says which part of a filter a kernel can apply, and why not the rest. That is
 //! an optimisation and not an answer: whatever the kernel returns is judged again here.
@@ -93,8 +92,8 @@ impl Filter {
         Self(Expression::All(Vec::new()))
     }
 
-    /// How deep filters may be in each other: parentheses, and `!` before them. One condition is 1 deep,
-    /// and conditions side by side are 2.
+    /// How deep filters may be nested: in parentheses, and in `!` before them. One condition is 1 deep, and conditions
+    /// side by side are 2.
     ///
     /// A text that goes deeper is refused.
     pub const DEPTH: usize = 500;
@@ -103,8 +102,7 @@ impl Filter {
     ///
     /// # Panics
     ///
-    /// If filters would be more than [`DEPTH`](Self::DEPTH) deep in each other, as no text can be; so do
-    /// [`any`](Self::any), `&`, `|` and `!`.
+    /// If filters would be nested more than [`DEPTH`](Self::DEPTH) deep; so do [`any`](Self::any), `&`, `|` and `!`.
     pub fn all(filters: impl IntoIterator<Item = Self>) -> Self {
         Self::of(Expression::all(filters.into_iter().map(|Self(filter)| filter)))
     }

@@ -64,8 +64,8 @@ impl FromStr for Filter {
 
     /// See [`Filter::WORDS`]. A text without words is every entry.
     ///
-    /// What no entry can match, such as `proto=udp state=TIME_WAIT`, is an error, since it is a mistake;
-    /// so is what is more than [`Filter::DEPTH`] deep.
+    /// A text that no entry can match, such as `proto=udp state=TIME_WAIT`, is an error, and so is one that is more
+    /// than [`Filter::DEPTH`] deep.
     fn from_str(text: &str) -> Result<Self, ParseFilterError> {
         let node = Parser { text, level: Level::default(), outer: Vec::new() }.parse()?;
         check(text, &node)?;
@@ -77,7 +77,7 @@ impl FromStr for Filter {
     }
 }
 
-const TOO_DEEP: &str = "too many parentheses in each other";
+const TOO_DEEP: &str = "too many parentheses inside each other";
 const ONE_SIDE: &str = "a condition is missing on one side of it";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -209,7 +209,7 @@ impl Parser<'_> {
                 }
                 Kind::Close => {
                     let Some(outer) = self.outer.pop() else {
-                        return self.fail(span, "a parenthesis is closed that was not opened");
+                        return self.fail(span, "this parenthesis was not opened");
                     };
                     let node = self.end_level()?;
                     let inner = std::mem::replace(&mut self.level, outer);

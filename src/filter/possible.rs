@@ -65,8 +65,8 @@ impl Kinds {
     }
 }
 
-/// The kinds of entries something can be true of, and those it can be false of. More may be said to be
-/// possible than is; what is said to be impossible is.
+/// The kinds of entries something can be true of, and those it can be false of. What is called impossible is so; not
+/// everything that is called possible is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Possible {
     pub(super) yes: Kinds,

@@ -118,7 +118,7 @@ impl Filter {
         ("zone=7", "zone, 0 is the default; of one way orig-zone, reply-zone"),
         ("mark=0x1/0xff", "mark, perhaps by mask"),
         ("label=3", "label, 0 to 127"),
-        ("helper=ftp", "helper; in quotes what has blanks: helper=\"a b\""),
+        ("helper=ftp", "helper; a name with blanks in quotes: helper=\"a b\""),
         ("id=12345", "the kernel's id"),
         ("timeout<30s", "time left (ms, s, m, h, d)"),
         ("age>1h", "time since it began, where the kernel noted it"),

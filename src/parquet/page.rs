@@ -1,7 +1,7 @@
 //! Pages, looked at before they are decoded.
 //!
-//! The crate that decodes trusts some of what a page says, and panics where it is not so. These are the
-//! cases that damaged files have shown.
+//! The decoding crate trusts some of what a page says, and panics if it is wrong. These are the cases that damaged
+//! files have shown.
 
 use bytes::Bytes;
 use parquet::basic::{Encoding, Type as Physical};
@@ -42,7 +42,7 @@ impl Pages {
         Self { pages, kind, optional, has_dictionary: false }
     }
 
-    /// Whether values of this column are read that are kept so.
+    /// Whether values of this column in this encoding are read.
     fn check_encoding(&self, encoding: Encoding) -> Result<()> {
         match (encoding, self.kind) {
             (Encoding::PLAIN, _)

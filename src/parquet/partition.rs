@@ -69,9 +69,9 @@ impl Partition {
     }
 }
 
-/// A file of a [`Partition`] that is being written. One that is given up leaves nothing behind; what one leaves
-/// whose program is killed has a name that begins with a dot, which engines pass over, and is removed when
-/// the same file is written again.
+/// A file of a [`Partition`] that is being written. One that is dropped unfinished is removed. If the program is
+/// killed, a file stays whose name begins with a dot, so that engines skip it; it is removed when the same file is
+/// written again.
 #[derive(Debug)]
 pub struct PartFile {
     file: Replacement,

@@ -38,11 +38,11 @@ fn guarded<T>(decode: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
 ///
 /// # Damaged files
 ///
-/// A file that is damaged is an error. What is known to make the crate that decodes panic is found before it is
-/// decoded. A panic that is left is caught, and an error, too: but its message goes where the program's
-/// panics go, and a program that is built with `panic = "abort"` ends. Values are read that are kept
-/// plainly, in a dictionary, in runs (booleans) or as differences (numbers), as writers do by default;
-/// other encodings are an error.
+/// A file that is damaged is an error. Damage that is known to make the decoding crate panic is found before it is
+/// decoded. Any other panic of that crate is caught, and is an error, too. But its message goes where the program's
+/// panics go, and a program that is built with `panic = "abort"` ends. Values are read if they are plain, in a
+/// dictionary, in runs (booleans) or differences (numbers), as writers keep them by default; other encodings are an
+/// error.
 pub struct Reader<R> {
     file: Box<dyn FileReader>,
     group: usize,

@@ -18,8 +18,8 @@ pub struct SnapshotEnd {
     pub malformed: u64,
     /// The number of the first line that is no entry, and why.
     pub first_malformed: Option<(u64, String)>,
-    /// Packets of a capture of which it kept only the beginning (`snaplen`): entries behind the cut are missing,
-    /// and nobody can say how many.
+    /// Packets of a capture of which it kept only the beginning (`snaplen`): the entries after the cut are missing, and
+    /// their number is not known.
     pub cut: u64,
     /// Packets of a capture that are of something else, and were passed over.
     pub foreign: u64,
@@ -37,8 +37,8 @@ pub struct SnapshotEnd {
 }
 
 impl SnapshotEnd {
-    /// Whether the file lost something after it was written, or while: it could not be read to its end, or
-    /// packets in it were cut.
+    /// Whether the file lost something while it was written, or later: it could not be read to its end, or packets in
+    /// it were cut.
     pub fn is_damaged(&self) -> bool {
         self.damage.is_some() || self.cut > 0
     }

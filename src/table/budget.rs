@@ -8,12 +8,10 @@ use super::DumpEnd;
 /// What a scan may cost; whatever is used up first ends it, cleanly and with what was counted by
 /// then. See [`Reader::scan_within`](crate::Reader::scan_within).
 ///
-/// The budget is looked at after every datagram (150 entries or so, 0.15 ms or more), so
-/// it may be exceeded by one, and by what ends the dump
-/// ([0.1 ms](crate::Reader#another-network-namespace), where that needs no more than another
-/// socket). The namespaces of a host share one table, and the kernel passes over the entries of the
-/// others without a pause: where a namespace has few entries of many, one datagram takes up to 0.2 µs
-/// for each of the *host's*.
+/// The budget is looked at after every datagram (150 entries or so, 0.15 ms or more), so it may be exceeded by one, and
+/// by what ends the dump ([0.1 ms](crate::Reader#another-network-namespace), if another socket is all it takes). The
+/// namespaces of a host share one table, and the kernel skips the entries of other namespaces without a pause: where a
+/// namespace has few of the entries, one datagram takes up to 0.2 µs for each entry of the *host*.
 ///
 /// ```
 /// use std::time::Duration;
@@ -146,7 +144,7 @@ impl DutyCycle {
         interval.mul_f64(self.share)
     }
 
-    /// What may be used once in every interval: of the time alone, [`work_in`](Self::work_in) it.
+    /// What may be used once in every interval. Only the time is bounded, to [`work_in`](Self::work_in) it.
     pub fn budget(&self, interval: Duration) -> Budget {
         Budget::new().time(self.work_in(interval))
     }

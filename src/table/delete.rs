@@ -1,8 +1,8 @@
 //! One entry out of the table: that very one, or none.
 //!
 //! To the kernel a delete without a tuple is a flush of everything, and one without an id takes
-//! whatever has the tuple by now. Neither can be built here: a request is made from an entry, which
-//! has both.
+//! whatever has the tuple by now. This module cannot build either: a request is made from an entry,
+//! which has both.
 
 use bytes::BytesMut;
 use netlink_packet_core::NetlinkHeader;
@@ -30,14 +30,16 @@ pub enum Deleted {
     AlreadyGone,
     /// It was not there any more; a later entry has its tuple, and was left alone.
     Replaced,
-    /// The filter of the plan is not true any more of the entry with its tuple and id: it has
-    /// changed, or is a later one that differs in nothing else. It was left alone.
+    /// The filter of the plan is no longer true of the entry with its tuple and id: the entry has
+    /// changed, or it is a later one that cannot be told apart. It was left alone.
     Changed,
-    /// The kernel finds other entries by both of its tuples, so that it cannot be told which is
-    /// meant. That takes zones of one direction. It was left alone, if it is still there.
+    /// The kernel finds other entries by both of its tuples, so the one that is meant cannot be
+    /// named. This happens only with zones of one direction. If it is still there, it was left
+    /// alone.
     Hidden,
-    /// A later entry took over its tuple and its id between the look and the delete, and that one
-    /// is deleted: this, as the kernel's event tells. [`Conntrack::create`] puts it back.
+    /// A later entry took over its tuple and its id between the look and the delete, and was
+    /// deleted. This is that entry, as the kernel's event shows it. [`Conntrack::create`] can make
+    /// it again.
     Later(Box<Flow>),
 }
 
@@ -85,13 +87,13 @@ impl From<&NewFlow> for DeleteTarget {
 impl Conntrack {
     /// Deletes an entry: the one that was read, if it is a [`Flow`], or the one with this key.
     ///
-    /// The entry is looked at before. From a [`Flow`], all is compared that cannot change while an
-    /// entry lives, and a later one with the same tuple is left alone; see
+    /// The entry is looked at first. With a [`Flow`], everything is compared that cannot change
+    /// while an entry lives, and a later entry that differs is left alone; see
     /// [`DeletePlan`](super::DeletePlan#later-entries) for what cannot be told apart. A [`FlowKey`]
-    /// has no more than a tuple, a zone and perhaps an [id](FlowId), and a later entry that got its
-    /// predecessor's id is the one it names. Where zones are of one direction, a key finds one of
-    /// the entries that have its tuple; a flow is found by either of its own. That an entry is gone
-    /// is no error, since entries end all the time.
+    /// has only a tuple, a zone and perhaps an [id](FlowId); it also names a later entry that got
+    /// its predecessor's id. With zones of one direction, a key finds one of the entries that have
+    /// its tuple; a flow is found by either of its tuples. It is not an error if the entry is gone,
+    /// since entries end all the time.
     ///
     /// Packets of a deleted flow that goes on make a new entry, as if it began with them; with NAT,
     /// or with rules that let only new TCP connections begin with a SYN, that ends it.
@@ -101,7 +103,7 @@ impl Conntrack {
     /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied) without `CAP_NET_ADMIN`;
     /// [`Kernel`](crate::ErrorKind::Kernel) with `EINVAL` if the tuple lacks what its protocol
     /// needs, such as ports. With [`Overrun`](crate::ErrorKind::Overrun) or
-    /// [`TimedOut`](crate::ErrorKind::TimedOut) the answer is lost: it may be deleted.
+    /// [`TimedOut`](crate::ErrorKind::TimedOut) the answer is lost, and the entry may be deleted.
     ///
     /// # Cost
     ///
@@ -134,8 +136,8 @@ impl Conntrack {
     }
 }
 
-/// The one place that makes a delete request, and it takes an entry and its id to make one. The
-/// entry is found by its tuple of either direction.
+/// The only place that makes a delete request, which takes an entry and its id. The kernel finds
+/// the entry by its tuple of either direction.
 pub(super) fn write_deletion(
     header: NetlinkHeader,
     (flow, id): (&FlowRef<'_>, FlowId),

@@ -1,8 +1,7 @@
 //! Entries looked at again and, where they are still meant, deleted.
 //!
-//! One send carries the deletes of what the last look found, and the next look. So an entry is
-//! deleted some twenty microseconds after it was looked at, and the answer to the look says that the
-//! deletes before it are done.
+//! One send carries the deletes of what the last look found, and the next look. So an entry is usually deleted some
+//! twenty microseconds after it was looked at, and the answer to a look shows that the deletes before it are done.
 
 use std::time::SystemTime;
 
@@ -23,10 +22,10 @@ use crate::wire::{Messages, WireError};
 
 const OPERATION: &str = "delete entries";
 
-/// Entries to a look. More save calls, and leave more time between look and delete.
+/// Entries per look. More entries save calls, but leave more time between look and delete.
 const BATCH: usize = 8;
 
-/// Answers to a delete and a look at most: the event of the one or its error, and the other's.
+/// The most answers to a delete and a look: the delete's event or error, and the look's answer.
 const ANSWERS: usize = 2;
 
 /// How far an entry is.

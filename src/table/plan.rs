@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::filter::Filter;
 use crate::flow::{Flow, FlowRef, State};
 
-/// Entries to a group that is announced to the journal before any of them is deleted.
+/// How many entries are announced to the journal at once, before any of them is deleted.
 const GROUP: usize = 256;
 
 /// What would be deleted. Made by [`Conntrack::delete_plan`]; nothing is deleted before
@@ -21,24 +21,23 @@ const GROUP: usize = 256;
 ///
 /// # Later entries
 ///
-/// Entries end all the time, and others take over their tuples. The kernel deletes by tuple, zone
-/// and id, and a later entry that is given its predecessor's memory has its id, too: 210 of 500
-/// entries that were deleted and made anew one at a time had. So each entry is looked at again
-/// right before it is deleted, and left alone if it cannot be the one of the plan: another id,
-/// tuple, zone, start or master, a status bit missing that no entry loses, or the filter is not true
-/// of it any more. The delete asks the kernel for its event, which tells what it was that went; if
-/// that was a later one, the report [says so](DeleteReport::later).
+/// Entries end all the time, and others take over their tuples. The kernel deletes by tuple, zone and id, and a later
+/// entry that is given its predecessor's memory can have its id, too: 210 of 500 entries did that were deleted and made
+/// anew one at a time. So each entry is looked at again right before it is deleted. It is left alone if it cannot be
+/// the one of the plan (its id, tuple, zone, start or master differs, or it lacks a status bit that no entry loses), or
+/// if the filter is no longer true of it. The delete asks the kernel for its event, which says what was deleted. If
+/// that was a later entry, the report [says so](DeleteReport::later).
 ///
 /// What remains:
 ///
-/// - A later entry that differs in nothing of this is taken for the one of the plan. Where
-///   `nf_conntrack_timestamp` is on, each has a start of its own.
-/// - An entry that is replaced in the microseconds between its look and its delete (20 in the
-///   median, 60 in one of a hundred cases), by one that gets its id, is lost with it: at most 0.4 in
-///   10,000 of the plan, while a thread replaced entries at random as fast as it could (Linux 6.18,
-///   2 busy processors, `RACE_TIMESTAMP=1 RACE_EVENTS=1 cargo bench --bench race`).
-/// - The kernel tells of the end of entries that began while `nf_conntrack_events` was 1, or 2 (the
-///   default) with a listener somewhere on the host. Of others a loss is not seen.
+/// - A later entry that differs in none of these is taken for the one of the plan. Where `nf_conntrack_timestamp` is
+///   on, each entry has its own start.
+/// - If an entry is replaced in the microseconds between its look and its delete (20 in the median, 60 at the 99th
+///   percentile), and the new one gets its id, the new one is deleted. At most 0.4 per 10,000 entries of the plan were
+///   lost so while a thread replaced entries at random as fast as it could (Linux 6.18, 2 busy processors,
+///   `RACE_TIMESTAMP=1 RACE_EVENTS=1 cargo bench --bench race`).
+/// - The kernel reports the end of an entry only if it began while `nf_conntrack_events` was 1, or 2 (the default) with
+///   a listener somewhere on the host. The loss of any other entry is not seen.
 #[derive(Debug)]
 #[must_use = "a plan deletes nothing until it is executed"]
 pub struct DeletePlan<'t> {
@@ -95,8 +94,8 @@ pub struct Summary {
     pub established_and_nated: u64,
 }
 
-/// What became of the entries of a plan. The numbers add up to `matched`, without `confirmed`,
-/// which is a part of `deleted`.
+/// What became of the entries of a plan. The numbers add up to `matched`, except `confirmed`, which is a part of
+/// `deleted`.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct DeleteReport {
@@ -104,25 +103,24 @@ pub struct DeleteReport {
     pub matched: u64,
     /// Deleted.
     pub deleted: u64,
-    /// Of these, those whose end the kernel told of, so that it is known to be the entry that was
-    /// looked at. It tells of entries that began while `nf_conntrack_events` was 1, or 2 and
-    /// somebody listening.
+    /// Of these, those whose end the kernel reported, so that they are known to be the entries that were looked at. It
+    /// reports entries that began while `nf_conntrack_events` was 1, or 2 with a listener.
     pub confirmed: u64,
     /// Gone before it was their turn.
     pub already_gone: u64,
     /// Gone before it was their turn, and a later entry has the tuple. It was left alone.
     pub replaced: u64,
-    /// The filter was not true of them any more when it was their turn. They were left alone.
+    /// The filter was no longer true of them when it was their turn. They were left alone.
     pub changed: u64,
-    /// The kernel finds others by both of their tuples. They were left alone, if they are there.
+    /// The kernel finds other entries by both of their tuples. If they are still there, they were left alone.
     pub hidden: u64,
-    /// Replaced between the look and the delete, so that the later entry was deleted: see `later`.
+    /// Replaced between the look and the delete: the later entry was deleted, see `later`.
     pub deleted_later: u64,
-    /// The later entries that were deleted, as the kernel told of them.
+    /// The later entries that were deleted, as the kernel reported them.
     pub later: Vec<Flow>,
     /// Refused by the kernel.
     pub failed: u64,
-    /// Told to the kernel without an answer (8 at most): deleted or not.
+    /// Sent to the kernel without an answer (8 at most): deleted or not.
     pub unanswered: u64,
     /// Not touched, since something went wrong before.
     pub untried: u64,
@@ -150,7 +148,7 @@ pub enum DeleteStep<'a> {
         number: u64,
         /// The entry, as it was planned.
         flow: &'a FlowRef<'a>,
-        /// What became of it; or why the kernel has refused to delete it.
+        /// What became of it, or why the kernel refused to delete it.
         outcome: Result<&'a Deleted, &'a Error>,
     },
     /// An entry that was next was not touched after all, since something went wrong before.
@@ -282,8 +280,8 @@ impl DeletePlan<'_> {
         }
     }
 
-    /// Whether the filter is true of every entry that is in the table at this moment, so that
-    /// hardly anything would be left. That can be so of any filter: `proto=udp` where all is UDP.
+    /// Whether the filter is true of every entry that is in the table at this moment, so that hardly anything would be
+    /// left. Any filter can match that much: `proto=udp` does where every entry is UDP.
     ///
     /// # Errors
     ///
@@ -291,7 +289,7 @@ impl DeletePlan<'_> {
     ///
     /// # Cost
     ///
-    /// A dump up to the first entry the filter is not true of, which most are near to.
+    /// A dump up to the first entry that the filter is not true of, which usually comes early.
     pub fn is_everything(&mut self) -> Result<bool> {
         if self.matched() == 0 {
             return Ok(false);
@@ -310,9 +308,8 @@ impl DeletePlan<'_> {
         Ok(true)
     }
 
-    /// Deletes the entries, each by tuple, zone and id, after a second look at it: one that is
-    /// gone, that is a [later one](Self#later-entries), or that the filter is not true of any more,
-    /// is left alone.
+    /// Deletes the entries, each by tuple, zone and id, after a second look at it. An entry is left alone if it is
+    /// found to be a [later one](Self#later-entries), or if the filter is no longer true of it.
     ///
     /// # Errors
     ///
@@ -326,12 +323,12 @@ impl DeletePlan<'_> {
         self.execute_with(|_| Ok(()))
     }
 
-    /// As [`execute`](Self::execute), and tells `journal` which entries are next, and what became
-    /// of each. An error of the journal ends the work, and nothing is deleted that it was not told
-    /// of before. What is noted there can be audited, and be created again.
+    /// As [`execute`](Self::execute), and tells `journal` which entries are next, and what became of each. An error of
+    /// the journal ends the work. No entry is deleted before the journal was told of it. What the journal keeps can be
+    /// audited, and used to create the entries again.
     ///
-    /// Of an entry that was next and neither done nor untouched it is not known whether it was
-    /// deleted: the answer was lost, or the program ended before.
+    /// If an entry was next, and then neither done nor untouched, it is not known whether it was deleted: the answer
+    /// was lost, or the program ended first.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -42,12 +42,11 @@ use super::sent::{Sent, is_of_conntrack};
 ///
 /// # Another network namespace
 ///
-/// A dump that is left half-way, by a [`Budget`](crate::Budget), a [`sample`](Self::sample) or by
-/// dropping it, ends with its socket: before the next request the handle opens another one, which
-/// takes some 10 µs. On a thread that is in another namespace than the handle, a thread of its own
-/// goes there for that: 0.1 ms, and the right to enter it as [`open_in`](Self::open_in) has. Where no
-/// socket can be had (`CAP_SYS_ADMIN` was given up since, no `/proc`, no descriptor left), the rest of
-/// the dump is read and thrown away, 2 µs per entry of the table:
+/// A dump that is left half-way, by a [`Budget`](crate::Budget), a [`sample`](Self::sample) or by dropping it, ends
+/// with its socket: before the next request the handle opens another one, which takes some 10 µs. If the calling thread
+/// is in another namespace than the handle, a helper thread enters the handle's: that takes 0.1 ms, and the same right
+/// as [`open_in`](Self::open_in). If no socket can be opened (`CAP_SYS_ADMIN` was given up, no `/proc`, no descriptor
+/// left), the rest of the dump is read and thrown away, at 2 µs per entry of the table.
 /// [`Scan::work`](crate::Scan::work) counts that, too.
 ///
 /// # Privileges

@@ -1,8 +1,8 @@
 //! Whether two looks were at the same entry.
 //!
 //! The id does not tell: it is a hash of the tuple and of where the entry is in memory, so a later
-//! entry of the same tuple has it again if it was given the same memory. What else an entry cannot
-//! change while it lives does.
+//! entry of the same tuple has the same id if it was given the same memory. So everything else is
+//! compared that does not change while an entry lives.
 
 use std::time::SystemTime;
 

@@ -30,7 +30,7 @@ pub struct Scan {
     pub malformed: u64,
     /// From the first request to the answer, the end of a dump that was stopped included.
     pub elapsed: Duration,
-    /// What other threads have worked meanwhile, at the most.
+    /// The most that other threads have worked meanwhile.
     pub(super) beside: Duration,
     /// By how many dumps at once, each of a part of the table, it was read.
     pub dumps: usize,
@@ -56,8 +56,8 @@ impl Scan {
         if self.stopped.is_none() { 1.0 } else { seen as f64 / of as f64 }
     }
 
-    /// How long processors have worked for it, in the kernel and here, at the most: everything from
-    /// the first request to the answer, on every thread.
+    /// The most that processors have worked for it, in the kernel and here: from the first request to the answer, on
+    /// every thread.
     pub fn work(&self) -> Duration {
         self.elapsed.saturating_add(self.beside)
     }
@@ -114,8 +114,8 @@ impl Reader {
     ///
     /// # Cost
     ///
-    /// One dump, or none of a table that has no entries. What this crate adds is 50 to 80 ns per
-    /// entry, on the calling thread; memory grows with the number of groups, not of entries.
+    /// One dump, or none if the table has no entries. What this crate adds is 50 to 80 ns per entry, on the calling
+    /// thread; memory grows with the number of groups, not of entries.
     pub fn scan(&mut self, query: &Query) -> Result<Scan> {
         self.scan_with(query, |_| {})
     }
@@ -168,10 +168,9 @@ impl Reader {
     ///
     /// # Cost
     ///
-    /// What the budget allows, and the rest of the datagram at hand; then a request or two, and the
-    /// ranking of the groups. A dump that is stopped is ended by [another
-    /// socket](Reader#another-network-namespace). With a budget filters are applied here, since the
-    /// entries a kernel passes over cannot be counted.
+    /// What the budget allows, and the rest of the datagram at hand; then a request or two, and the ranking of the
+    /// groups. A dump that is stopped is ended by [another socket](Reader#another-network-namespace). With a budget,
+    /// filters are applied here, since entries that the kernel leaves out cannot be counted.
     pub fn scan_within(&mut self, query: &Query, budget: &Budget) -> Result<Scan> {
         let mut scans = self.scan_all_within(std::slice::from_ref(query), budget)?;
         // One for each query.

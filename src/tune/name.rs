@@ -1,6 +1,6 @@
 //! The ways a setting's name is written.
 
-/// The part of a setting's name that is its own, of whatever spelling: `nf_conntrack_acct`,
+/// The part of a setting's name that is its own, in any spelling: `nf_conntrack_acct`,
 /// `net.netfilter.nf_conntrack_acct`, the same with slashes, its file below `/proc/sys`, and `acct`.
 ///
 /// ```

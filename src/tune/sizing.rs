@@ -69,14 +69,14 @@ pub fn rounded(buckets: u64) -> u64 {
 /// The file that changes the number of buckets on every kernel; since 4.8 `nf_conntrack_buckets` does, too.
 pub const HASHSIZE: &str = "/sys/module/nf_conntrack/parameters/hashsize";
 
-/// Whether `nf_conntrack_buckets` can only be read on a kernel of this version, in the initial network
-/// namespace, too. Buckets are set by [`HASHSIZE`] there.
+/// Whether `nf_conntrack_buckets` can only be read on a kernel of this version, even in the initial network namespace.
+/// There, [`HASHSIZE`] sets the buckets.
 pub fn buckets_are_read_only(kernel: Version) -> bool {
     kernel < Version::new(4, 8)
 }
 
-/// The command that sets so many buckets until the next boot on a kernel of this version. It takes
-/// root, and the initial network namespace.
+/// The command that sets this many buckets until the next boot, on a kernel of this version. It needs root and the
+/// initial network namespace.
 ///
 /// ```
 /// use ctnetlink::kernel::Version;

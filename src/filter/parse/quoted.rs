@@ -41,7 +41,7 @@ pub(super) fn read(item: &str) -> Result<String, String> {
             Some('"') if rest.as_str().is_empty() => return Ok(name),
             Some('"') => return Err("behind the quote comes a comma or nothing".to_owned()),
             Some('\\') => name.push(escaped(&mut rest).ok_or_else(|| {
-                "behind \\ comes \" or \\ or u{…}, the number of a character".to_owned()
+                "after \\ comes \" or \\ or u{…}, the number of a character".to_owned()
             })?),
             Some(c) => name.push(c),
         }

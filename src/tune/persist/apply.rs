@@ -20,16 +20,15 @@ pub struct Written {
 }
 
 impl Plan {
-    /// Writes the files that are not there just so. Each is written beside its place and then moved
-    /// there, so that nobody ever sees half of it; its mode and owner stay, and a link to it. Nothing takes
-    /// effect before the next boot.
+    /// Writes the files that are not there just so. Each is written beside its place and then moved there, so that no
+    /// reader sees half of it. Its mode and owner stay, and so does a link to it. Nothing takes effect before the next
+    /// boot.
     ///
     /// # Errors
     ///
-    /// [`Setting`](ErrorKind::Setting) with the path of the first file that cannot be written, or that
-    /// is there and cannot be read; those before it were written. Its source is
-    /// [`ResourceBusy`](io::ErrorKind::ResourceBusy) if somebody has changed that file since the plan was
-    /// made: what they wrote stays, and a new plan takes it in.
+    /// [`Setting`](ErrorKind::Setting) with the path of the first file that cannot be written, or that is there and
+    /// cannot be read; those before it were written. Its source is [`ResourceBusy`](io::ErrorKind::ResourceBusy) if
+    /// somebody has changed that file since the plan was made: what they wrote stays, and a new plan will include it.
     pub fn apply(&self) -> Result<Vec<Written>> {
         let root = Root::new(&self.root);
         let write = |file: &Planned| {
@@ -45,16 +44,16 @@ impl Plan {
     }
 }
 
-/// Writes a file unless it is just so, and says whether it did.
+/// Writes a file unless it has just this content, and says whether it did.
 fn write(root: &Root, file: &Planned) -> Result<bool, (io::Error, &'static str)> {
-    let refused = |source| (source, "run it as root; what was there is as it was");
+    let refused = |source| (source, "run it as root; this file was not changed");
     let (directory, name) = file.path.rsplit_once('/').unwrap_or_default();
     let directory = root.resolve(directory).map_err(refused)?;
     let now = || match root.kept(&file.path) {
         Ok(text) => Ok(Some(text)),
         // What is in it could not be kept.
         Err(source) if root.has_file(&file.path) => {
-            Err((source, "it is left as it is: look at it"))
+            Err((source, "the file is left as it is: look at it"))
         }
         Err(_) => Ok(None),
     };
@@ -72,7 +71,7 @@ fn write(root: &Root, file: &Planned) -> Result<bool, (io::Error, &'static str)>
             io::ErrorKind::ResourceBusy,
             "somebody has changed it since the plan was made",
         );
-        return Err((source, "it is left as it is: plan again"));
+        return Err((source, "the file is left as it is: plan again"));
     }
     let mut place = root.resolve(&file.path).map_err(refused)?;
     // Of a link to /dev/null, which only says that there is no file here, nothing is kept.

@@ -38,14 +38,14 @@ pub struct Assigned {
     pub key: String,
     /// The value that wins, as the file has it.
     pub value: String,
-    /// The number the kernel makes of it: 64 of `0x40`, 32 of `040`, 12 of `12 # comment`. `None` if it is
-    /// refused, or kernels differ: see [`note`](Self::note).
+    /// The number the kernel makes of it: 64 of `0x40`, 32 of `040`, 12 of `12 # comment`. `None` if the kernel refuses
+    /// the value, or kernels differ: see [`note`](Self::note).
     pub number: Option<i64>,
     /// Why there is no number.
     pub note: Option<&'static str>,
     /// The file and line that set it.
     pub from: (String, usize),
-    /// Files and lines that set it before, and are overridden.
+    /// Files and lines that set it earlier, and are overridden.
     pub overridden: Vec<(String, usize)>,
     /// What it is now; `None` if that cannot be read.
     pub live: Option<i64>,
@@ -55,7 +55,7 @@ pub struct Assigned {
     /// Its file below `/proc/sys`.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub(super) path: String,
-    /// Whether its value takes effect, or may: not if the kernel refuses all there are.
+    /// Whether its value takes effect, or may: it does not if the kernel refuses every value.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub(super) counts: bool,
 }
@@ -69,14 +69,14 @@ pub struct Assigned {
 /// }
 /// ```
 ///
-/// Files are read as systemd-sysctl reads them (compared with 252): by name over `/etc`, `/run`,
-/// `/usr/local/lib` and `/usr/lib`, patterns and exclusions included, and values as the kernel reads them.
-/// Of what cannot be said of files alone a finding or a [`note`](Assigned::note) says so. Settings on the
-/// kernel's command line and in credentials are not looked at.
+/// Files are read as systemd-sysctl reads them (compared with 252): by name over `/etc`, `/run`, `/usr/local/lib` and
+/// `/usr/lib`, patterns and exclusions included, and values as the kernel reads them. If files alone do not decide
+/// something, a finding or a [`note`](Assigned::note) says so. Settings on the kernel's command line and in credentials
+/// are not looked at.
 ///
-/// procps' `sysctl --system` (4.0.2) is another program: it writes each line in turn, so that what is refused
-/// or taken back later leaves what was written before; it knows no braces in patterns and goes through
-/// `..`; and it reads `/etc/sysctl.conf`, too, at the end.
+/// procps' `sysctl --system` (4.0.2) is another program: it writes each line in turn, so an earlier value stays if a
+/// later one is refused or canceled. It knows no braces in patterns, and it follows `..`. It also reads
+/// `/etc/sysctl.conf`, at the end.
 pub fn audit(root: impl AsRef<Path>) -> Audit {
     let root = Root::new(root.as_ref());
     let mut findings = Vec::new();
@@ -107,7 +107,7 @@ impl Audit {
     }
 }
 
-/// Values that do not count, or perhaps.
+/// Values that do not take effect, or may not.
 fn values(boot: &Boot, findings: &mut Vec<Finding>) {
     for Refused { path, key, value, from: (file, line), why } in &boot.refused {
         let kept = boot.settings.iter().find(|setting| setting.path == *path && setting.counts);
@@ -117,7 +117,7 @@ fn values(boot: &Boot, findings: &mut Vec<Finding>) {
         });
         let (id, remedy) = match why {
             Refusal::NoNumber => ("NOT_A_NUMBER", "write a number"),
-            Refusal::OutOfRange => ("VALUE_REFUSED", "write a number that it can be"),
+            Refusal::OutOfRange => ("VALUE_REFUSED", "write a number that the kernel accepts"),
             Refusal::ReadOnly => ("VALUE_REFUSED", "take the line out"),
         };
         findings.push(Finding::new(
@@ -134,11 +134,11 @@ fn values(boot: &Boot, findings: &mut Vec<Finding>) {
             "VALUE_UNCERTAIN",
             Severity::Info,
             format!(
-                "{file}, line {line}: what {} = {:?} does cannot be said",
+                "{file}, line {line}: what {} = {:?} does is not known",
                 setting.key, setting.value
             ),
             why,
-            "write a number that every kernel takes, and name the setting",
+            "write a number that every kernel accepts, and the name of the setting, not a pattern",
         ));
     }
 }
@@ -172,7 +172,7 @@ fn drift(setting: &Assigned, findings: &mut Vec<Finding>) {
             Severity::Warning,
             format!("{key} is {live}, and {file} says {wanted}"),
             "the file was not applied, or somebody has set it since: docker turns it on when it starts",
-            "make the file say what this machine needs: it is so after the next boot",
+            "make the file say what this machine needs: the next boot applies it",
         );
         if wanted == 0 { drift } else { drift.command(format!("sysctl -w {}={wanted}", quoted(key))) }
     } else {

@@ -1,9 +1,9 @@
 //! What `systemd-sysctl` writes at boot, and what the kernel makes of it.
 //!
-//! All files are read first. Of each key, spelled one way, the last value counts; a key with a minus before it
-//! and no value takes it back. Then the values are written in the order in which they were last changed;
-//! patterns set what no line names. One setting may have two names or be met by two patterns: then it is
-//! written twice, and a value that the kernel refuses changes nothing.
+//! All files are read first. The last value of each key counts, after all spellings are made one; a key with a minus
+//! before it and no value cancels it. Then the values are written in the order in which they were last changed;
+//! patterns set what no line names. A setting that has two names, or that two patterns match, is written twice. A value
+//! that the kernel refuses changes nothing.
 
 use std::collections::HashMap;
 
@@ -272,7 +272,7 @@ fn unreadable(file: &str, error: &std::io::Error) -> Finding {
         Severity::Warning,
         format!("{file} cannot be read: {error}"),
         "what it sets is not known, and may not be set at boot either",
-        "look at the file; run this as root if it is not yours to read",
+        "look at the file; run this as root if you may not read it",
     )
 }
 
@@ -281,7 +281,7 @@ fn malformed(file: &str, line: usize) -> Finding {
         "MALFORMED_LINE",
         Severity::Warning,
         format!("{file}, line {line}: neither a comment nor key = value"),
-        "what does not read as a setting is not set",
+        "a line that is not a setting sets nothing",
         "write it as key = value, or take it out",
     )
     .source("sysctl.d(5)")
@@ -292,9 +292,9 @@ fn taken_back(key: &str, (file, line): Place) -> Finding {
     Finding::new(
         "TAKEN_BACK",
         Severity::Info,
-        format!("{file}, line {line}: -{key} takes back what was said of {key} before"),
-        "a key with a minus and without a value is not set by any line before it, nor by a pattern",
-        "nothing, if that is meant; else take the line out",
+        format!("{file}, line {line}: -{key} cancels what lines before it say of {key}"),
+        "where a key has a minus and no value, no line before it sets it, and no pattern does",
+        "do nothing if it is intended; otherwise take the line out",
     )
     .source("sysctl.d(5)")
 }
@@ -303,8 +303,8 @@ fn unmatched(key: &str, (file, line): Place) -> Finding {
     Finding::new(
         "PATTERN_UNRESOLVED",
         Severity::Info,
-        format!("{file}, line {line}: what the pattern {key} sets cannot be said"),
-        "a pattern sets what is in /proc/sys by then, and no nf_conntrack setting is there now",
+        format!("{file}, line {line}: what the pattern {key} sets is not known"),
+        "a pattern sets what is in /proc/sys at that time, and no nf_conntrack setting is there now",
         "look again while nf_conntrack is loaded",
     )
     .source("sysctl.d(5)")

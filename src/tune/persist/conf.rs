@@ -5,7 +5,7 @@
 pub(super) struct Assignment {
     /// A path below `/proc/sys`, or a [pattern](super::pattern) of such.
     pub(super) key: String,
-    /// `None` takes back what was said of this very key before, and keeps patterns from setting it.
+    /// `None` cancels what was said of this very key before, and keeps patterns from setting it.
     pub(super) value: Option<Vec<u8>>,
     pub(super) line: usize,
 }
@@ -72,8 +72,8 @@ pub(super) fn dotted(path: &str) -> String {
     parts.join(".")
 }
 
-/// A key as a path. Whichever of slash and dot comes first parts it; the other stands for itself.
-/// Slashes too many and single dots between them are taken out; two dots are not.
+/// A key as a path. Whichever of slash and dot comes first is the separator; the other stands for
+/// itself. Extra slashes, and single dots between slashes, are removed; two dots are not.
 pub(super) fn normal(key: &str) -> String {
     let parted = match key.find(['.', '/']).and_then(|at| key.get(at..=at)) {
         Some(".") => {

@@ -41,7 +41,7 @@ impl Root {
                         Ok(target) => {
                             links += 1;
                             if links > LINKS {
-                                return Err(io::Error::other("its links go round in a circle"));
+                                return Err(io::Error::other("its links form a loop"));
                             }
                             left.push(target);
                         }

@@ -10,15 +10,15 @@ impl Audit {
         self.settings.iter().find(|setting| setting.path == path)
     }
 
-    /// The command that makes `key` be `value` after the next boot, whatever files say now.
+    /// The command that makes `key` have this `value` after the next boot, whatever the files say now.
     ///
-    /// It appends: the last line counts, what else is in the file stays, and a link is followed. The
-    /// file is the one that has the last word now, so that `sysctl -p` and `sysctl --system`, which
-    /// read `/etc/sysctl.conf` after all others, agree; only where that is not the administrator's
-    /// (outside of `/etc`) is it another one of a later name. Without any it is `99-STEM.conf`.
+    /// It appends: the last line counts, the rest of the file stays, and a link is followed. It uses the file whose
+    /// value wins now, so that `sysctl -p` and `sysctl --system`, which read `/etc/sysctl.conf` after all others,
+    /// agree. If that file is outside of `/etc`, and so not the administrator's, it uses another one with a later name.
+    /// If no file sets the key, it uses `99-STEM.conf`.
     ///
-    /// Of a setting with two names it uses the one that wins now: systemd keeps the place of a line
-    /// that says the same of the other again, and the winner would still come later.
+    /// If a setting has two names, it uses the one that wins now. A line that repeats the value of the other name keeps
+    /// its old place in systemd's order, so the winner would still come later.
     pub(crate) fn lasting(&self, key: &str, value: &str, stem: &str) -> String {
         let assigned = self.assigned(key);
         let key = assigned.map_or(key, |setting| setting.name.as_str());

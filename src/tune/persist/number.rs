@@ -9,7 +9,7 @@ pub(super) enum Taken {
     Number(i64),
     /// It is refused, and the setting stays as it was: the reason.
     Refused(Refusal),
-    /// Kernels differ, or it depends on something that files do not say: the reason.
+    /// Kernels differ, or the files do not say what it depends on: the reason.
     Unsure(&'static str),
 }
 
@@ -45,7 +45,7 @@ const INT_MAX: i64 = 0x7fff_ffff;
 /// The slowest and the fastest clock that kernels are commonly built with, in Hz.
 const CLOCKS: (i64, i64) = (100, 1000);
 
-/// So much of a text is looked at for a number: what fills it is refused.
+/// How much of a text is looked at for a number. A text that fills it is refused.
 const LONGEST: usize = 21;
 
 /// What the setting of this path becomes when this is written to it.
@@ -67,7 +67,7 @@ pub(super) fn taken(path: &str, text: &[u8]) -> Taken {
     match kind {
         Kind::Seconds if number.abs() > INT_MAX / CLOCKS.0 => Taken::Refused(Refusal::OutOfRange),
         Kind::Seconds if number.abs() > INT_MAX / CLOCKS.1 => {
-            Taken::Unsure("a kernel takes fewer seconds the faster its clock ticks (CONFIG_HZ)")
+            Taken::Unsure("the most seconds a kernel accepts depends on its clock (CONFIG_HZ)")
         }
         Kind::Buckets if number == 0 => Taken::Refused(Refusal::OutOfRange),
         Kind::Buckets if !negative => match u64::try_from(number).map(sizing::rounded) {

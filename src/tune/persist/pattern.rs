@@ -1,12 +1,12 @@
 //! Patterns of keys, as glob(3) understands them with braces in the C locale.
 //!
-//! A pattern is taken apart once, and then compared with a name in at most as many steps as the product
-//! of their lengths: a file must not be able to keep an audit busy.
+//! A pattern is parsed once, and then compared with a name in at most as many steps as the product of their lengths, so
+//! that a file cannot keep an audit busy.
 
-/// The longest name a file may have; a part of a pattern that stands for more is true of nothing.
+/// The longest name a file may have. A part of a pattern that needs a longer name matches nothing.
 const LONGEST: usize = 255;
 
-/// Patterns with braces become as many without, at the most, and of no more characters than this together.
+/// A pattern with braces becomes at most this many patterns without, which have at most this many characters together.
 const ALTERNATIVES: usize = 256;
 const EXPANDED: usize = 64 << 10;
 
@@ -23,7 +23,7 @@ pub(super) struct Pattern(Vec<Alternative>);
 #[derive(Debug)]
 struct Alternative {
     parts: Vec<Part>,
-    /// What is in it that is not known here: then it is true of less than it says.
+    /// A part of it that is not known here: then it matches less than it should.
     odd: Option<&'static str>,
 }
 
@@ -111,8 +111,8 @@ fn are_true(parts: &[Part], path: &str, steps: &mut usize) -> bool {
     }) && names.next().is_none()
 }
 
-/// Whether the tokens are true of all of a name. Only the last star is ever tried again: what it gives up, one
-/// before it could not use better.
+/// Whether the tokens are true of all of a name. Only the last star is tried again: trying an earlier one again could
+/// not find more.
 fn is_true(tokens: &[Token], name: &str, steps: &mut usize) -> bool {
     let name = name.as_bytes();
     let (mut token, mut at) = (0, 0);

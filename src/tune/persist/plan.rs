@@ -156,8 +156,8 @@ const NAMES: [&str; 4] = [
     "zzzz-nf_conntrack.conf",
 ];
 
-/// The file in `sysctl.d` for these lines: read after all others that name the same, and none that hides
-/// another one elsewhere.
+/// The file in `sysctl.d` for these lines: it is read after all others that set the same, and hides no file of another
+/// directory.
 fn file_after(place: &Root, named: &[(String, String)], lines: &[(String, String)]) -> String {
     let is_wanted = |path: &str| {
         lines.iter().any(|(key, _)| setting_of(&conf::normal(key)) == setting_of(path))

@@ -1,4 +1,4 @@
-//! Scripts that set settings while the system boots, in no order with the rest.
+//! Scripts that set settings while the system boots, in no fixed order with the rest.
 
 use super::module::{Loader, Module};
 use super::tree::Tree;
@@ -23,7 +23,7 @@ struct Set {
     reached: bool,
 }
 
-/// Finds settings of the table that a script sets: whether it comes in time is chance.
+/// Finds settings of the table that a script sets. Whether it runs at the right moment is chance.
 pub(super) fn judge(tree: &Tree, module: Module, loaders: &[Loader], findings: &mut Vec<Finding>) {
     let mut scripts = SCRIPTS.map(str::to_owned).to_vec();
     let others = tree.names(MODULES).into_iter().filter(|name| name.ends_with(".modules"));
@@ -49,7 +49,7 @@ fn found(file: &str, set: &Set, runs: bool, loaded: bool) -> Finding {
         Finding::new(
             "LOADER_NEVER_RUNS",
             Severity::Warning,
-            format!("{what}, but never does: it {reason}"),
+            format!("{what}, but never does so: the script {reason}"),
             "a script has to be executable to be run at boot, and what comes after its exit 0 is not run",
             "set it in /etc/sysctl.d and load the module in /etc/modules-load.d; take the line out",
         )
@@ -133,8 +133,8 @@ fn file(path: &str) -> Option<&str> {
     path.strip_prefix("/proc/sys/").and_then(ours)
 }
 
-/// The commands of a script with the lines they begin in, as words without quotes and comments. `>` is
-/// a word; pipes do not part commands.
+/// The commands of a script with the lines they begin in, as words without quotes and comments. `>` is a word; a pipe
+/// does not end a command.
 fn commands(script: &str) -> Vec<(usize, Vec<String>)> {
     let (mut found, mut words, mut word) = (Vec::new(), Vec::new(), None::<String>);
     let (mut line, mut begun, mut quote) = (1, 1, None);
