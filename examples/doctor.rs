@@ -61,7 +61,8 @@ number of entries, the limit, counters, settings, files), and what was not seen 
 would make it seen. --demo fills a private table and needs nothing.
 
 Exit code: 0 nothing is wrong, 1 a warning, 2 critical, or wrong arguments, 3 nothing was found, but not
-everything could be looked at.";
+everything could be looked at. What a copy (--root) or a file (--from) does not have is listed, and does
+not count for that.";
 
 /// What the table's entries take.
 const RIGHT: &str = "run it with sudo, or give it CAP_NET_ADMIN in the user namespace that owns \
@@ -110,6 +111,9 @@ fn run(options: &Options) -> common::Result<ExitCode> {
             writeln!(out, "\nnothing was found, but not everything could be looked at")?;
         } else {
             common::findings(&findings, &mut out)?;
+        }
+        if let Some(root) = &options.root {
+            common::whose_commands(root, &findings, &mut out)?;
         }
         for Unseen { what, remedy, .. } in &facts.unseen {
             writeln!(out, "not seen: {}", Escaped(what))?;

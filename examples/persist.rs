@@ -78,6 +78,9 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> common::Result<ExitCode> {
+    if !options.root.is_dir() {
+        return Err(Usage(format!("--root {}: no directory", options.root.display())).into());
+    }
     let mut out = common::stdout();
     let code = match &options.task {
         Task::Audit => {
@@ -85,7 +88,8 @@ fn run(options: &Options) -> common::Result<ExitCode> {
             if options.json {
                 common::json(&audit, &mut out)?
             } else {
-                show(&audit, &mut out)?
+                show(&audit, &mut out)?;
+                common::whose_commands(&options.root, &audit.findings, &mut out)?;
             }
             common::severity(&audit.findings)
         }

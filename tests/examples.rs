@@ -396,6 +396,11 @@ fn persisting() {
     assert_eq!(lost.status.code(), Some(2));
     let shown = text(&lost.stdout);
     assert!(shown.contains("CRITICAL") && shown.contains("SYSCTL_BEFORE_MODULE"), "{shown}");
+    assert!(shown.contains(&format!("the machine that {root} is a copy of, not for this one")));
+    for nowhere in ["/nonexistent", "/dev/null"] {
+        let output = command("persist").args(["--root", nowhere, "audit"]).output().expect("a run");
+        assert_eq!(output.status.code(), Some(2), "{nowhere}");
+    }
     let lost: Value = serde_json::from_slice(&run(&["audit", "--json"]).stdout).expect("JSON");
     assert_eq!(lost["findings"][0]["severity"], "critical");
 

@@ -10,6 +10,7 @@ pub mod selection;
 pub mod session;
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -248,6 +249,19 @@ pub fn findings(findings: &[Finding], out: &mut impl Write) -> Result {
     }
     if findings.is_empty() {
         writeln!(out, "\nnothing is wrong")?;
+    }
+    Ok(())
+}
+
+/// Says for which machine the commands of findings are: those about a copy would change this one.
+#[allow(dead_code)] // Not every example looks at copies.
+pub fn whose_commands(root: &Path, findings: &[Finding], out: &mut impl Write) -> Result {
+    if root != Path::new("/") && findings.iter().any(|finding| !finding.commands.is_empty()) {
+        let root = Escaped(root.display());
+        writeln!(
+            out,
+            "\nthe commands are for the machine that {root} is a copy of, not for this one"
+        )?;
     }
     Ok(())
 }

@@ -14,8 +14,8 @@ impl Session {
     /// The session this process runs in, if it does: what `sshd` put into its environment, or, since
     /// `sudo` takes that out, into that of a parent.
     pub fn own() -> Option<Self> {
-        let own = std::env::var("SSH_CONNECTION").ok();
-        own.or_else(of_a_parent).and_then(|text| Self::parse(&text))
+        let own = std::env::var("SSH_CONNECTION").ok().and_then(|text| Self::parse(&text));
+        own.or_else(|| Self::parse(&of_a_parent()?))
     }
 
     /// `SSH_CONNECTION`: address and port of the client, and of the server.

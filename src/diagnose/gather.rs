@@ -45,7 +45,7 @@ impl Default for Sources {
 }
 
 const RIGHT: &str = "run it as root";
-const RULES: &str = "run it as root, or give what `nft list ruleset` prints";
+const RULES: &str = "run it as root in that namespace, or give what `nft list ruleset` prints";
 const LOG: &str = "run it as root, or give what `journalctl -k` prints";
 
 impl Facts {

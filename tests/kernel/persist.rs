@@ -12,6 +12,7 @@ use std::process::Command;
 use ctnetlink::testing::enter_private_network;
 use ctnetlink::tune::persist::{Audit, audit};
 use nix::sched::{CloneFlags, unshare};
+use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 
 use crate::support::{Skip, Test, has_tool, run};
 use crate::trees::{self, Style};
@@ -19,6 +20,7 @@ use crate::trees::{self, Style};
 pub const TESTS: &[(&str, Test)] = &[
     ("files_are_read_as_systemd_sysctl_reads_them", files_are_read_as_systemd_sysctl_reads_them),
     ("plain_files_are_read_as_procps_reads_them", plain_files_are_read_as_procps_reads_them),
+    ("what_may_not_be_read_is_said", what_may_not_be_read_is_said),
 ];
 
 /// Settings that are read back, besides those of the table.
@@ -288,4 +290,44 @@ fn plain_files_are_read_as_procps_reads_them() -> Result<(), Skip> {
         String::from_utf8_lossy(&text).into_owned()
     };
     over_trees(Style::Plain, 50, program, |_, _| Ok(()))
+}
+
+/// Folders and scripts that are closed to whoever asks are no empty ones.
+fn what_may_not_be_read_is_said() -> Result<(), Skip> {
+    let tree = tempfile::tempdir().expect("a folder");
+    let write = |file: &str, text: &str| {
+        let file = tree.path().join(file);
+        fs::create_dir_all(file.parent().expect("a folder")).expect("made");
+        fs::write(file, text).expect("written");
+    };
+    write("etc/modules-load.d/a.conf", "nf_conntrack\n");
+    write("etc/sysctl.d/9.conf", "net.netfilter.nf_conntrack_max = 100000\n");
+    write("etc/rc.local", "#!/bin/sh\n");
+    let unread = || {
+        let task = {
+            let root = tree.path().to_owned();
+            move || {
+                let mut sets = capabilities(None).expect("the capabilities");
+                let all = CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH;
+                sets.effective.remove(all);
+                set_capabilities(None, sets).expect("fewer capabilities");
+                let found = audit(root).findings;
+                found.iter().map(|found| (found.id, found.seen.clone())).collect::<Vec<_>>()
+            }
+        };
+        std::thread::spawn(task).join().expect("an audit")
+    };
+    assert_eq!(unread(), []);
+    for path in ["etc/modules-load.d", "etc/sysctl.d", "etc/rc.local"] {
+        let path = tree.path().join(path);
+        let mode =
+            |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("set");
+        mode(0);
+        let found = unread();
+        mode(0o700);
+        let shown = path.strip_prefix(&tree).expect("below").display().to_string();
+        let [("UNREADABLE", seen)] = &found[..] else { panic!("{shown}: {found:?}") };
+        assert!(seen.contains(&shown), "{seen}");
+    }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::boot::{Boot, Refused, boot, is_forwarding, is_ours, setting_of};
+use super::boot::{Boot, Refused, boot, is_forwarding, is_ours, setting_of, unreadable};
 use super::conf;
 use super::files::Root;
 use super::lasting::quoted;
@@ -13,6 +13,9 @@ use super::tree::Tree;
 use crate::finding::{Finding, Severity};
 use crate::kernel::Version;
 use crate::tune::sizing::{self, Sizes};
+
+/// Where files say which modules are loaded early.
+const LOADING: &str = "modules-load.d";
 
 /// What the files below a root say about the table's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +83,9 @@ pub struct Assigned {
 pub fn audit(root: impl AsRef<Path>) -> Audit {
     let root = Root::new(root.as_ref());
     let mut findings = Vec::new();
+    for (directory, error) in ["sysctl.d", LOADING].iter().flat_map(|name| root.unlisted(name)) {
+        findings.push(unreadable(&directory, &error));
+    }
     let mut boot = boot(&root, &mut findings);
     for setting in &mut boot.settings {
         let text = root.text(&format!("/proc/sys/{}", setting.path));
@@ -91,7 +97,10 @@ pub fn audit(root: impl AsRef<Path>) -> Audit {
     for setting in &settings {
         drift(setting, &mut findings);
     }
-    boot_order(&settings, module, &loaders, &mut findings);
+    // What loads the module is not known if the names of these files are not.
+    if root.unlisted(LOADING).is_empty() {
+        boot_order(&settings, module, &loaders, &mut findings);
+    }
     script::judge(&Tree::new(root.path()), module, &loaders, &mut findings);
     unread(&root, &settings, &mut findings);
     ratio(&root, &settings, module, &mut findings);

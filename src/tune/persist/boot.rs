@@ -266,7 +266,7 @@ impl Refusal {
     }
 }
 
-fn unreadable(file: &str, error: &std::io::Error) -> Finding {
+pub(super) fn unreadable(file: &str, error: &std::io::Error) -> Finding {
     Finding::new(
         "UNREADABLE",
         Severity::Warning,

@@ -105,8 +105,7 @@ impl Root {
     /// counts; one that leads to `/dev/null` hides the others and says nothing.
     pub(super) fn configuration(&self, name: &str) -> Vec<Configuration> {
         let mut found: BTreeMap<String, Configuration> = BTreeMap::new();
-        for above in ["/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib"] {
-            let directory = format!("{above}/{name}");
+        for directory in directories(name) {
             for file in self.names(&directory).into_iter().filter(|name| is_read(name)) {
                 let path = format!("{directory}/{file}");
                 let masked = self.resolve(&path).ok() == self.resolve("/dev/null").ok();
@@ -116,10 +115,25 @@ impl Root {
         found.into_values().collect()
     }
 
+    /// The directories of [`configuration`](Self::configuration) whose names may not be read, and why.
+    pub(super) fn unlisted(&self, name: &str) -> Vec<(String, io::Error)> {
+        let refused = |directory: String| {
+            let error = self.resolve(&directory).and_then(fs::read_dir).err()?;
+            (error.kind() == io::ErrorKind::PermissionDenied).then_some((directory, error))
+        };
+        directories(name).filter_map(refused).collect()
+    }
+
     /// The place itself.
     pub(super) fn path(&self) -> &Path {
         &self.0
     }
+}
+
+/// Where configuration of this name is, what counts most first.
+fn directories(name: &str) -> impl Iterator<Item = String> {
+    let above = ["/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib"];
+    above.into_iter().map(move |above| format!("{above}/{name}"))
 }
 
 fn is_read(name: &str) -> bool {

@@ -1,5 +1,6 @@
 //! Scripts that set settings while the system boots, in no fixed order with the rest.
 
+use super::boot::unreadable;
 use super::module::{Loader, Module};
 use super::tree::Tree;
 use crate::finding::{Finding, Severity};
@@ -30,6 +31,7 @@ pub(super) fn judge(tree: &Tree, module: Module, loaders: &[Loader], findings: &
     scripts.extend(others.map(|name| format!("{MODULES}/{name}")));
     let mut seen: Vec<String> = Vec::new();
     for file in scripts {
+        findings.extend(tree.refused(&file).map(|error| unreadable(&file, &error)));
         // One of the two is often a link to the other.
         let Some(text) = tree.text(&file).filter(|text| !seen.contains(text)) else { continue };
         let early = module == Module::BuiltIn || loaders.iter().any(|loader| loader.in_time);

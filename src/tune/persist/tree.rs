@@ -30,6 +30,12 @@ impl Tree {
         Some(String::from_utf8_lossy(bytes).into_owned())
     }
 
+    /// Why a file may not be read, if that is so.
+    pub(super) fn refused(&self, path: &str) -> Option<std::io::Error> {
+        let error = self.0.read(path).err()?;
+        (error.kind() == std::io::ErrorKind::PermissionDenied).then_some(error)
+    }
+
     /// The names in a directory, sorted; none if there is none.
     pub(crate) fn names(&self, directory: &str) -> Vec<String> {
         self.0.names(directory)
