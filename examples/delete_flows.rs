@@ -80,7 +80,7 @@ struct Document {
     sample: Vec<String>,
     /// Whether nothing in the table would be left.
     everything: bool,
-    journal: Option<PathBuf>,
+    journal: Option<String>,
     executed: bool,
     deleted: u64,
     confirmed: u64,
@@ -124,8 +124,14 @@ fn run(options: &Options) -> common::Result {
     let mut document = describe(options, &plan, kept, everything);
     let mut out = common::stdout();
     if !options.common.json {
-        preview(&document, plan.malformed(), &mut out)?;
-        out.flush()?;
+        let shown = preview(&document, plan.malformed(), &mut out);
+        match shown.and_then(|()| Ok(out.flush()?)) {
+            // That nobody reads is no success where something was to be deleted.
+            Err(error) if options.yes => {
+                return Err(format!("nothing was deleted: the preview: {error}").into());
+            }
+            shown => shown?,
+        }
     }
     let mut failure = None;
     if options.yes {
@@ -142,13 +148,14 @@ fn run(options: &Options) -> common::Result {
         failure = report.error.as_ref().map(ToString::to_string).or(written);
         document.note(report, failure.clone());
     }
-    if options.common.json {
-        common::json(&document, &mut out)?;
+    let told = if options.common.json {
+        common::json(&document, &mut out).map_err(Into::into)
     } else {
-        conclude(options, &document, &mut out)?;
-    }
-    out.flush()?;
-    failure.map_or(Ok(()), |error| Err(error.into()))
+        conclude(options, &document, &mut out)
+    };
+    let told = told.and_then(|()| Ok(out.flush()?));
+    // Whoever does not read the report has the exit code.
+    failure.map_or(told, |error| Err(error.into()))
 }
 
 /// Deletes, and writes the journal. Says also what went wrong with the end of that.
@@ -194,7 +201,7 @@ fn describe(
             .map(|flow| format!("{} {} {}", flow.protocol(), flow.state(), flow.original()))
             .collect(),
         everything,
-        journal: options.journal.clone(),
+        journal: options.journal.as_ref().map(|path| path.display().to_string()),
         executed: false,
         deleted: 0,
         confirmed: 0,
@@ -295,7 +302,7 @@ fn conclude(options: &Options, outcome: &Document, out: &mut impl Write) -> comm
             }
         }
         if let Some(journal) = &outcome.journal {
-            writeln!(out, "Journal: {}", Escaped(journal.display()))?;
+            writeln!(out, "Journal: {}", Escaped(journal))?;
         }
     } else if outcome.matched > options.max || outcome.everything {
         let mut takes = "--yes".to_owned();

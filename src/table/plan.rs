@@ -181,8 +181,9 @@ impl Conntrack {
     ///
     /// # Errors
     ///
-    /// [`Everything`](ErrorKind::Everything) if the filter leaves nothing out; and as
-    /// [`dump`](super::Reader::dump).
+    /// [`Everything`](ErrorKind::Everything) if the filter has no condition that leaves an entry out. One that
+    /// happens to match all there is, such as `assured or !assured`, is no error: see
+    /// [`DeletePlan::is_everything`]. And as [`dump`](super::Reader::dump).
     ///
     /// # Cost
     ///

@@ -37,7 +37,8 @@ impl Reader {
     /// random sample of it: of all families, protocols, states and ages alike. Entries that share a
     /// bucket are seen together, but what they have in common is only the hash. A table of no more
     /// entries than asked for is read to its end, and nothing is estimated. Groups are ranked by
-    /// flows, whatever the query measures.
+    /// flows, whatever the query measures. Each look begins at the same place: samples taken one
+    /// after the other hold mostly the same entries, and their mean is no better than one of them.
     ///
     /// ```no_run
     /// use ctnetlink::{Query, Reader, aggregate::Field};

@@ -1,7 +1,7 @@
 //! The examples that change a table, run on the table of the test: what they say, and what is left.
 
 use std::collections::BTreeSet;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use ctnetlink::flow::{Flow, FlowRef, NewFlow, Protocol};
 use ctnetlink::testing::{Population, create, fill};
@@ -16,6 +16,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("delete_flows_stops_at_the_limit", delete_flows_stops_at_the_limit),
     ("delete_flows_records_before_it_deletes", delete_flows_records_before_it_deletes),
     ("delete_flows_can_be_undone_by_its_journal", delete_flows_can_be_undone_by_its_journal),
+    ("delete_flows_tells_even_if_nobody_reads", delete_flows_tells_even_if_nobody_reads),
     ("delete_flows_asks_twice_for_everything", delete_flows_asks_twice_for_everything),
     ("wrong_words_change_nothing", wrong_words_change_nothing),
     ("delete_flows_spares_its_own_session", delete_flows_spares_its_own_session),
@@ -136,6 +137,35 @@ fn delete_flows_records_before_it_deletes() -> Result<(), Skip> {
         assert!(document["error"].as_str().expect("an error").contains("No space left"));
     }
     assert_eq!(left(), before);
+    Ok(())
+}
+
+/// A closed pipe is quiet, but no success where what was to be deleted was not.
+fn delete_flows_tells_even_if_nobody_reads() -> Result<(), Skip> {
+    fill(&mut table(), &Population::new(300)).expect("room");
+    let before = left();
+    let to_nobody = |arguments: &[&str]| {
+        let mut reader = Command::new("true").stdin(Stdio::piped()).spawn().expect("a reader");
+        let writer = reader.stdin.take().expect("a pipe");
+        assert!(reader.wait().expect("its end").success());
+        let arguments = [&["!mark=1", "--yes", "--whole-table"], arguments].concat();
+        command("delete_flows").args(arguments).stdout(writer).output().expect("a run")
+    };
+    let output = to_nobody(&[]);
+    assert_eq!((output.status.code(), left()), (Some(1), before.clone()));
+    assert!(text(&output.stderr).contains("nothing was deleted"), "{}", text(&output.stderr));
+    let output = to_nobody(&["--json", "--journal", "/dev/full"]);
+    assert_eq!((output.status.code(), left()), (Some(1), before));
+    assert!(text(&output.stderr).contains("write the journal"), "{}", text(&output.stderr));
+    // A name that is no text does not hide the report.
+    let folder = tempfile::tempdir().expect("a folder");
+    let odd: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(b"j\xff");
+    let mut command = command("delete_flows");
+    command.args(["!mark=1", "--yes", "--whole-table", "--json", "--journal"]);
+    let output = command.arg(folder.path().join(odd)).output().expect("a run");
+    let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((output.status.code(), &document["deleted"]), (Some(0), &document["matched"]));
+    assert_eq!(left().len() as u64, 300 - document["deleted"].as_u64().expect("a number"));
     Ok(())
 }
 
