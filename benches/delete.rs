@@ -5,7 +5,8 @@
 //! printed is each one's median of processor time, and the median of its ratios to the plan's of
 //! the same round.
 //!
-//! `cargo bench --bench delete` runs it; `DELETE_ENTRIES` and `DELETE_ROUNDS` are settings.
+//! `cargo bench -p ctnetlink-benches --bench delete` runs it; `DELETE_ENTRIES` and `DELETE_ROUNDS`
+//! are settings.
 
 use std::process::Command;
 use std::time::Duration;

@@ -19,7 +19,7 @@ static FRAMES: LazyLock<Frames> = LazyLock::new(|| Frames::of(&Population::new(e
 
 /// How many entries there are: a million, or `GROUP_ENTRIES`.
 fn entries() -> u64 {
-    // `cargo test --benches` wants to see them run, not to wait for them.
+    // `cargo test --workspace --benches` wants to see them run, not to wait for them.
     if std::env::args().any(|arg| arg == "--test") {
         return 1_000;
     }

@@ -1,7 +1,7 @@
 //! Instructions per entry, of what a scan does to it: what a clock that drifts cannot measure.
 //!
-//! `cargo bench --bench instructions` runs itself under valgrind's callgrind, once with one pass over
-//! the same entries and once with three, so that what is left of the difference is two passes in a
+//! `cargo bench -p ctnetlink-benches --bench instructions` runs itself under valgrind's callgrind, once
+//! with one pass over the same entries and once with three, so that what is left of the difference is two passes in a
 //! steady state. Every case has a ceiling; beyond it the bench fails, and a change that is worth it
 //! raises the ceiling. Where valgrind is missing it says so, and fails if
 //! `CTNETLINK_REQUIRE_TOOLS=1`.
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         [] => measure(),
-        // `cargo test --benches`, or criterion's arguments for all of them.
+        // `cargo test --workspace --benches`, or criterion's arguments for all of them.
         _ => ExitCode::SUCCESS,
     }
 }

@@ -6,9 +6,9 @@
 //! dump and looks at nothing. Criterion then times what is ours by itself, to compare runs of
 //! different days.
 //!
-//! `cargo bench --bench live` runs it. Settings are environment variables, since criterion reads
-//! the arguments: `LIVE_ENTRIES`, `LIVE_ROUNDS`, `LIVE_ACCOUNTING=1` for entries with counters, and
-//! `LIVE_TABLE`: `busy`, a `flood`, one of which half are assured (`even`), or all entries `alike`.
+//! `cargo bench -p ctnetlink-benches --bench live` runs it. Settings are environment variables, since
+//! criterion reads the arguments: `LIVE_ENTRIES`, `LIVE_ROUNDS`, `LIVE_ACCOUNTING=1` for entries with
+//! counters, and `LIVE_TABLE`: `busy`, a `flood`, one of which half are assured (`even`), or all entries `alike`.
 
 use std::ops::ControlFlow;
 use std::process::{Command, Stdio};

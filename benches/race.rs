@@ -4,8 +4,8 @@
 //! makes each anew with mark 2, as fast as it can, while the plan is executed. Every mark-2 entry
 //! that it made and that is not there in the end was lost.
 //!
-//! `cargo bench --bench race` runs it; `RACE_ENTRIES`, `RACE_ROUNDS`, `RACE_TIMESTAMP` (0) and
-//! `RACE_EVENTS` (2) are settings. With both of the latter 1 it fails if a loss was not reported.
+//! `cargo bench -p ctnetlink-benches --bench race` runs it; `RACE_ENTRIES`, `RACE_ROUNDS`,
+//! `RACE_TIMESTAMP` (0) and `RACE_EVENTS` (2) are settings. With both of the latter 1 it fails if a loss was not reported.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -109,14 +109,19 @@
 //!
 //! # Features
 //!
+//! On by default, since the examples take them; `default-features = false` leaves them out:
+//!
 //! - `capture`: the modules `capture` and `snapshot`, tables in files.
-//! - `zstd`: reading such files compressed.
-//! - `json`: reading entries written as JSON, one a line.
-//! - `parquet`: the module `parquet`, tables in columns.
-//! - `redact`: other addresses in place of the true ones.
+//! - `json`: reading entries written as JSON, one a line; with it, `serde`.
+//! - `testing`: the module `testing`, a private namespace and synthetic entries.
+//!
+//! Off by default:
+//!
 //! - `serde`: results serialize; [`Scan`] and its like to the documents that the examples print with
 //!   `--json`.
-//! - `testing`: the module `testing`, a private namespace and synthetic entries.
+//! - `zstd`: reading such files compressed. It needs a C compiler.
+//! - `parquet`: the module `parquet`, tables in columns.
+//! - `redact`: other addresses in place of the true ones.
 //!
 //! On systems other than Linux the crate is its pure half: decoding and grouping work, and
 //! [`Conntrack`] and its company do not exist.

@@ -73,12 +73,12 @@ fn main() {
     libtest_mimic::run(&arguments, trials.collect()).exit();
 }
 
-/// `cargo test` builds the examples beside the tests.
+/// `cargo test --workspace` builds the examples beside the tests.
 fn command(example: &str) -> Command {
     let mut path = std::env::current_exe().expect("this program");
     path.pop();
     let path: PathBuf = path.join("../examples").join(example);
-    assert!(path.exists(), "{} is not built: run `cargo test`", path.display());
+    assert!(path.exists(), "{} is not built: run `cargo test --workspace`", path.display());
     Command::new(path)
 }
 

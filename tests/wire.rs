@@ -32,7 +32,7 @@ const NESTED: u16 = 0x8000;
 
 /// Every capture there is, by name.
 fn captures() -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data");
     let files = folder.read_dir().expect("a folder").map(|file| file.expect("a file").path());
     let mut captures: Vec<_> = files
         .filter(|path| path.extension().is_some_and(|extension| extension == "nl"))
@@ -172,7 +172,7 @@ fn every_capture_has_its_text_entry_by_entry() {
     // The whole of each line is the business of the golden test; this one finds captures that no
     // test knows by name.
     for (name, capture) in captures() {
-        let path = format!("{}/tests/data/{name}.txt", env!("CARGO_MANIFEST_DIR"));
+        let path = format!("{}/data/{name}.txt", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines.len(), entries(&capture).count(), "{name}");

@@ -35,7 +35,7 @@ const GROUP: usize = 256;
 /// - If an entry is replaced in the microseconds between its look and its delete (20 in the median, 60 at the 99th
 ///   percentile), and the new one gets its id, the new one is deleted. At most 0.4 per 10,000 entries of the plan were
 ///   lost so while a thread replaced entries at random as fast as it could (Linux 6.18, 2 busy processors,
-///   `RACE_TIMESTAMP=1 RACE_EVENTS=1 cargo bench --bench race`).
+///   `RACE_TIMESTAMP=1 RACE_EVENTS=1 cargo bench -p ctnetlink-benches --bench race`).
 /// - The kernel reports the end of an entry only if it began while `nf_conntrack_events` was 1, or 2 (the default) with
 ///   a listener somewhere on the host. The loss of any other entry is not seen.
 #[derive(Debug)]

@@ -25,12 +25,12 @@ pub const TESTS: &[(&str, Test)] = &[
     ("filters_are_the_same_everywhere", filters_are_the_same_everywhere),
 ];
 
-/// `cargo test` builds the examples beside the tests.
+/// `cargo test --workspace` builds the examples beside the tests.
 pub fn command(example: &str) -> Command {
     let mut path = std::env::current_exe().expect("this program");
     path.pop();
     let path = path.join("../examples").join(example);
-    assert!(path.exists(), "{} is not built: run `cargo test`", path.display());
+    assert!(path.exists(), "{} is not built: run `cargo test --workspace`", path.display());
     let mut command = Command::new(path);
     command.env_remove("SSH_CONNECTION");
     command

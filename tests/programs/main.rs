@@ -9,12 +9,12 @@ use std::process::{Command, Output};
 
 use ctnetlink::testing::{Frames, Population};
 
-/// `cargo test` builds the examples beside the tests.
+/// `cargo test --workspace` builds the examples beside the tests.
 fn command(example: &str) -> Command {
     let mut path = std::env::current_exe().expect("this program");
     path.pop();
     let path: PathBuf = path.join("../examples").join(example);
-    assert!(path.exists(), "{} is not built: run `cargo test`", path.display());
+    assert!(path.exists(), "{} is not built: run `cargo test --workspace`", path.display());
     let mut command = Command::new(path);
     command.env_remove("SSH_CONNECTION");
     command

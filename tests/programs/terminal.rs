@@ -115,7 +115,7 @@ impl Place {
 
 /// Every example, by its file or its folder.
 fn examples() -> BTreeSet<String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
     let entries = std::fs::read_dir(folder).expect("a folder").flatten().map(|entry| entry.path());
     let example = |path: &Path| {
         path.extension().is_some_and(|end| end == "rs") || path.join("main.rs").exists()

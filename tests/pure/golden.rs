@@ -24,7 +24,7 @@ pub fn entries(capture: &[u8]) -> Vec<&[u8]> {
 }
 
 fn path(name: &str, extension: &str) -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "tests", "data", &format!("{name}.{extension}")].iter().collect()
+    [env!("CARGO_MANIFEST_DIR"), "data", &format!("{name}.{extension}")].iter().collect()
 }
 
 /// An entry on one line: what is there, and nothing for what is not.
