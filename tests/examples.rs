@@ -27,6 +27,8 @@ fn main() {
         ("a_closed_pipe_is_no_error", a_closed_pipe_is_no_error),
         ("help_and_wrong_words", help_and_wrong_words),
         ("more_than_fits", more_than_fits),
+        ("a_demo_takes_what_fits", a_demo_takes_what_fits),
+        ("where_no_demo_can_be_made_a_file_is_named", where_no_demo_can_be_made_a_file_is_named),
         ("no_privilege", no_privilege),
         ("a_doctor_without_privilege", a_doctor_without_privilege),
         ("namespaces_without_a_process_are_listed", namespaces_without_a_process_are_listed),
@@ -52,6 +54,7 @@ fn main() {
             "no_privilege",
             "a_doctor_without_privilege",
             "an_empty_table",
+            "where_no_demo_can_be_made_a_file_is_named",
             "namespaces_without_a_process_are_listed",
             "another_network",
             "check_2_2_and_2_6_namespaces_are_listed_and_watched",
@@ -505,6 +508,44 @@ fn more_than_fits() {
     assert!(error.contains("sysctl -w net.netfilter.nf_conntrack_max="), "{error}");
     assert!(error.contains(&format!("ask for {max} at most")), "{error}");
     assert_eq!(error.lines().count(), 1);
+}
+
+/// Without N: 100,000, or 80 % of the limit, and then it says so.
+fn a_demo_takes_what_fits() {
+    let output = run("table_stats", &["--demo", "--json"]);
+    assert!(output.status.success());
+    let stats: Value = serde_json::from_slice(&output.stdout).expect("a document");
+    let (entries, max) = (stats["entries"].as_u64(), stats["max"].as_u64().filter(|&max| max != 0));
+    let fit = max.map_or(100_000, |max| (max * 4 / 5).min(100_000));
+    assert_eq!(entries, Some(fit));
+    let said = match (max, fit) {
+        (Some(max), ..100_000) => {
+            format!("demo: {fit} entries, 80 % of the {max} that a table may have here\n")
+        }
+        _ => String::new(),
+    };
+    assert_eq!(text(&output.stderr), said);
+}
+
+/// The file that is named is there, and shows something.
+fn where_no_demo_can_be_made_a_file_is_named() {
+    let program = command("top_sources");
+    let forbidden = "echo 0 > /proc/sys/user/max_net_namespaces; exec \"$@\"";
+    let output = Command::new("unshare")
+        .args(["--user", "--map-root-user", "sh", "-c", forbidden, "sh"])
+        .arg(program.get_program())
+        .arg("--demo")
+        .output()
+        .expect("a run");
+    assert_eq!(output.status.code(), Some(1));
+    let error = text(&output.stderr);
+    assert!(error.contains("sysctl -w user.max_net_namespaces=1000; or look at"), "{error}");
+    let Some((_, file)) = error.split_once("top_sources --from ") else {
+        // The programs were taken to a place without the file.
+        return assert!(!error.contains("--from"), "{error}");
+    };
+    let shown = printed("top_sources", &["--from", file.trim_end(), "-n", "1"]);
+    assert!(shown.contains("10.0.0.1 "), "{shown}");
 }
 
 fn no_privilege() {

@@ -25,6 +25,15 @@ pub struct From {
     pub from: Option<PathBuf>,
 }
 
+/// The capture that comes with the programs: beside them, or where they were built.
+pub fn sample() -> Option<PathBuf> {
+    const NAME: &str = "sample.pcapng";
+    let beside = std::env::current_exe().ok().map(|program| program.with_file_name(NAME));
+    let sources = Path::new("examples").join(NAME);
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join(&sources);
+    [beside, Some(sources), Some(built)].into_iter().flatten().find(|file| file.is_file())
+}
+
 /// Opens a file, or the standard input.
 pub fn open(file: &Path) -> io::Result<Snapshot<'static>> {
     let opened = match file.to_str() {

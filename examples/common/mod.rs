@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use anstyle::{AnsiColor, Style};
 use ctnetlink::escape::Escaped;
 use ctnetlink::finding::{Finding, Severity, worst};
-use ctnetlink::testing::{Population, enter_private_namespace, fill};
+use ctnetlink::testing::{Population, enter_private_namespace, fill, room};
 use ctnetlink::{Conntrack, Limits, Namespace, Progress, Query, Reader, Scan};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -35,10 +35,10 @@ Exit code: 0 done, 1 failed, 2 not permitted or wrong arguments.";
 /// What all of them take.
 #[derive(clap::Args)]
 pub struct Shared {
-    /// Fill a private table with N made-up entries and show that one [default N: 100000]
-    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "100000",
-          value_parser = entries, global = true)]
-    pub demo: Option<u64>,
+    /// Fill a private table with N made-up entries and show that one [default N: 100000, or what
+    /// fits into 80 % of the table's limit]
+    #[arg(long, value_name = "N", value_parser = entries, global = true)]
+    pub demo: Option<Option<u64>>,
 
     /// What the made-up entries are of
     #[arg(
@@ -81,6 +81,36 @@ impl std::fmt::Display for Usage {
 }
 
 impl std::error::Error for Usage {}
+
+/// The entries of a demo, where they fit.
+const DEMO: u64 = 100_000;
+
+/// An empty table of one's own, and its limits.
+fn private_table() -> ctnetlink::Result<(Conntrack, Limits)> {
+    enter_private_namespace()?;
+    let mut table = Conntrack::open()?;
+    let limits = table.limits()?;
+    Ok((table, limits))
+}
+
+/// There is no private table to be had, as in a container that forbids namespaces; but there is a
+/// file.
+#[derive(Debug)]
+struct NoDemo(ctnetlink::Error);
+
+impl std::fmt::Display for NoDemo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        match from::sample() {
+            Some(file) => {
+                write!(f, "; or look at a table in a file: top_sources --from {}", file.display())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for NoDemo {}
 
 pub type Result<T = (), E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
@@ -145,14 +175,22 @@ fn is_closed_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
 impl Shared {
     /// Makes the private table of `--demo`, if that is asked for.
     pub fn prepare(&self) -> Result {
-        let Some(entries) = self.demo else { return Ok(()) };
-        enter_private_namespace()?;
+        let Some(wanted) = self.demo else { return Ok(()) };
+        let (mut table, limits) = private_table().map_err(NoDemo)?;
+        let entries = wanted.unwrap_or_else(|| {
+            let fit = room(&limits).map_or(DEMO, |room| room.min(DEMO));
+            if fit < DEMO {
+                let max = limits.max.unwrap_or_default();
+                eprintln!("demo: {fit} entries, 80 % of the {max} that a table may have here");
+            }
+            fit
+        });
         let start = Instant::now();
         let population = match self.demo_kind {
             Kind::Busy => Population::new(entries),
             Kind::Flood => Population::flood(entries),
         };
-        fill(&mut Conntrack::open()?, &population)?;
+        fill(&mut table, &population)?;
         if io::stderr().is_terminal() {
             let elapsed = start.elapsed().as_secs_f64();
             eprintln!(

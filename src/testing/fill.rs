@@ -2,7 +2,7 @@
 
 use crate::error::{ErrorKind, Result};
 use crate::flow::Flow;
-use crate::table::Conntrack;
+use crate::table::{Conntrack, Limits};
 
 use super::Population;
 
@@ -29,6 +29,15 @@ pub fn fill(table: &mut Conntrack, population: &Population) -> Result<()> {
     }
 }
 
+/// How many entries the table takes and keeps: up to 80 % of the limit, since the kernel may evict
+/// above 95 %. `None` without a limit, or without a known one.
+///
+/// Machines of 1 GiB of memory and less may have a limit of 8,192 and less (since 5.15).
+pub fn room(limits: &Limits) -> Option<u64> {
+    let max = limits.max.filter(|&max| max != 0)?;
+    Some((u64::from(max) * 4 / 5).saturating_sub(limits.entries.into()))
+}
+
 /// Creates `flows` in the table, and returns how many it made. Every flow must be new, and needs a
 /// timeout, and [`CONFIRMED`](crate::flow::Status::CONFIRMED) among its status bits. What only the
 /// kernel can know (id, counters, timestamps) is left out.
@@ -38,4 +47,20 @@ pub fn fill(table: &mut Conntrack, population: &Population) -> Result<()> {
 /// The first refusal of the kernel; some of the flows may have been made.
 pub fn create(table: &mut Conntrack, flows: impl IntoIterator<Item = Flow>) -> Result<u64> {
     table.create_all(flows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_four_fifths_of_the_limit() {
+        let room = |entries, max| room(&Limits { entries, max });
+        assert_eq!(room(0, Some(8_192)), Some(6_553));
+        assert_eq!(room(0, Some(262_144)), Some(209_715));
+        assert_eq!(room(6_000, Some(8_192)), Some(553));
+        assert_eq!(room(8_000, Some(8_192)), Some(0));
+        assert_eq!(room(0, Some(u32::MAX)), Some(3_435_973_836));
+        assert_eq!([room(1, Some(0)), room(1, None)], [None; 2]);
+    }
 }

@@ -13,7 +13,7 @@ mod namespace;
 mod population;
 
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
-pub use fill::{create, fill};
+pub use fill::{create, fill, room};
 pub use frames::Frames;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 pub use namespace::{enter_private_namespace, enter_private_network};

@@ -50,7 +50,11 @@ pub fn enter_private_namespace() -> Result<()> {
 /// [`Namespace`](ErrorKind::Namespace) without that capability.
 pub fn enter_private_network() -> Result<()> {
     unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| {
-        namespace_error("enter a private network namespace", errno.into(), FORBIDDEN)
+        let remedy = match errno {
+            Errno::ENOSPC => "raise the limit: sysctl -w user.max_net_namespaces=1000",
+            _ => FORBIDDEN,
+        };
+        namespace_error("enter a private network namespace", errno.into(), remedy)
     })
 }
 

@@ -100,3 +100,17 @@ fn what_a_killed_run_has_left_is_cleared_by_the_next() {
         alive.wait().expect("its end");
     }
 }
+
+/// What `--demo` names where it cannot make a table of its own.
+#[test]
+fn the_sample_capture_shows_something() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/sample.pcapng");
+    for example in ["top_sources", "states", "nat_ports", "list_flows"] {
+        let output = crate::run(example, &["--from", file, "--json"]);
+        assert!(output.status.success(), "{example}: {}", crate::text(&output.stderr));
+        assert!(!output.stdout.is_empty(), "{example}");
+    }
+    let output = crate::run("top_sources", &["--from", file, "--json"]);
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((&document["flows"], &document["complete"]), (&1000.into(), &true.into()));
+}
