@@ -1,7 +1,10 @@
 //! The arrows of the design: who may use whom, and what nobody may do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+
+#[path = "kernel/findings.rs"]
+mod findings;
 
 /// What a module may use of the crate. `table` and `testing` may use whatever is below them.
 const MAY_USE: [(&str, &[&str]); 20] = [
@@ -244,4 +247,25 @@ fn the_guide_names_tests_there_are_and_its_translation_has_the_same_output() {
     assert_eq!(blocks(guide), blocks(chinese));
     let table = |text: &'static str| text.split("| check |").nth(1).map(str::to_owned);
     assert_eq!(table(guide), table(chinese));
+}
+
+/// A new finding is in one of the lists, or this fails.
+#[test]
+fn every_finding_is_accounted_for() {
+    let is_id = |word: &&str| {
+        let capital = |c: char| c.is_ascii_uppercase() || c == '_' || c.is_ascii_digit();
+        word.len() > 3 && word.chars().all(capital)
+    };
+    let found: BTreeSet<_> = sources("src")
+        .into_iter()
+        .filter(|(path, text)| text.contains("Finding::new(") && !path.ends_with("finding.rs"))
+        .flat_map(|(_, text)| text.split('"').filter(is_id).map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    let typed = findings::TYPED.iter().map(|(id, _)| *id);
+    let others = findings::NO_COMMAND.iter().chain(findings::OTHER_WORDS).copied();
+    let listed: BTreeSet<_> = typed.chain(others).map(str::to_owned).collect();
+    let new: Vec<_> = found.difference(&listed).collect();
+    assert!(new.is_empty(), "a finding without a test that types its commands: {new:?}");
+    let gone: Vec<_> = listed.difference(&found).collect();
+    assert!(gone.is_empty(), "{gone:?}");
 }

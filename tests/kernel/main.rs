@@ -17,6 +17,7 @@ mod dump;
 mod dying;
 mod expectations;
 mod filter;
+mod findings;
 mod fleet;
 mod get;
 mod grouping;
