@@ -11,7 +11,7 @@ const MAY_USE: [(&str, &[&str]); 20] = [
     ("wire", &[]),
     ("escape", &[]),
     ("flow", &["escape", "wire"]),
-    ("kernel", &[]),
+    ("kernel", &["flow"]),
     ("filter", &["flow", "kernel", "wire"]),
     ("aggregate", &["filter", "flow", "wire"]),
     ("capture", &["aggregate", "export", "flow", "wire"]),

@@ -78,12 +78,13 @@ impl<'f, 'a> Line<'f, 'a> {
 }
 
 /// Ports of a protocol that has some to `conntrack`, and none to the kernel any more (DCCP since
-/// Linux 6.17): it prints zeroes.
+/// Linux 6.17, UDP-Lite since 7.1): it prints zeroes.
 struct Unseen<'t>(&'t Tuple);
 
 impl fmt::Display for Unseen<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.protocol == Protocol::DCCP && self.0.endpoints == Endpoints::None {
+        let has_ports = [Protocol::DCCP, Protocol::UDPLITE].contains(&self.0.protocol);
+        if has_ports && self.0.endpoints == Endpoints::None {
             f.write_str(" sport=0 dport=0")?;
         }
         Ok(())

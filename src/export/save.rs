@@ -130,9 +130,10 @@ impl<'f, 'a> SaveLine<'f, 'a> {
     }
 }
 
-/// Whether `conntrack` asks for ports, though the kernel has none (DCCP since Linux 6.17).
+/// Whether `conntrack` asks for ports, though the kernel has none (DCCP since Linux 6.17, UDP-Lite
+/// since 7.1).
 fn needs_ports(tuple: &Tuple) -> bool {
-    tuple.protocol == Protocol::DCCP
+    [Protocol::DCCP, Protocol::UDPLITE].contains(&tuple.protocol)
 }
 
 impl fmt::Display for SaveLine<'_, '_> {

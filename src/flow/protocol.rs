@@ -68,7 +68,7 @@ impl Protocol {
     pub const ICMPV6: Self = Self(58);
     /// SCTP (132).
     pub const SCTP: Self = Self(132);
-    /// UDP-Lite (136).
+    /// UDP-Lite (136). Tracked up to Linux 7.0; a protocol without ports since.
     pub const UDPLITE: Self = Self(136);
 
     /// The name `conntrack` prints, if it has one.

@@ -49,7 +49,7 @@ pub struct Tuple {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Endpoints {
-    /// TCP, UDP, UDP-Lite, SCTP, and DCCP up to Linux 6.16.
+    /// TCP, UDP, SCTP, UDP-Lite up to Linux 7.0, and DCCP up to 6.16.
     #[doc(alias = "CTA_PROTO_SRC_PORT")]
     #[doc(alias = "CTA_PROTO_DST_PORT")]
     Ports {

@@ -12,7 +12,7 @@ pub struct Erratum {
     pub remedy: &'static str,
     /// The first kernel that does it; `None` for all.
     pub since: Option<Version>,
-    /// The first kernel that does not any more; `None` if 6.18 still does.
+    /// The first kernel that does not any more; `None` if 7.2 still does.
     pub until: Option<Version>,
 }
 

@@ -11,6 +11,8 @@ pub use errata::{ERRATA, Erratum};
 use std::fmt;
 use std::str::FromStr;
 
+use crate::flow::Protocol;
+
 /// The first two numbers of a kernel's release.
 ///
 /// ```
@@ -60,8 +62,8 @@ impl FromStr for Version {
 /// What a kernel can do with conntrack requests.
 ///
 /// Kernels ignore attributes they do not know, a filter like any other; so what is not known to be
-/// honoured is not relied on. Each field says since which version it is there; distributions carry
-/// some of it back to older ones, which is why it is asked for where it can be.
+/// honoured is not relied on. Each field says since, or up to, which version it is there; distributions
+/// carry some of it back to older ones, or leave it out, which is why it is asked for where it can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {
@@ -78,6 +80,18 @@ pub struct Capabilities {
     pub zone_filter: bool,
     /// A flush of one family leaves the other alone (5.2). Earlier kernels flush both.
     pub family_flush: bool,
+    /// GRE has a tracker: its entries have keys. A kernel can be built without it.
+    #[doc(alias = "CONFIG_NF_CT_PROTO_GRE")]
+    pub gre_tracker: bool,
+    /// SCTP has a tracker: its entries have ports and states. A kernel can be built without it.
+    #[doc(alias = "CONFIG_NF_CT_PROTO_SCTP")]
+    pub sctp_tracker: bool,
+    /// UDP-Lite has a tracker: its entries have ports (up to 7.0).
+    #[doc(alias = "CONFIG_NF_CT_PROTO_UDPLITE")]
+    pub udplite_tracker: bool,
+    /// DCCP has a tracker: its entries have ports and states (up to 6.16).
+    #[doc(alias = "CONFIG_NF_CT_PROTO_DCCP")]
+    pub dccp_tracker: bool,
 }
 
 impl Capabilities {
@@ -88,9 +102,13 @@ impl Capabilities {
         status_filter: false,
         zone_filter: false,
         family_flush: false,
+        gre_tracker: false,
+        sctp_tracker: false,
+        udplite_tracker: false,
+        dccp_tracker: false,
     };
 
-    /// What kernels of this version can do.
+    /// What kernels of this version can do, if they were built with all there is.
     ///
     /// ```
     /// use ctnetlink::kernel::{Capabilities, Version};
@@ -104,6 +122,48 @@ impl Capabilities {
             status_filter: version >= STATUS_FILTER,
             zone_filter: version >= ZONE_FILTER,
             family_flush: version >= FAMILY_FLUSH,
+            gre_tracker: true,
+            sctp_tracker: true,
+            udplite_tracker: version < NO_UDPLITE,
+            dccp_tracker: version < NO_DCCP,
+        }
+    }
+
+    /// Whether entries of this protocol have what its packets tell flows apart by: ports, keys, or
+    /// ICMP's type, code and id. Where the kernel has no tracker for a protocol, all its flows between
+    /// two addresses are one entry, [without endpoints](crate::flow::Endpoints::None); what a request
+    /// says of ports is passed over in silence.
+    ///
+    /// ```
+    /// use ctnetlink::flow::Protocol;
+    /// use ctnetlink::kernel::{Capabilities, Version};
+    /// assert!(Capabilities::of(Version::new(6, 18)).tracks(Protocol::UDPLITE));
+    /// assert!(!Capabilities::of(Version::new(7, 2)).tracks(Protocol::UDPLITE));
+    /// ```
+    pub const fn tracks(&self, protocol: Protocol) -> bool {
+        match protocol {
+            Protocol::TCP | Protocol::UDP | Protocol::ICMP | Protocol::ICMPV6 => true,
+            Protocol::GRE => self.gre_tracker,
+            Protocol::SCTP => self.sctp_tracker,
+            Protocol::UDPLITE => self.udplite_tracker,
+            Protocol::DCCP => self.dccp_tracker,
+            _ => false,
+        }
+    }
+
+    /// What both can do.
+    #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+    pub(crate) fn and(&self, other: &Self) -> Self {
+        Self {
+            version: other.version.or(self.version),
+            tuple_filter: self.tuple_filter && other.tuple_filter,
+            status_filter: self.status_filter && other.status_filter,
+            zone_filter: self.zone_filter && other.zone_filter,
+            family_flush: self.family_flush && other.family_flush,
+            gre_tracker: self.gre_tracker && other.gre_tracker,
+            sctp_tracker: self.sctp_tracker && other.sctp_tracker,
+            udplite_tracker: self.udplite_tracker && other.udplite_tracker,
+            dccp_tracker: self.dccp_tracker && other.dccp_tracker,
         }
     }
 }
@@ -112,6 +172,9 @@ pub(crate) const TUPLE_FILTER: Version = Version::new(5, 8);
 pub(crate) const STATUS_FILTER: Version = Version::new(5, 15);
 pub(crate) const ZONE_FILTER: Version = Version::new(6, 8);
 const FAMILY_FLUSH: Version = Version::new(5, 2);
+/// The first kernels without these trackers.
+const NO_DCCP: Version = Version::new(6, 17);
+const NO_UDPLITE: Version = Version::new(7, 1);
 
 #[cfg(test)]
 mod tests {
@@ -140,5 +203,18 @@ mod tests {
         let ladder = [(4, 18), (5, 2), (5, 8), (5, 15), (6, 8)];
         assert_eq!(ladder.map(count), [0, 1, 2, 3, 4]);
         assert_eq!([(3, 10), (5, 1), (5, 10), (6, 1), (6, 18)].map(count), [0, 0, 2, 3, 4]);
+    }
+
+    #[test]
+    fn trackers_go_and_what_nobody_tracks_has_none() {
+        let tracked = |(major, minor)| {
+            let kernel = Capabilities::of(Version::new(major, minor));
+            [Protocol::TCP, Protocol::SCTP, Protocol::UDPLITE, Protocol::DCCP, Protocol(50)]
+                .map(|protocol| kernel.tracks(protocol))
+        };
+        assert_eq!(tracked((6, 16)), [true, true, true, true, false]);
+        assert_eq!(tracked((6, 17)), [true, true, true, false, false]);
+        assert_eq!(tracked((7, 0)), [true, true, true, false, false]);
+        assert_eq!(tracked((7, 1)), [true, true, false, false, false]);
     }
 }

@@ -3,7 +3,8 @@
 use super::Conntrack;
 use super::refusal::{explained, invalid, of_create};
 use crate::error::{ErrorKind, Result};
-use crate::flow::{Flow, Labels, NewFlow};
+use crate::flow::{Endpoints, Flow, Labels, NewFlow, Tuple};
+use crate::kernel::Capabilities;
 use crate::socket::Request;
 use crate::wire::ctnetlink::IPCTNL_MSG_CT_NEW;
 
@@ -36,6 +37,9 @@ impl Conntrack {
     ///
     /// - [`Invalid`](ErrorKind::Invalid), before anything is sent: what no kernel takes, or what
     ///   kernels pass over in silence, such as protocol information of another protocol.
+    /// - [`NotSupported`](ErrorKind::NotSupported), before anything is made: the tuple has ports or
+    ///   keys, and this kernel does not [track](crate::kernel::Capabilities::tracks) their protocol, such
+    ///   as UDP-Lite since Linux 7.1. It would pass over them and make the one entry of both addresses.
     /// - [`PermissionDenied`](ErrorKind::PermissionDenied) without `CAP_NET_ADMIN`.
     /// - [`Kernel`](ErrorKind::Kernel) with an explanation: `EEXIST` where an entry has either
     ///   tuple ([`is_already_there`](crate::Error::is_already_there)); `ENOMEM` where the table is
@@ -47,13 +51,15 @@ impl Conntrack {
     ///
     /// # Cost
     ///
-    /// One request and its answer, about 5 µs; two with labels.
+    /// One request and its answer, about 5 µs; two with labels. The first entry with ports or keys of
+    /// UDP-Lite, DCCP, SCTP or GRE asks for the [capabilities](crate::Reader::capabilities), too.
     ///
     /// `conntrack -I`
     #[doc(alias = "IPCTNL_MSG_CT_NEW")]
     #[doc(alias = "insert")]
     pub fn create(&mut self, new: &NewFlow) -> Result<()> {
         new.check().map_err(|objection| invalid(OPERATION, objection))?;
+        self.check_tracker(new.original())?;
         let request = Request::once(OPERATION, IPCTNL_MSG_CT_NEW)
             .exclusive()
             .family(Some(new.original().family()))
@@ -74,5 +80,22 @@ impl Conntrack {
             .into());
         }
         Ok(())
+    }
+
+    /// Objects to ports that the kernel would pass over in silence.
+    fn check_tracker(&mut self, tuple: &Tuple) -> Result<()> {
+        let every_kernel = Capabilities::UNKNOWN.tracks(tuple.protocol);
+        if every_kernel
+            || tuple.endpoints == Endpoints::None
+            || self.capabilities()?.tracks(tuple.protocol)
+        {
+            return Ok(());
+        }
+        Err(ErrorKind::NotSupported {
+            operation: OPERATION,
+            remedy: "it has no tracker for this protocol, so its entries have no ports; \
+                     give both tuples none (Endpoints::None)",
+        }
+        .into())
     }
 }

@@ -5,7 +5,7 @@ use netlink_packet_core::{NLA_F_NESTED, NetlinkHeader};
 
 use super::Reader;
 use crate::error::{ErrorKind, Result};
-use crate::flow::{Direction, Flow, FlowKey, FlowRef};
+use crate::flow::{Direction, Flow, FlowKey, FlowRef, Tuple};
 use crate::socket::Request;
 use crate::wire::ctnetlink::{
     CTA_ID, CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_ZONE, IPCTNL_MSG_CT_GET, NFNL_SUBSYS_CTNETLINK,
@@ -16,7 +16,8 @@ impl Reader {
     /// The entry with this key, or `None` if there is none (any more).
     ///
     /// Its use count is one higher than in a dump: the lookup itself is a user. With an id in the
-    /// key, an entry that has the tuple but another id is none: it came later.
+    /// key, an entry that has the tuple but another id is none: it came later. Neither is the entry of
+    /// a protocol that the kernel does not [track](crate::kernel::Capabilities::tracks) one with ports.
     ///
     /// # Errors
     ///
@@ -62,9 +63,17 @@ impl Reader {
         });
         match outcome {
             Err(error) if !error.is_not_found() => Err(error),
-            _ => Ok(found.filter(|flow| key.id.is_none() || key.id == flow.id)),
+            _ => Ok(found
+                .filter(|flow| has_endpoints(flow, &key.tuple))
+                .filter(|flow| key.id.is_none() || key.id == flow.id)),
         }
     }
+}
+
+/// Whether the entry has the ports it was asked for by. Where the kernel has no tracker for the
+/// protocol, it passes over them, and finds the one entry of both addresses.
+fn has_endpoints(flow: &Flow, tuple: &Tuple) -> bool {
+    [flow.original, flow.reply].iter().any(|of| of.endpoints == tuple.endpoints)
 }
 
 /// A key as attributes: tuple, zone, id.

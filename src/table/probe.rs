@@ -5,7 +5,7 @@ use rustix::io::Errno;
 
 use super::Reader;
 use crate::error::{ErrorKind, Result};
-use crate::flow::{FlowKey, Protocol, Tuple};
+use crate::flow::{Endpoints, FlowKey, Protocol, Tuple};
 use crate::kernel::{Capabilities, Version};
 use crate::socket::Request;
 use crate::wire::ctnetlink::{CTA_FILTER, CTA_STATUS_MASK, IPCTNL_MSG_CT_GET};
@@ -15,7 +15,8 @@ use super::get::key_attributes;
 
 impl Reader {
     /// What this kernel can do: by its version, and by asking where there is a way to ask, since
-    /// distributions carry features back to older versions. Asked once per handle.
+    /// distributions carry features back to older versions. Filters by tuple and by status, and the
+    /// trackers, are asked for; the rest is by version. Asked once per handle.
     ///
     /// # Errors
     ///
@@ -23,7 +24,7 @@ impl Reader {
     ///
     /// # Cost
     ///
-    /// Two requests the first time, which change nothing.
+    /// Six requests the first time, which change nothing.
     pub fn capabilities(&mut self) -> Result<Capabilities> {
         if let Some(known) = self.capabilities {
             return Ok(known);
@@ -33,6 +34,10 @@ impl Reader {
         let mut kernel = version.map_or(Capabilities::UNKNOWN, Capabilities::of);
         kernel.tuple_filter = self.knows(CTA_FILTER)?;
         kernel.status_filter = self.knows(CTA_STATUS_MASK)?;
+        kernel.gre_tracker = self.has_tracker(Protocol::GRE)?;
+        kernel.sctp_tracker = self.has_tracker(Protocol::SCTP)?;
+        kernel.udplite_tracker = self.has_tracker(Protocol::UDPLITE)?;
+        kernel.dccp_tracker = self.has_tracker(Protocol::DCCP)?;
         self.capabilities = Some(kernel);
         Ok(kernel)
     }
@@ -45,27 +50,35 @@ impl Reader {
     /// As [`capabilities`](Self::capabilities).
     pub fn restrict(&mut self, less: &Capabilities) -> Result<()> {
         let kernel = self.capabilities()?;
-        self.capabilities = Some(Capabilities {
-            version: less.version.or(kernel.version),
-            tuple_filter: kernel.tuple_filter && less.tuple_filter,
-            status_filter: kernel.status_filter && less.status_filter,
-            zone_filter: kernel.zone_filter && less.zone_filter,
-            family_flush: kernel.family_flush && less.family_flush,
-        });
+        self.capabilities = Some(kernel.and(less));
         Ok(())
     }
 
-    /// Whether the kernel knows an attribute. It is sent cut short, with a tuple nobody can have
-    /// (of addresses kept for documentation): a kernel that knows it takes offence at its length, one
-    /// that does not finds no entry.
+    /// Whether the kernel knows an attribute. It is sent cut short: a kernel that knows it takes
+    /// offence at its length, one that does not finds no entry.
     fn knows(&mut self, attribute: u16) -> Result<bool> {
-        let tuple = Tuple::with_ports(
-            Protocol::UDP,
-            ([203, 0, 113, 1].into(), 1),
-            ([203, 0, 113, 2].into(), 2),
-        );
+        let endpoints = Endpoints::Ports { source: 1, destination: 2 };
+        self.objects(Protocol::UDP, endpoints, |writer| writer.put(attribute, &[0]))
+    }
+
+    /// Whether the kernel has a tracker of a protocol. A tracker insists on ports or keys, and there
+    /// are none; without it no entry is found.
+    fn has_tracker(&mut self, protocol: Protocol) -> Result<bool> {
+        self.objects(protocol, Endpoints::None, |_| {})
+    }
+
+    /// Whether the kernel objects to a question for an entry nobody can have, since it is between
+    /// addresses kept for documentation.
+    fn objects(
+        &mut self,
+        protocol: Protocol,
+        endpoints: Endpoints,
+        more: impl FnOnce(&mut Writer<'_>),
+    ) -> Result<bool> {
+        let (source, destination) = ([203, 0, 113, 1].into(), [203, 0, 113, 2].into());
+        let tuple = Tuple { source, destination, protocol, endpoints, zone: None };
         let mut attributes: BytesMut = key_attributes(&FlowKey::new(tuple));
-        Writer::new(&mut attributes).put(attribute, &[0]);
+        more(&mut Writer::new(&mut attributes));
         let request = Request::once("ask what the kernel can do", IPCTNL_MSG_CT_GET)
             .family(Some(tuple.family()))
             .attributes(&attributes);

@@ -6,7 +6,8 @@ use super::Conntrack;
 use super::get::key_attributes;
 use super::refusal::{explained, fixed_timeout, invalid, number, of_update};
 use crate::error::{Error, ErrorKind, Result};
-use crate::flow::{Change, FlowKey, Status};
+use crate::flow::{Change, Endpoints, FlowKey, Status, Tuple};
+use crate::kernel::Capabilities;
 use crate::socket::Request;
 use crate::wire::ctnetlink::IPCTNL_MSG_CT_NEW;
 
@@ -33,6 +34,9 @@ impl Conntrack {
     /// The kernel does not look at an id here, so an entry whose id is in the key is read first.
     /// Between the two requests a small race remains: an entry that ends and is replaced right then
     /// has its successor changed. A key without an id means the entry there is at the moment.
+    ///
+    /// The entry is read first, too, if the key has ports of a protocol that not every kernel tracks:
+    /// without a tracker they are passed over, and the one entry of both addresses would be changed.
     ///
     /// The kernel takes a status only with all the bits that are set already, so that is read
     /// first, too, and again if it changed meanwhile; no bit is ever lost.
@@ -67,7 +71,8 @@ impl Conntrack {
     ///
     /// # Cost
     ///
-    /// One request and its answer, about 5 µs; one more if the key has an id, or the change is of
+    /// One request and its answer, about 5 µs; one more if the key has an id, or ports of a protocol
+    /// other than TCP and UDP, or the change is of
     /// status, sequence adjustment or window scales, and one where such an adjustment is the first.
     ///
     /// `conntrack -U`
@@ -79,7 +84,7 @@ impl Conntrack {
         loop {
             tries -= 1;
             let mut status = Status::empty();
-            if key.id.is_some() || change.depends_on_entry() {
+            if key.id.is_some() || change.depends_on_entry() || !is_tracked(&key.tuple) {
                 let any = FlowKey { id: None, ..key };
                 let Some(entry) = self.get(any)? else { return Ok(Updated::Gone) };
                 if key.id.is_some() && key.id != entry.id {
@@ -125,6 +130,11 @@ impl Conntrack {
             _ => error,
         }
     }
+}
+
+/// Whether the kernel finds an entry by all of the tuple, as every kernel does.
+fn is_tracked(tuple: &Tuple) -> bool {
+    tuple.endpoints == Endpoints::None || Capabilities::UNKNOWN.tracks(tuple.protocol)
 }
 
 /// Whether the entry is not there, or is on its way out.

@@ -40,7 +40,8 @@ pub fn room(limits: &Limits) -> Option<u64> {
 
 /// Creates `flows` in the table, and returns how many it made. Every flow must be new, and needs a
 /// timeout, and [`CONFIRMED`](crate::flow::Status::CONFIRMED) among its status bits. What only the
-/// kernel can know (id, counters, timestamps) is left out.
+/// kernel can know (id, counters, timestamps) is left out, and so are ports of a protocol that the
+/// kernel does not [track](crate::kernel::Capabilities::tracks).
 ///
 /// # Errors
 ///

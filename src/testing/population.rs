@@ -13,7 +13,10 @@ use crate::flow::{
 /// and ESP; some of it behind source or destination NAT; some with marks and zones.
 ///
 /// Equal settings give equal flows, and no two of them share a tuple in any direction, so that the
-/// kernel takes exactly as many as there are.
+/// kernel takes exactly as many as there are. That holds for every kernel: SCTP and GRE, whose ports
+/// and keys a kernel without their [tracker](crate::kernel::Capabilities::tracks) does not keep, have
+/// another server for every flow, as ESP has. UDP-Lite and DCCP, which newer kernels do not track, are
+/// not among them.
 ///
 /// ```
 /// use ctnetlink::testing::Population;
@@ -110,14 +113,19 @@ impl Population {
             false => Service::roll(&mut dice, v6),
         };
         // What makes the flow unique: `id` differs from one flow to the next, and the server's
-        // address every time the ids have run out. ESP has no id, so all of it is in the address.
+        // address every time the ids have run out. ESP has no id, and not every kernel keeps those of
+        // SCTP and GRE, so there all of it is in the address.
+        let own_server = || Some(address(v6, Net::Peer, index));
         let id = u16::try_from(FIRST_PORT + index % PORTS).unwrap_or(0);
         let host = ((index / PORTS) << 8) | u64::from(service.host);
         let (endpoints, server) = match service.protocol {
             Protocol::ICMP => (Endpoints::Icmp { icmp_type: 8, code: 0, id }, None),
             Protocol::ICMPV6 => (Endpoints::Icmp { icmp_type: 128, code: 0, id }, None),
-            Protocol::GRE => (Endpoints::GreKeys { source: id, destination: 1 }, None),
-            ESP => (Endpoints::None, Some(address(v6, Net::Peer, index))),
+            Protocol::GRE => (Endpoints::GreKeys { source: id, destination: 1 }, own_server()),
+            Protocol::SCTP => {
+                (Endpoints::Ports { source: id, destination: service.port }, own_server())
+            }
+            ESP => (Endpoints::None, own_server()),
             _ => (Endpoints::Ports { source: id, destination: service.port }, None),
         };
         let original = Tuple {
@@ -191,7 +199,7 @@ impl Service {
             670..=869 => (Protocol::UDP, 53),
             870..=929 => (Protocol::UDP, 443),
             930..=939 => (Protocol::UDP, 123),
-            940..=944 => (Protocol::UDPLITE, 5004),
+            940..=944 => (Protocol::UDP, 5004),
             945..=969 if v6 => (Protocol::ICMPV6, 0),
             945..=969 => (Protocol::ICMP, 0),
             970..=989 => (Protocol::SCTP, 3868),
@@ -297,6 +305,7 @@ impl Dice {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::{Capabilities, Version};
     use std::collections::{HashMap, HashSet};
 
     #[test]
@@ -306,6 +315,30 @@ mod tests {
             // The zone is left out: tuples must differ even where zones are ignored.
             assert!(seen.insert(flow.original), "{}", flow.original);
             assert!(seen.insert(flow.reply), "{}", flow.reply);
+        }
+    }
+
+    /// Kernels without a tracker of a protocol keep none of its ports or keys.
+    #[test]
+    fn no_two_flows_share_a_tuple_where_little_is_tracked() {
+        let mut seen = HashSet::new();
+        for mut flow in Population::new(300_000).flows() {
+            if !Capabilities::UNKNOWN.tracks(flow.protocol()) {
+                flow.original.endpoints = Endpoints::None;
+                flow.reply.endpoints = Endpoints::None;
+            }
+            assert!(seen.insert(flow.original), "{}", flow.original);
+            assert!(seen.insert(flow.reply), "{}", flow.reply);
+        }
+    }
+
+    /// A made-up table reads back as it was made on every kernel that is built as usual.
+    #[test]
+    fn it_has_no_protocol_that_newer_kernels_do_not_track() {
+        let kernel = Capabilities::of(Version::new(7, 2));
+        for flow in Population::new(50_000).flows() {
+            let bare = flow.original.endpoints == Endpoints::None;
+            assert_ne!(bare, kernel.tracks(flow.protocol()), "{}", flow.original);
         }
     }
 

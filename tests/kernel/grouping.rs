@@ -7,7 +7,7 @@ use ctnetlink::flow::{Flow, Protocol};
 use ctnetlink::testing::{Population, create, fill};
 use ctnetlink::{Conntrack, Query};
 
-use crate::support::{Skip, Test, flow, ports, table, tuple};
+use crate::support::{Skip, Test, flow, need_room, ports, table, tuple};
 
 pub const TESTS: &[(&str, Test)] = &[
     ("a_scan_counts_what_is_there", a_scan_counts_what_is_there),
@@ -123,9 +123,7 @@ fn a_quarter_of_a_million() -> Result<(), Skip> {
         None | Some(0) => u64::MAX,
         Some(max) => u64::from(max),
     };
-    if max < WANTED {
-        return Err(Skip::Kernel(format!("this host allows {max} entries only")));
-    }
+    need_room(WANTED)?;
     // When a table of any namespace was full, the kernel's collector goes through those that are
     // full to 95 %, and takes entries that are new or about to end. Another test fills one.
     let population = Population::new(WANTED.min(max / 100 * 95 - 1));

@@ -133,9 +133,11 @@ fn tuple_as_text(tuple: &Tuple) -> String {
     text
 }
 
-/// Since Linux 6.17 DCCP has no ports. conntrack 1.4.7 prints those that were not sent as 0.
+/// Since Linux 6.17 DCCP has no ports, and since 7.1 UDP-Lite. conntrack 1.4.7 prints those that were
+/// not sent as 0.
 fn lost_its_ports(tuple: &Tuple) -> bool {
-    tuple.protocol == Protocol::DCCP && tuple.endpoints == Endpoints::None
+    let had_some = [Protocol::DCCP, Protocol::UDPLITE].contains(&tuple.protocol);
+    had_some && tuple.endpoints == Endpoints::None
 }
 
 /// Where a line has the seconds that are left, which differ from one moment to the next.

@@ -19,8 +19,11 @@ pub type Test = fn() -> Result<(), Skip>;
 pub enum Skip {
     /// A tool is missing.
     Tool(String),
-    /// The kernel lacks something, or allows less than the test takes.
+    /// The kernel lacks something that it could have, or forbids it.
     Kernel(String),
+    /// Kernels of this version have it not, or this machine has no room for so many entries: nothing
+    /// that anybody could install or allow.
+    Version(String),
     /// Not everybody may do it, or it is not sure to happen: no machine can be required to have it.
     Chance(String),
 }
@@ -37,9 +40,28 @@ pub fn trial(name: String, test: Test, unavailable: Option<String>) -> Trial {
             Ok(()) => Ok(Completion::Completed),
             Err(Skip::Tool(reason)) => missing("CTNETLINK_REQUIRE_TOOLS", reason),
             Err(Skip::Kernel(reason)) => missing("CTNETLINK_REQUIRE_KERNEL", reason),
-            Err(Skip::Chance(reason)) => Ok(Completion::ignored_with(reason)),
+            Err(Skip::Version(reason) | Skip::Chance(reason)) => {
+                Ok(Completion::ignored_with(reason))
+            }
         }
     })
+}
+
+/// Goes on only where this kernel has it, whatever its version.
+pub fn need_kernel(has_it: bool, what: &str) -> Result<(), Skip> {
+    let release = rustix::system::uname();
+    let release = release.release().to_string_lossy();
+    if has_it { Ok(()) } else { Err(Skip::Version(format!("Linux {release} has no {what}"))) }
+}
+
+/// Goes on only where a table may have so many entries.
+pub fn need_room(entries: u64) -> Result<(), Skip> {
+    match table().limits().expect("limits").max {
+        Some(max) if max != 0 && u64::from(max) < entries => {
+            Err(Skip::Version(format!("it takes {entries} entries, and {max} is the limit here")))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn missing(variable: &str, reason: String) -> Result<Completion, Failed> {
@@ -85,11 +107,11 @@ pub fn menagerie(flows: u64) -> Vec<Flow> {
             _ => zoned.zone = Some(9),
         }
         more.push(zoned);
-        let mut lite = flow(tuple(Protocol::UDPLITE, v6, ports(number, 7)));
+        let mut lite = flow(of_kernel(&mut table, Protocol::UDPLITE, v6, ports(number, 7)));
         lite.status |= Status::SEEN_REPLY;
         lite.timeout = Some(Duration::from_secs(60 * u64::from(number)));
         more.push(lite);
-        more.push(flow(tuple(Protocol(132), v6, ports(number, 3868))));
+        more.push(flow(of_kernel(&mut table, Protocol::SCTP, v6, ports(number, 3868))));
     }
     create(&mut table, more).expect("new entries");
     let all = entries(&mut table);
@@ -119,6 +141,22 @@ pub fn tuple(protocol: Protocol, v6: bool, endpoints: Endpoints) -> Tuple {
         ([10, 0, 0, 1].into(), [192, 0, 2, 2].into())
     };
     Tuple { source, destination, protocol, endpoints, zone: None }
+}
+
+/// A tuple as this kernel can have it: where it has no tracker for the protocol, without ports, and
+/// from an address of its own in place of the source port.
+pub fn of_kernel(table: &mut Conntrack, protocol: Protocol, v6: bool, ends: Endpoints) -> Tuple {
+    let kernel = table.capabilities().expect("an answer");
+    if kernel.tracks(protocol) {
+        return tuple(protocol, v6, ends);
+    }
+    let port = ends.source_port().unwrap_or_default();
+    let [high, low] = port.to_be_bytes();
+    let source: IpAddr = match v6 {
+        true => [0x2001, 0xdb8, 0, 0, 0, 0, 1, port].into(),
+        false => [10, 1, high, low].into(),
+    };
+    Tuple { source, ..tuple(protocol, v6, Endpoints::None) }
 }
 
 pub fn ports(source: u16, destination: u16) -> Endpoints {
