@@ -15,6 +15,7 @@ mod delete;
 mod doctor;
 mod dump;
 mod dying;
+mod errata;
 mod expectations;
 mod filter;
 mod findings;
@@ -47,6 +48,7 @@ mod text;
 mod traffic;
 mod trees;
 mod tune;
+mod unknown;
 mod update;
 mod zero;
 
@@ -77,6 +79,7 @@ fn main() {
         ("doctor", doctor::TESTS),
         ("dump", dump::TESTS),
         ("dying", dying::TESTS),
+        ("errata", errata::TESTS),
         ("expectations", expectations::TESTS),
         ("filter", filter::TESTS),
         ("fleet", fleet::TESTS),
@@ -100,6 +103,7 @@ fn main() {
         ("text", text::TESTS),
         ("traffic", traffic::TESTS),
         ("tune", tune::TESTS),
+        ("unknown", unknown::TESTS),
         ("update", update::TESTS),
         ("zero", zero::TESTS),
     ];

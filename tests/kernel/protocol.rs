@@ -19,27 +19,37 @@ pub const TESTS: &[(&str, Test)] = &[
     ("another_decoder_agrees", another_decoder_agrees),
 ];
 
-fn dump_request(attributes: &[u8]) -> Vec<u8> {
+/// A request by its subsystem and message, its flags, and what stands in the header of netfilter:
+/// family and version.
+pub fn request(kind: u16, flags: u16, header: [u8; 2], attributes: &[u8]) -> Vec<u8> {
     let mut request = (20 + attributes.len() as u32).to_ne_bytes().to_vec();
-    request.extend(0x0101_u16.to_ne_bytes()); // conntrack, get
-    request.extend(0x0301_u16.to_ne_bytes()); // request, dump
-    request.resize(20, 0);
+    request.extend(kind.to_ne_bytes());
+    request.extend(flags.to_ne_bytes());
+    request.resize(16, 0);
+    request.extend([header[0], header[1], 0, 0]);
     request.extend(attributes);
     request
 }
 
-fn socket() -> Socket {
+/// The table, if need be by family.
+pub fn dump_request(family: u8, attributes: &[u8]) -> Vec<u8> {
+    const GET: u16 = 0x0101; // of conntrack
+    const REQUEST_DUMP: u16 = 0x0301;
+    request(GET, REQUEST_DUMP, [family, 0], attributes)
+}
+
+pub fn socket() -> Socket {
     let mut socket = Socket::new(NETLINK_NETFILTER).expect("a socket");
     socket.bind_auto().expect("a port");
     socket
 }
 
-fn ask(socket: &Socket, request: &[u8]) -> Vec<u8> {
+pub fn ask(socket: &Socket, request: &[u8]) -> Vec<u8> {
     socket.send_to(request, &SocketAddr::new(0, 0), 0).expect("sent");
     receive(socket)
 }
 
-fn receive(socket: &Socket) -> Vec<u8> {
+pub fn receive(socket: &Socket) -> Vec<u8> {
     let mut datagram = vec![0; 32 * 1024];
     let length = socket.recv(&mut &mut datagram[..], 0).expect("a datagram");
     datagram.truncate(length);
@@ -51,7 +61,7 @@ fn an_extended_acknowledgement() -> Result<(), Skip> {
     let mut mark = 5_u16.to_ne_bytes().to_vec();
     mark.extend(8_u16.to_ne_bytes());
     mark.extend([1, 0, 0, 0]);
-    let request = dump_request(&mark);
+    let request = dump_request(0, &mark);
     for (extended, capped) in [(true, true), (true, false), (false, true), (false, false)] {
         let socket = socket();
         socket.set_ext_ack(extended).expect("an option");
@@ -75,7 +85,7 @@ fn an_extended_acknowledgement() -> Result<(), Skip> {
 fn another_decoder_agrees() -> Result<(), Skip> {
     fill(&mut table(), &Population::new(3_000)).expect("room");
     let socket = socket();
-    let mut datagram = ask(&socket, &dump_request(&[]));
+    let mut datagram = ask(&socket, &dump_request(0, &[]));
     let mut compared = 0;
     loop {
         let mut rest = &datagram[..];
