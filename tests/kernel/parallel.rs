@@ -28,6 +28,12 @@ fn query(fields: &str) -> Query {
     Query::new().by(fields.parse::<Fields>().expect("fields").as_slice().to_vec()).top(usize::MAX)
 }
 
+/// Whether this kernel can leave out entries by their status, and so be asked for parts of a made-up
+/// table; families alone are of too different a size.
+fn has_parts(table: &mut Reader) -> bool {
+    table.capabilities().expect("an answer").status_filter
+}
+
 fn rows(report: &Report) -> Vec<(String, u64)> {
     report.rows().iter().map(|row| (row.to_string(), row.flows)).collect()
 }
@@ -35,6 +41,7 @@ fn rows(report: &Report) -> Vec<(String, u64)> {
 fn the_same_as_one_dump() -> Result<(), Skip> {
     set("nf_conntrack_acct", "1");
     let mut table = table();
+    let parts = usize::from(has_parts(&mut table));
     fill(&mut table, &Population::new(ENTRIES)).expect("room");
     for fields in ["source", "state,protocol,source", "mark,zone", "status"] {
         for filter in ["", "proto=tcp !assured", "nat or dport=53", "bytes>1"] {
@@ -43,7 +50,7 @@ fn the_same_as_one_dump() -> Result<(), Skip> {
             assert_eq!((one.dumps, one.moving), (1, false));
             for threads in [2, 3, 4, 7] {
                 let many = table.scan_parallel(&query, threads).expect("a scan");
-                assert!(many.dumps > 1 && many.dumps <= threads, "{}", many.dumps);
+                assert!((1 + parts..=threads).contains(&many.dumps), "{}", many.dumps);
                 assert_eq!(rows(&many.report), rows(&one.report), "{fields} {filter} {threads}");
                 assert_eq!(many.report.distinct(), one.report.distinct());
                 assert_eq!(many.report.undecided(), one.report.undecided());
@@ -70,6 +77,7 @@ fn one_dump_and_many_count_as_the_obvious_way() -> Result<(), Skip> {
     let queries = (fields, select(filters.to_vec()), select(measures.to_vec()), 2..5_usize);
     let mut runner =
         TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(16) });
+    let parts = has_parts(&mut table);
     let table = RefCell::new(table);
     let outcome = runner.run(&queries, |(fields, filter, measure, threads)| {
         let filter: ctnetlink::Filter = filter.parse().expect("a filter");
@@ -84,7 +92,7 @@ fn one_dump_and_many_count_as_the_obvious_way() -> Result<(), Skip> {
         let mut table = table.borrow_mut();
         let one = table.scan(&query).expect("a scan").report;
         let many = table.scan_parallel(&query, threads).expect("a scan");
-        prop_assert!(many.dumps > 1);
+        prop_assert!(many.dumps > 1 || !parts);
         prop_assert_eq!(&many.report, &one);
         prop_assert_eq!(one.flows(), matching.len() as u64);
         let found: HashMap<_, _> =
@@ -106,7 +114,8 @@ fn only_where_it_gains() -> Result<(), Skip> {
     table.flush().expect("a flush");
     fill(&mut table, &Population::new(ENTRIES)).expect("room");
     assert_eq!(table.scan_parallel(&query, 1).expect("a scan").dumps, 1, "one thread");
-    assert!(table.scan_parallel(&query, 2).expect("a scan").dumps == 2);
+    let parts = 1 + usize::from(has_parts(&mut table));
+    assert_eq!(table.scan_parallel(&query, 2).expect("a scan").dumps, parts, "two threads");
     // As on a kernel that knows no filter by status: by family and mark alone.
     let mut old = Reader::open().expect("a table");
     old.restrict(&Capabilities::of(Version::new(5, 4))).expect("an answer");
@@ -141,6 +150,6 @@ fn in_another_namespace() -> Result<(), Skip> {
         elsewhere.join().expect("a scan")
     });
     assert_eq!(scan.report.flows(), ENTRIES);
-    assert_eq!(scan.dumps, 2);
+    assert_eq!(scan.dumps, 1 + usize::from(has_parts(&mut here)));
     Ok(())
 }
