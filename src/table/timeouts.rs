@@ -126,7 +126,10 @@ impl Conntrack {
             return Err(ErrorKind::Invalid { operation: OPERATION, what, remedy }.into());
         }
         let mut attributes = BytesMut::new();
-        write(timeouts, &mut Writer::new(&mut attributes));
+        let mut writer = Writer::new(&mut attributes);
+        // As for reading; kernels up to 6.1 at least refuse the request without it, newer ones do not.
+        writer.put_be16(CTA_TIMEOUT_L3PROTO, AF_INET.into());
+        write(timeouts, &mut writer);
         let request = Request::once(OPERATION, IPCTNL_MSG_TIMEOUT_DEFAULT_SET)
             .subsystem(NFNL_SUBSYS_CTNETLINK_TIMEOUT)
             .attributes(&attributes);

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::name::bare_name;
+use crate::kernel::Version;
 
 /// What the number of a setting counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -69,8 +70,8 @@ const fn known(name: &'static str, unit: Unit, default: Option<i64>, about: &'st
     Known { name, unit, default, about }
 }
 
-/// What is known of each; defaults are those of Linux 5.0 to 6.18. The scope is not in here: it
-/// changed before, and the file says it.
+/// What is known of each; defaults are those of Linux 5.10 to 7.2, but for [`EARLIER`]. The scope is
+/// not in here: it changed before, and the file says it.
 const KNOWN: &[Known] = &[
     known(
         "max",
@@ -210,10 +211,16 @@ const KNOWN: &[Known] = &[
     known("frag6_low_thresh", Unit::Bytes, None, "memory for IPv6 fragments"),
 ];
 
+/// Defaults of kernels before a version.
+const EARLIER: &[(&str, Version, i64)] = &[("events", Version::new(5, 19), 1)];
+
 impl Setting {
     /// A setting by its name and what its file says; `writable` by its mode.
-    pub(super) fn new(name: &str, value: i64, writable: bool) -> Self {
+    pub(super) fn new(name: &str, value: i64, writable: bool, kernel: Option<Version>) -> Self {
         let bare = bare_name(name);
+        let earlier = EARLIER
+            .iter()
+            .find(|(name, until, _)| *name == bare && kernel.is_some_and(|kernel| kernel < *until));
         let known = KNOWN.iter().find(|known| known.name == bare);
         let unit = match known {
             Some(known) => known.unit,
@@ -231,7 +238,10 @@ impl Setting {
             value,
             unit,
             scope,
-            default: known.and_then(|known| known.default),
+            default: match earlier {
+                Some((.., default)) => Some(*default),
+                None => known.and_then(|known| known.default),
+            },
             about: known.map_or("(not known here)", |known| known.about),
         }
     }

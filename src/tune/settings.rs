@@ -29,6 +29,8 @@ pub struct Settings {
     directory: PathBuf,
     /// The file that sets the buckets in place of a setting that can only be read.
     hashsize: Option<PathBuf>,
+    /// Whose defaults they have; those of the newest kernels where it is not known.
+    kernel: Option<Version>,
     /// Keeps the directory of another namespace open.
     _held: Option<fs::File>,
 }
@@ -61,16 +63,15 @@ pub struct Restore<'s> {
 impl Settings {
     /// Those of the calling thread's network namespace.
     pub fn here() -> Self {
-        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-        let kernel: Option<Version> = kernel.trim().parse().ok();
+        let kernel = this_kernel();
         let hashsize = kernel.is_some_and(sizing::buckets_are_read_only);
         let hashsize = hashsize.then(|| sizing::HASHSIZE.into());
-        Self { hashsize, ..Self::at("/proc/sys/net/netfilter") }
+        Self { hashsize, kernel, ..Self::at("/proc/sys/net/netfilter") }
     }
 
     /// Those in this directory: of a machine that was copied, or made up.
     pub fn at(directory: impl Into<PathBuf>) -> Self {
-        Self { directory: directory.into(), hashsize: None, _held: None }
+        Self { directory: directory.into(), hashsize: None, kernel: None, _held: None }
     }
 
     /// Those of another network namespace. The calling thread stays where it is.
@@ -88,7 +89,7 @@ impl Settings {
             })
         })?;
         let directory = format!("/proc/self/fd/{}", held.as_raw_fd()).into();
-        Ok(Self { directory, hashsize: None, _held: Some(held) })
+        Ok(Self { directory, hashsize: None, kernel: this_kernel(), _held: Some(held) })
     }
 
     /// All there are, by name.
@@ -124,7 +125,7 @@ impl Settings {
             };
             setting_error(&name, source, remedy)
         })?;
-        Ok(Setting::new(&name, value, is_writable(&file)))
+        Ok(Setting::new(&name, value, is_writable(&file), self.kernel))
     }
 
     /// Sets it, and returns what it was and what it is now.
@@ -229,6 +230,11 @@ const RIGHT: &str = "it takes root, or CAP_NET_ADMIN over this network namespace
 
 fn full(name: &str) -> String {
     format!("{PREFIX}{}", bare_name(name))
+}
+
+fn this_kernel() -> Option<Version> {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;
+    release.trim().parse().ok()
 }
 
 /// The number in a file; at most so much is read of whatever file it is.
