@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::SystemTime;
 
 use crate::escape::Word;
-use crate::flow::{Direction, Endpoints, FlowRef, ProtoInfo, Protocol, Status, Tuple};
+use crate::flow::{Direction, FlowRef, ProtoInfo, Status, Tuple};
 
 /// An entry as `conntrack -L` of conntrack-tools 1.4.7 prints it, without the end of the line.
 ///
@@ -77,14 +77,12 @@ impl<'f, 'a> Line<'f, 'a> {
     }
 }
 
-/// Ports of a protocol that has some to `conntrack`, and none to the kernel any more (DCCP since
-/// Linux 6.17, UDP-Lite since 7.1): it prints zeroes.
+/// Ports of a protocol that has some to `conntrack`, and none to the kernel any more.
 struct Unseen<'t>(&'t Tuple);
 
 impl fmt::Display for Unseen<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let has_ports = [Protocol::DCCP, Protocol::UDPLITE].contains(&self.0.protocol);
-        if has_ports && self.0.endpoints == Endpoints::None {
+        if self.0.has_made_up_ports() {
             f.write_str(" sport=0 dport=0")?;
         }
         Ok(())

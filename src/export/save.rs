@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use crate::flow::{Direction, Endpoints, FlowRef, ProtoInfo, Protocol, State, Status, Tuple};
+use crate::flow::{Direction, Endpoints, FlowRef, ProtoInfo, Protocol, State, Status};
 
 /// An entry as a line that `conntrack -R` of conntrack-tools 1.4.7 loads, without its end: as `conntrack -L
 /// -o save` prints it, and where that is not enough, more.
 ///
 /// More are the mark, NAT that changes nothing but a port, the state of TCP in a flow table, and what
-/// `conntrack -R` asks for of protocols whose particulars the kernel does not tell (DCCP); by one line
+/// `conntrack -R` asks for of protocols whose particulars the kernel does not tell (DCCP and UDP-Lite); by one line
 /// without these it refuses the whole file. Left out are labels, which it knows by the names in a file only,
 /// helpers, counters and the id.
 ///
@@ -96,7 +96,7 @@ impl<'f, 'a> SaveLine<'f, 'a> {
                 let name = if original.protocol == Protocol::ICMPV6 { "icmpv6" } else { "icmp" };
                 write!(f, " --{name}-type {icmp_type} --{name}-code {code} --{name}-id {id}")
             }
-            (Endpoints::None, _) if needs_ports(original) => {
+            (Endpoints::None, _) if original.has_made_up_ports() => {
                 f.write_str(" --sport 0 --dport 0 --reply-port-src 0 --reply-port-dst 0")
             }
             (Endpoints::None, _) => Ok(()),
@@ -128,12 +128,6 @@ impl<'f, 'a> SaveLine<'f, 'a> {
             _ => Ok(()),
         }
     }
-}
-
-/// Whether `conntrack` asks for ports, though the kernel has none (DCCP since Linux 6.17, UDP-Lite
-/// since 7.1).
-fn needs_ports(tuple: &Tuple) -> bool {
-    [Protocol::DCCP, Protocol::UDPLITE].contains(&tuple.protocol)
 }
 
 impl fmt::Display for SaveLine<'_, '_> {

@@ -60,7 +60,8 @@ impl Half {
             protocol,
             endpoints,
             zone: self.zone,
-        })
+        }
+        .without_made_up_ports())
     }
 
     fn counters(&self) -> Option<Counters> {

@@ -116,6 +116,7 @@ impl Options {
             zone: self.zones[2],
             ..inverse
         };
+        let [original, reply] = [original, reply].map(Tuple::without_made_up_ports);
         let mut flow = Flow::new(original, reply);
         flow.status = self.status;
         flow.status.set(Status::SRC_NAT, flow.source_nat().is_some());

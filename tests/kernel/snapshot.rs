@@ -10,6 +10,7 @@ use ctnetlink::flow::{Flow, FlowRef, Protocol, Status};
 use ctnetlink::testing::{Population, create, fill};
 use serde_json::Value;
 
+use crate::peers::lost_its_ports;
 use crate::programs::command;
 use crate::support::{
     Skip, Test, entries, flow, menagerie, need_tool, ports, run, set, table, tuple,
@@ -175,7 +176,7 @@ fn what_editcap_cut_is_damaged() -> Result<(), Skip> {
 /// What is not finished is not there, and nobody who reads is no error.
 fn nothing_half_written_is_left() -> Result<(), Skip> {
     let mut table = table();
-    fill(&mut table, &Population::new(20_000)).expect("room");
+    fill(&mut table, &Population::new(6_000)).expect("room");
     let place = Place::new();
     let files = || {
         let entries = std::fs::read_dir(place.0.path()).expect("a folder");
@@ -209,7 +210,7 @@ fn nothing_half_written_is_left() -> Result<(), Skip> {
     let output = snapshot(&["convert", &broken, &place.file("t.csv"), "--json"]);
     let told = json(done(&output));
     let [entries, malformed] = ["entries", "malformed"].map(|name| told[name].as_u64());
-    assert_eq!((entries, malformed, &told["complete"]), (Some(19_999), Some(1), &false.into()));
+    assert_eq!((entries, malformed, &told["complete"]), (Some(5_999), Some(1), &false.into()));
     let shown = json(&snapshot(&["show", &broken, "--json"]));
     assert_eq!((&shown["read"]["malformed"], &shown["complete"]), (&1.into(), &false.into()));
     assert_eq!(snapshot(&["convert", &file, &place.file("t.parquet.zst")]).status.code(), Some(2));
@@ -337,7 +338,9 @@ fn conntrack_loads_what_we_save() -> Result<(), Skip> {
         let line = line.split(" -m ").next().expect("a line");
         same += usize::from(known.contains(&without_timeout(line)));
     }
-    assert_eq!(same + 1, before.len(), "all but the one with another port");
+    // It does not print the ports that it asks for where the kernel has none.
+    let lost = before.iter().filter(|flow| lost_its_ports(&flow.original)).count();
+    assert_eq!(same + 1 + lost, before.len(), "all but the one with another port");
 
     table.flush().expect("a flush");
     run(&format!("conntrack -R {file}"));
