@@ -73,6 +73,8 @@ impl Conntrack {
     /// [`Invalid`](ErrorKind::Invalid) if it is there, but in a zone, and the key names
     /// none: a list of all expectations does not say the zone, so add it
     /// ([`ExpectationKey::zone`]);
+    /// [`NotSupported`](ErrorKind::NotSupported) on kernels that do not know it by the id they show
+    /// (see [`ERRATA`](crate::kernel::ERRATA)): without the id another one might go;
     /// [`Kernel`](ErrorKind::Kernel) with `EINVAL` if the tuple lacks what its protocol needs, such
     /// as ports.
     ///
@@ -95,6 +97,15 @@ impl Conntrack {
             Err(error) if !error.is_not_found() => return Err(error),
             Err(_) => {}
         }
+        let now = self.id_with_exactly(there)?;
+        if now == Some(id) {
+            return Err(ErrorKind::NotSupported {
+                operation: DELETE,
+                remedy: "it shows an expectation by one id and deletes it by another (mended in 6.11, \
+                         and in others of August 2024); delete those of the helper, or let it end",
+            }
+            .into());
+        }
         if key.zone.or(key.tuple.zone).is_none() {
             let all = self.expectations()?;
             if all.iter().any(|one| one.id == Some(id) && one.tuple == key.tuple) {
@@ -106,8 +117,7 @@ impl Conntrack {
                 .into());
             }
         }
-        let later = self.id_with_exactly(there)?;
-        Ok(if later.is_some() { Deleted::Replaced } else { Deleted::AlreadyGone })
+        Ok(if now.is_some() { Deleted::Replaced } else { Deleted::AlreadyGone })
     }
 
     /// Deletes all expectations of the flows that have this helper, in every zone and of both

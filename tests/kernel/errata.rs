@@ -9,6 +9,7 @@ use ctnetlink::kernel::{ERRATA, Version};
 use ctnetlink::testing::{Population, create, fill};
 use ctnetlink::wire::{KernelStatus, Messages};
 
+use crate::expectations::deletes_by_id;
 use crate::protocol::{ask, dump_request, receive, request, socket};
 use crate::support::{Skip, Test, entries, flow, need_kernel, ports, table, tuple};
 use crate::unknown::{finding, release};
@@ -22,6 +23,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("a_delete_without_a_tuple_is_a_flush", a_delete_without_a_tuple_is_a_flush),
     ("a_flush_of_one_family_takes_both", a_flush_of_one_family_takes_both),
     ("one_answer_says_that_more_come", one_answer_says_that_more_come),
+    ("an_expectation_has_two_ids", an_expectation_has_two_ids),
     ("a_change_under_a_dump_is_not_told", a_change_under_a_dump_is_not_told),
 ];
 
@@ -34,6 +36,7 @@ const ASKED: &[(&str, &str)] = &[
     ("a delete without a tuple", "a_delete_without_a_tuple_is_a_flush"),
     ("a flush of one family", "a_flush_of_one_family_takes_both"),
     ("NLM_F_MULTI", "one_answer_says_that_more_come"),
+    ("an expectation is shown", "an_expectation_has_two_ids"),
     ("NLM_F_DUMP_INTR", "a_change_under_a_dump_is_not_told"),
 ];
 
@@ -216,6 +219,12 @@ fn one_answer_says_that_more_come() -> Result<(), Skip> {
     }
     let [(false, false, flags), (false, true, _)] = messages[..] else { panic!("{messages:?}") };
     compare("NLM_F_MULTI", flags & MULTI != 0);
+    Ok(())
+}
+
+fn an_expectation_has_two_ids() -> Result<(), Skip> {
+    let has_two = !deletes_by_id()?;
+    compare("an expectation is shown", has_two);
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use ctnetlink::flow::{
 use ctnetlink::testing::create;
 use ctnetlink::{Conntrack, Deleted, Error, ErrorKind};
 
-use crate::support::{Skip, Test, entries, flow, need_tool, ports, run, table, tuple};
+use crate::support::{Skip, Test, entries, flow, need_kernel, need_tool, ports, run, table, tuple};
 use crate::traffic::tracked_loopback;
 
 pub const TESTS: &[(&str, Test)] = &[
@@ -98,6 +98,27 @@ fn bystanders(table: &mut Conntrack) -> Result<[Flow; 4], Skip> {
     Ok(masters)
 }
 
+/// Whether this kernel deletes an expectation by the id that it shows. Where it does not, the delete is
+/// an error, and nothing is deleted.
+pub fn deletes_by_id() -> Result<bool, Skip> {
+    let mut table = table();
+    let [irc, ..] = &masters(&mut table)?;
+    table.create_expectation(&expect(irc, 60_001)).expect("one of irc");
+    let one = list(&mut table).remove(0);
+    let outcome = table.delete_expectation(&one);
+    if let Err(error) = &outcome {
+        assert!(matches!(error.kind(), ErrorKind::NotSupported { .. }), "{error}");
+        assert_eq!(list(&mut table), [one]);
+    }
+    table.flush_expectations().expect("a flush");
+    table.flush().expect("a flush");
+    Ok(outcome.is_ok())
+}
+
+fn need_deletes() -> Result<(), Skip> {
+    need_kernel(deletes_by_id()?, "delete of an expectation by the id it shows (6.11)")
+}
+
 fn list(table: &mut Conntrack) -> Vec<Expectation> {
     table.expectations().expect("a list")
 }
@@ -111,6 +132,7 @@ fn find(table: &mut Conntrack, key: impl Into<ExpectationKey>) -> Option<Expecta
 }
 
 fn every_kind_comes_back() -> Result<(), Skip> {
+    need_deletes()?;
     let mut table = table();
     let [irc, _, ftp_v6, _] = &masters(&mut table)?;
     let hour = Duration::from_secs(3600);
@@ -198,6 +220,7 @@ fn its_own_timeout() -> Result<(), Skip> {
 }
 
 fn that_very_one_and_no_other() -> Result<(), Skip> {
+    need_deletes()?;
     let mut table = table();
     let [irc, ftp, ..] = &bystanders(&mut table)?;
     let flows = entries(&mut table).len();
@@ -229,6 +252,7 @@ fn that_very_one_and_no_other() -> Result<(), Skip> {
 }
 
 fn a_later_one_lives() -> Result<(), Skip> {
+    need_deletes()?;
     let mut table = table();
     let [irc, ..] = &bystanders(&mut table)?;
     let key = ExpectationKey::new(back(irc, 50_000));
@@ -259,6 +283,7 @@ fn a_later_one_lives() -> Result<(), Skip> {
 }
 
 fn one_zone_and_not_the_other() -> Result<(), Skip> {
+    need_deletes()?;
     let mut table = table();
     let [_, ftp, _, zoned] = &bystanders(&mut table)?;
     let key = ExpectationKey::new(back(ftp, 51_000));
@@ -386,7 +411,8 @@ fn refusals() -> Result<(), Skip> {
         (expect(irc, 54_000).function("nonesuch"), EINVAL),
         (incomplete, EINVAL),
     ] {
-        let error = table.create_expectation(&new).expect_err("a refusal");
+        let outcome = table.create_expectation(&new);
+        let error = outcome.err().unwrap_or_else(|| panic!("no refusal: {new:?}"));
         assert_eq!(error_number(&error), Some(number), "{error}: {new:?}");
     }
     for name in ["", "a\0b"] {
@@ -443,6 +469,7 @@ fn a_packet_uses_it_up() -> Result<(), Skip> {
 }
 
 fn conntrack_sees_the_same() -> Result<(), Skip> {
+    need_deletes()?;
     need_tool("conntrack")?;
     let mut table = table();
     let [irc, _, ftp_v6, _] = &bystanders(&mut table)?;
