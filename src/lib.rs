@@ -99,8 +99,8 @@
 //! # Kernels
 //!
 //! Linux 4.18 and later; earlier ones should do, but do not say what the table's limit is. Tested
-//! on 6.18. The table must be compiled in or loaded (`nf_conntrack_netlink`); the kernel loads it
-//! by itself where it may.
+//! on 5.10, 6.1, 6.12, 6.18 and 7.2. The table must be compiled in or loaded
+//! (`nf_conntrack_netlink`); the kernel loads it by itself where it may.
 //!
 //! # Cost
 //!

@@ -60,7 +60,7 @@ impl Conntrack {
     ///   zero, bits outside of their mask, protocol information the kernel would pass over.
     /// - [`PermissionDenied`](ErrorKind::PermissionDenied) without `CAP_NET_ADMIN`.
     /// - [`Kernel`](ErrorKind::Kernel) with an explanation: `EPERM` for the timeout of an entry
-    ///   whose timeout is fixed, with nothing changed; `ENOSPC` where the entry has no room for
+    ///   whose timeout is fixed, with nothing changed (5.10 changes it); `ENOSPC` where the entry has no room for
     ///   labels; `EINVAL` if the tuple lacks what its protocol needs.
     /// - [`Ignored`](ErrorKind::Ignored): all was done but the sequence adjustment, for which the
     ///   entry has no room.

@@ -35,9 +35,9 @@ fn read(file: &[u8], query: &Query) -> Report {
 fn a_capture_groups_as_the_table() -> Result<(), Skip> {
     set("nf_conntrack_acct", "1");
     let mut table = table();
-    fill(&mut table, &Population::new(20_000)).expect("room");
+    fill(&mut table, &Population::new(6_000)).expect("room");
     let (end, file) = table.record(Vec::new()).expect("a capture");
-    assert_eq!(end.entries, 20_000);
+    assert_eq!(end.entries, 6_000);
     assert!(file.len() as u64 <= end.bytes + end.bytes / 20, "{} for {}", file.len(), end.bytes);
     for keys in KEYS {
         for filter in ["", "proto=tcp !assured"] {
@@ -59,7 +59,7 @@ fn a_capture_groups_as_the_table() -> Result<(), Skip> {
     let still = |flow: &ctnetlink::flow::Flow| (flow.original, flow.reply, flow.id, flow.status);
     assert!(flows.iter().map(still).eq(live.iter().map(still)));
     let facts = capture.facts();
-    assert_eq!((facts.before, facts.after), (Some(20_000), Some(20_000)));
+    assert_eq!((facts.before, facts.after), (Some(6_000), Some(6_000)));
     assert_eq!(facts.complete, Some(true));
     let release = run("uname -r");
     assert_eq!(facts.kernel.as_deref(), Some(release.trim()));

@@ -85,7 +85,7 @@ fn assert_counts(report: &Report, expected: &HashMap<String, u64>, rows: usize) 
 }
 
 fn a_scan_counts_what_is_there() -> Result<(), Skip> {
-    let population = Population::new(20_000).sources(700).seed(3);
+    let population = Population::new(6_000).sources(700).seed(3);
     let mut table = table();
     fill(&mut table, &population).expect("room");
     for fields in [

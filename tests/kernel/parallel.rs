@@ -13,7 +13,7 @@ use proptest::sample::{select, subsequence};
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::naive;
-use crate::support::{Skip, Test, flow, ports, set, table, tuple};
+use crate::support::{Skip, Test, flow, need_room, ports, set, table, tuple};
 
 pub const TESTS: &[(&str, Test)] = &[
     ("the_same_as_one_dump", the_same_as_one_dump),
@@ -39,6 +39,7 @@ fn rows(report: &Report) -> Vec<(String, u64)> {
 }
 
 fn the_same_as_one_dump() -> Result<(), Skip> {
+    need_room(ENTRIES)?;
     set("nf_conntrack_acct", "1");
     let mut table = table();
     let parts = usize::from(has_parts(&mut table));
@@ -64,6 +65,7 @@ fn the_same_as_one_dump() -> Result<(), Skip> {
 
 /// Serial, parallel and naive, for any query.
 fn one_dump_and_many_count_as_the_obvious_way() -> Result<(), Skip> {
+    need_room(25_000)?;
     set("nf_conntrack_acct", "1");
     let mut table = table();
     fill(&mut table, &Population::new(25_000).sources(3_000)).expect("room");
@@ -107,6 +109,7 @@ fn one_dump_and_many_count_as_the_obvious_way() -> Result<(), Skip> {
 }
 
 fn only_where_it_gains() -> Result<(), Skip> {
+    need_room(ENTRIES)?;
     let mut table = table();
     fill(&mut table, &Population::new(5_000)).expect("room");
     let query = query("source");
@@ -137,6 +140,7 @@ fn only_where_it_gains() -> Result<(), Skip> {
 }
 
 fn in_another_namespace() -> Result<(), Skip> {
+    need_room(ENTRIES)?;
     let mut here = table();
     fill(&mut here, &Population::new(ENTRIES)).expect("room");
     let own = Namespace::at("/proc/thread-self/ns/net").expect("a namespace");

@@ -11,7 +11,7 @@ use ctnetlink::{Conntrack, Deleted, ErrorKind, Updated};
 
 use crate::create::{as_conntrack, assert_alike, made};
 use crate::delete::bystanders;
-use crate::support::{Skip, Test, entries, need_tool, ports, run, table, tuple};
+use crate::support::{Skip, Test, entries, need_kernel, need_tool, ports, run, table, tuple};
 use crate::traffic::tracked_loopback;
 
 pub const TESTS: &[(&str, Test)] = &[
@@ -291,6 +291,9 @@ fn a_fixed_timeout_is_no_missing_privilege() -> Result<(), Skip> {
     let mut table = table();
     let fixed = made(&tcp(1).fixed_timeout());
     let change = Change::new().timeout(HOUR * 2).mark(9);
+    // Whoever changes it may do so there, and only packets may not.
+    let first = table.update(&fixed, &Change::new().timeout(HOUR * 2));
+    need_kernel(first.is_err(), "timeout that cannot be changed by hand (6.1 has)")?;
     for key in [FlowKey::from(&fixed), FlowKey::new(fixed.original)] {
         let error = table.update(key, &change).expect_err("fixed");
         assert!(!error.is_permission_denied(), "{error}");
