@@ -295,6 +295,14 @@ impl std::fmt::Display for Said<'_> {
     }
 }
 
+/// A file that this program could read if it were built with a feature.
+#[cfg(any(feature = "capture", feature = "parquet"))]
+pub(crate) fn lacks_feature(what: &str, feature: &str) -> io::Error {
+    let text =
+        format!("{what}: this program was built without the feature {feature} that reads it");
+    io::Error::new(io::ErrorKind::Unsupported, text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -119,8 +119,9 @@
 //!
 //! - `serde`: results serialize; [`Scan`] and its like to the documents that the examples print with
 //!   `--json`.
-//! - `zstd`: reading such files compressed. It needs a C compiler.
-//! - `parquet`: the module `parquet`, tables in columns.
+//! - `zstd`: reading such files compressed, and Parquet compressed by zstd. The only feature that needs
+//!   a C compiler.
+//! - `parquet`: the module `parquet`, tables in columns; compressed by Snappy, unless `zstd` is on.
 //! - `redact`: other addresses in place of the true ones.
 //!
 //! On systems other than Linux the crate is its pure half: decoding and grouping work, and

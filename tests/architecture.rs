@@ -18,11 +18,11 @@ const MAY_USE: [(&str, &[&str]); 20] = [
     ("error", &["escape", "wire"]),
     ("export", &["aggregate", "escape", "flow"]),
     ("import", &["aggregate", "export", "flow"]),
-    ("parquet", &["capture", "export", "replace"]),
+    ("parquet", &["capture", "error", "export", "replace"]),
     ("replace", &[]),
     (
         "snapshot",
-        &["aggregate", "capture", "export", "filter", "flow", "import", "parquet", "wire"],
+        &["aggregate", "capture", "error", "export", "filter", "flow", "import", "parquet", "wire"],
     ),
     ("stats", &["wire"]),
     ("socket", &["error", "flow", "wire"]),
@@ -193,6 +193,37 @@ fn filters_of_our_own_are_typed() {
         let code = code(&text);
         assert!(!code.contains("parse::<Filter>"), "{}", path.display());
     }
+}
+
+/// What `cargo tree` says that a build with these features takes, on this machine.
+fn packages(features: &str) -> String {
+    let mut cargo = std::process::Command::new(env!("CARGO"));
+    cargo.args(["tree", "--locked", "--offline", "--package", "ctnetlink", "--prefix", "none"]);
+    cargo.args(["--edges", "normal,build", "--no-default-features", "--features", features]);
+    cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let tree = cargo.output().expect("cargo");
+    let error = String::from_utf8_lossy(&tree.stderr);
+    assert!(tree.status.success(), "{error}");
+    String::from_utf8(tree.stdout).expect("text")
+}
+
+#[test]
+fn zstd_alone_needs_a_c_compiler() {
+    // What build scripts compile C with, or look for what was compiled.
+    let tools = ["bindgen", "cc", "cmake", "pkg-config", "vcpkg"];
+    let needs_one = |features: &str| {
+        let packages = packages(features);
+        assert!(packages.contains("netlink-sys v"), "{packages}");
+        packages.lines().any(|line| tools.contains(&line.split(' ').next().unwrap_or_default()))
+    };
+    let manifest = include_str!("../Cargo.toml");
+    let features = manifest.split("[features]").nth(1).and_then(|rest| rest.split("\n[").next());
+    let lines = features.expect("a list").lines().filter(|line| !line.starts_with('#'));
+    let features = lines.filter_map(|line| line.split_once(" = "));
+    let features: Vec<_> = features.map(|(name, _)| name).filter(|name| *name != "zstd").collect();
+    assert!(features.contains(&"parquet"), "{features:?}");
+    assert!(!needs_one(&features.join(",")));
+    assert!(needs_one("zstd"), "the test has to find what it looks for");
 }
 
 /// A delete without a tuple empties the table, so few files may make one.

@@ -8,6 +8,7 @@ use ctnetlink::replace::Replacement;
 use crate::common::{self, Result, Usage};
 
 /// How hard it compresses.
+#[cfg(feature = "zstd")]
 const LEVEL: i32 = 9;
 
 /// A file that is written, or the standard output. The file has its name only once it is finished; one that is
@@ -19,7 +20,23 @@ pub struct Output {
 
 enum Writer {
     Plain(BufWriter<Target>),
+    #[cfg(feature = "zstd")]
     Compressed(zstd::Encoder<'static, Target>),
+}
+
+#[cfg(feature = "zstd")]
+fn compressed(target: Target) -> io::Result<Writer> {
+    let mut encoder = zstd::Encoder::new(target, LEVEL)?;
+    // Else a bit that is changed on the way is another entry.
+    encoder.include_checksum(true)?;
+    Ok(Writer::Compressed(encoder))
+}
+
+#[cfg(not(feature = "zstd"))]
+fn compressed(_: Target) -> io::Result<Writer> {
+    let text =
+        "this program was built without the feature zstd that compresses: name a file without .zst";
+    Err(io::Error::new(io::ErrorKind::Unsupported, text))
 }
 
 /// Where the bytes go.
@@ -64,12 +81,8 @@ impl Output {
             file.file_name().ok_or_else(|| Usage("name a file".to_owned()))?;
             Target::File(Replacement::begin(file).map_err(|error| named(file, &error))?)
         };
-        let compressed = file.extension().is_some_and(|extension| extension == "zst");
-        let writer = if compressed {
-            let mut encoder = zstd::Encoder::new(target, LEVEL)?;
-            // Else a bit that is changed on the way is another entry.
-            encoder.include_checksum(true)?;
-            Writer::Compressed(encoder)
+        let writer = if file.extension().is_some_and(|extension| extension == "zst") {
+            compressed(target).map_err(|error| named(file, &error))?
         } else {
             Writer::Plain(BufWriter::with_capacity(64 * 1024, target))
         };
@@ -80,6 +93,7 @@ impl Output {
     pub fn finish(self) -> Result<Option<u64>> {
         let target = match self.writer {
             Writer::Plain(writer) => writer.into_inner().map_err(io::IntoInnerError::into_error)?,
+            #[cfg(feature = "zstd")]
             Writer::Compressed(encoder) => encoder.finish()?,
         };
         match target {
@@ -97,6 +111,7 @@ impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.writer {
             Writer::Plain(writer) => writer.write(bytes),
+            #[cfg(feature = "zstd")]
             Writer::Compressed(encoder) => encoder.write(bytes),
         }
     }
@@ -104,6 +119,7 @@ impl Write for Output {
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.writer {
             Writer::Plain(writer) => writer.flush(),
+            #[cfg(feature = "zstd")]
             Writer::Compressed(encoder) => encoder.flush(),
         }
     }

@@ -4,10 +4,12 @@
 //! files have shown.
 
 use bytes::Bytes;
-use parquet::basic::{Encoding, Type as Physical};
+use parquet::basic::{Compression, Encoding, Type as Physical};
 use parquet::column::page::{Page, PageMetadata, PageReader};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::ColumnChunkMetaData;
+
+use crate::error::lacks_feature;
 
 /// Behind the last text of a page: as the length of one more, it is more than any page has. Without it, a
 /// page that has fewer texts than it says is read beyond its end.
@@ -35,6 +37,20 @@ pub(super) fn check_place(column: &ColumnChunkMetaData) -> Result<()> {
         return wrong(format!("the column {} begins before the file", column.column_path()));
     }
     Ok(())
+}
+
+/// Whether what the pages of a column are compressed by is built.
+pub(super) fn check_codec(column: &ColumnChunkMetaData) -> std::io::Result<()> {
+    match column.compression() {
+        Compression::UNCOMPRESSED | Compression::SNAPPY => Ok(()),
+        Compression::ZSTD(_) if cfg!(feature = "zstd") => Ok(()),
+        Compression::ZSTD(_) => Err(lacks_feature("a Parquet file compressed by zstd", "zstd")),
+        other => {
+            let text =
+                format!("its pages are compressed by {other}: write them with zstd or Snappy");
+            Err(std::io::Error::new(std::io::ErrorKind::Unsupported, text))
+        }
+    }
 }
 
 impl Pages {
@@ -255,5 +271,38 @@ impl PageReader for Pages {
 
     fn at_record_boundary(&mut self) -> Result<bool> {
         self.pages.at_record_boundary()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use parquet::basic::ZstdLevel;
+    use parquet::schema::types::{ColumnDescriptor, ColumnPath, Type};
+
+    use super::*;
+
+    fn compressed_by(codec: Compression) -> ColumnChunkMetaData {
+        let kind = Type::primitive_type_builder("mark", Physical::INT32).build().expect("a type");
+        let path = ColumnPath::new(vec!["mark".to_owned()]);
+        let column = ColumnDescriptor::new(Arc::new(kind), 0, 0, path);
+        let chunk = ColumnChunkMetaData::builder(Arc::new(column)).set_compression(codec);
+        chunk.build().expect("a column")
+    }
+
+    #[test]
+    fn a_codec_that_is_not_built_is_told_with_its_feature() {
+        assert!(check_codec(&compressed_by(Compression::SNAPPY)).is_ok());
+        match check_codec(&compressed_by(Compression::ZSTD(ZstdLevel::default()))) {
+            Ok(()) => assert!(cfg!(feature = "zstd")),
+            Err(error) => {
+                assert!(!cfg!(feature = "zstd"));
+                assert_eq!(error.kind(), std::io::ErrorKind::Unsupported);
+                assert!(error.to_string().contains("without the feature zstd"), "{error}");
+            }
+        }
+        let error = check_codec(&compressed_by(Compression::LZ4_RAW)).expect_err("none of ours");
+        assert!(error.to_string().contains("LZ4_RAW"), "{error}");
     }
 }

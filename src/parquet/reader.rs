@@ -12,7 +12,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use super::column::Values;
 use super::error;
-use super::page::{Pages, check_place};
+use super::page::{Pages, check_codec, check_place};
 
 use crate::export::Row;
 use crate::export::schema::{Column, Scalar};
@@ -120,6 +120,7 @@ impl<R: Row> Reader<R> {
                 let Some((index, optional)) = source.place else { continue };
                 let description = group.metadata().schema_descr().column(index);
                 check_place(group.metadata().column(index)).map_err(error)?;
+                check_codec(group.metadata().column(index))?;
                 let pages = group.get_column_page_reader(index).map_err(error)?;
                 let pages = Pages::new(pages, description.physical_type(), optional);
                 source.reader = Some(get_column_reader(description, Box::new(pages)));

@@ -42,8 +42,16 @@ pub(crate) const FACTS: &str = "ctnetlink";
 /// How hard it compresses.
 const LEVEL: i32 = 9;
 
-/// Writes rows into a Parquet file: compressed by zstd, sorted by source within its row groups, with
-/// statistics of its pages and row groups.
+/// How pages are compressed: by zstd if it is built, else by what needs no C compiler.
+fn codec() -> Result<Compression, ParquetError> {
+    if cfg!(feature = "zstd") {
+        return Ok(Compression::ZSTD(ZstdLevel::try_new(LEVEL)?));
+    }
+    Ok(Compression::SNAPPY)
+}
+
+/// Writes rows into a Parquet file: compressed by zstd (feature `zstd`) or else by Snappy, sorted by
+/// source within its row groups, with statistics of its pages and row groups.
 ///
 /// ```
 /// # use ctnetlink::testing::{Frames, Population};
@@ -86,7 +94,7 @@ impl<W: Write + Send, R: Row> Writer<W, R> {
     ///
     /// The writer's.
     pub fn new(writer: W) -> io::Result<Self> {
-        Self::of(writer, |_| true).map_err(error)
+        codec().and_then(|codec| Self::of(writer, codec, |_| true)).map_err(error)
     }
 
     /// Begins a file for a [`Partition`](super::Partition): without the column `node`, which its path
@@ -96,10 +104,15 @@ impl<W: Write + Send, R: Row> Writer<W, R> {
     ///
     /// The writer's.
     pub fn partitioned(writer: W) -> io::Result<Self> {
-        Self::of(writer, |column| column.name != "node").map_err(error)
+        let wanted = |column: &Column| column.name != "node";
+        codec().and_then(|codec| Self::of(writer, codec, wanted)).map_err(error)
     }
 
-    fn of(writer: W, wanted: impl Fn(&Column) -> bool) -> Result<Self, ParquetError> {
+    fn of(
+        writer: W,
+        codec: Compression,
+        wanted: impl Fn(&Column) -> bool,
+    ) -> Result<Self, ParquetError> {
         let all = R::SCHEMA.iter().copied().enumerate();
         let columns: Vec<_> = all.filter(|(_, column)| wanted(column)).collect();
         let fields = columns.iter().map(|(_, column)| type_of(column));
@@ -117,7 +130,7 @@ impl<W: Write + Send, R: Row> Writer<W, R> {
                 .set_column_encoding(column.name.into(), Encoding::DELTA_BINARY_PACKED)
         });
         let properties = properties
-            .set_compression(Compression::ZSTD(ZstdLevel::try_new(LEVEL)?))
+            .set_compression(codec)
             .set_writer_version(WriterVersion::PARQUET_1_0)
             .set_created_by(concat!("ctnetlink ", env!("CARGO_PKG_VERSION")).to_owned())
             .set_sorting_columns(sorting)
@@ -180,5 +193,51 @@ impl<W: Write + Send, R: Row> Writer<W, R> {
         let mut writer = self.file.into_inner().map_err(error)?;
         writer.flush()?;
         Ok(writer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+
+    use super::*;
+    use crate::export::{Level, Moment, Observation};
+    use crate::parquet::Reader;
+
+    fn rows() -> Vec<Level> {
+        let level = |at| {
+            let seen = Observation {
+                node: Some("gw-1".to_owned()),
+                at: Some(Moment::from_micros(at)),
+                ..Observation::default()
+            };
+            Level { entries: Some(at * 7), ..Level::of(&seen) }
+        };
+        (0..1_000).map(level).collect()
+    }
+
+    fn codec_of(file: &[u8]) -> Compression {
+        let file = SerializedFileReader::new(bytes::Bytes::copy_from_slice(file)).expect("a file");
+        file.metadata().row_group(0).column(0).compression()
+    }
+
+    /// Whether or not zstd is built: a program with it reads the files of one without.
+    #[test]
+    fn pages_of_snappy_are_written_and_read() {
+        let mut writer = Writer::of(Vec::new(), Compression::SNAPPY, |_| true).expect("a file");
+        rows().into_iter().for_each(|row| writer.push(row).expect("written"));
+        let file = writer.finish().expect("written");
+        assert_eq!(codec_of(&file), Compression::SNAPPY);
+        let read = Reader::<Level>::from_bytes(file).expect("a file");
+        assert_eq!(read.collect::<io::Result<Vec<_>>>().expect("rows"), rows());
+    }
+
+    #[test]
+    fn zstd_compresses_if_it_is_built_and_snappy_if_not() {
+        let mut writer = Writer::new(Vec::new()).expect("a file");
+        rows().into_iter().for_each(|row| writer.push(row).expect("written"));
+        let codec = codec_of(&writer.finish().expect("written"));
+        assert_eq!(matches!(codec, Compression::ZSTD(_)), cfg!(feature = "zstd"), "{codec}");
+        assert_eq!(codec == Compression::SNAPPY, !cfg!(feature = "zstd"), "{codec}");
     }
 }

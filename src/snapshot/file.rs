@@ -99,7 +99,7 @@ impl Snapshot<'static> {
 
     #[cfg(not(feature = "parquet"))]
     fn of_columns(_: File) -> io::Result<Self> {
-        Err(super::form::unsupported("a Parquet file", "parquet"))
+        Err(crate::error::lacks_feature("a Parquet file", "parquet"))
     }
 }
 

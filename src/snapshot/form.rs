@@ -4,6 +4,8 @@ use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
 
 use crate::capture::is_damage;
+#[cfg(not(feature = "zstd"))]
+use crate::error::lacks_feature;
 
 /// What a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,12 +120,5 @@ fn expanded<'r>(input: Input<'r>) -> io::Result<impl Read + 'r> {
 
 #[cfg(not(feature = "zstd"))]
 fn expanded<'r>(_: Input<'r>) -> io::Result<Input<'r>> {
-    Err(unsupported("a compressed file", "zstd"))
-}
-
-#[cfg(not(all(feature = "parquet", feature = "zstd")))]
-pub(super) fn unsupported(what: &str, feature: &str) -> io::Error {
-    let text =
-        format!("{what}: this program was built without the feature {feature} that reads it");
-    io::Error::new(io::ErrorKind::Unsupported, text)
+    Err(lacks_feature("a compressed file", "zstd"))
 }
