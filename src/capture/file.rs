@@ -7,7 +7,7 @@ use pcap_file::pcap::PcapParser;
 use pcap_file::pcapng::blocks::interface_statistics::InterfaceStatisticsOption;
 use pcap_file::pcapng::blocks::section_header::SectionHeaderOption;
 use pcap_file::pcapng::{Block, PcapNgParser};
-use pcap_file::{DataLink, PcapError};
+use pcap_file::{DataLink, Endianness, PcapError};
 
 /// What is read at a time.
 const PIECE: usize = 256 * 1024;
@@ -17,8 +17,8 @@ const INTERFACES: usize = 1024;
 
 /// A piece of a file that was parsed.
 pub(super) enum Piece {
-    /// A packet, where it is in what was read, and whether the capture kept only its beginning.
-    Packet { link: DataLink, at: Range<usize>, cut: bool },
+    /// A packet.
+    Packet(Packet),
     /// The beginning of a file, or of another one behind it, with its comment.
     Section(String),
     /// A comment on the whole.
@@ -29,6 +29,17 @@ pub(super) enum Piece {
     End,
     /// Something that cannot be read; nothing behind it can.
     Broken(String),
+}
+
+/// Where a packet is, and of what kind.
+pub(super) struct Packet {
+    pub(super) link: DataLink,
+    /// In what was read.
+    pub(super) at: Range<usize>,
+    /// Whether the capture kept only its beginning.
+    pub(super) cut: bool,
+    /// Whether it was written on a machine of the other byte order.
+    pub(super) other_order: bool,
 }
 
 /// Whether an error is of what is read, and not of the reading: of a reader that expands what was
@@ -72,6 +83,10 @@ impl<R: Read> File<R> {
 
     pub(super) fn bytes(&self, at: Range<usize>) -> &[u8] {
         self.buffer.get(at).unwrap_or_default()
+    }
+
+    pub(super) fn bytes_mut(&mut self, at: Range<usize>) -> &mut [u8] {
+        self.buffer.get_mut(at).unwrap_or_default()
     }
 
     /// The next piece.
@@ -157,7 +172,9 @@ impl<R: Read> File<R> {
                 self.parsed = end;
                 let cut = packet.incl_len < packet.orig_len;
                 let at = end - packet.data.len()..end;
-                Ok(Piece::Packet { link: header.datalink, at, cut })
+                let (link, other_order) =
+                    (header.datalink, header.endianness != Endianness::native());
+                Ok(Piece::Packet(Packet { link, at, cut, other_order }))
             }
             Format::PcapNg(parser) => {
                 if parser.interfaces().len() > INTERFACES {
@@ -173,7 +190,8 @@ impl<R: Read> File<R> {
                         let data = start + 28;
                         let length = packet.data.len();
                         let cut = length < packet.original_len as usize;
-                        Piece::Packet { link, at: data..data + length, cut }
+                        let other_order = parser.section().endianness != Endianness::native();
+                        Piece::Packet(Packet { link, at: data..data + length, cut, other_order })
                     }
                     Block::InterfaceStatistics(found) => Piece::Comment(joined(
                         found.options.iter().filter_map(|option| match option {

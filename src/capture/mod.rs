@@ -1,14 +1,16 @@
 //! A table in a file: written as it came from the kernel, and read anywhere (feature `capture`).
 //!
 //! A capture is a pcapng file of link type NETLINK, which Wireshark and `tshark` open. Reading takes no privilege and
-//! no kernel; what `tcpdump -i nlmon0` has written, pcap or pcapng, is a capture, too. Damaged files are used up to the
-//! damage, which is reported with its place, and never need more memory than [`Capture::LONGEST`]. Packets that were
-//! cut when they were captured are read up to the cut, and [counted](CaptureEnd::cut).
+//! no kernel; what `tcpdump -i nlmon0` has written, pcap or pcapng, is a capture, too. The machine it was written on
+//! may have the other byte order. Damaged files are used up to the damage, which is reported with its place, and never
+//! need more memory than [`Capture::LONGEST`]. Packets that were cut when they were captured are read up to the cut,
+//! and [counted](CaptureEnd::cut).
 //!
 //! This folder must not talk to a kernel.
 
 mod facts;
 mod file;
+mod order;
 mod reader;
 mod recorder;
 

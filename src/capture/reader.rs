@@ -6,7 +6,8 @@ use std::ops::Range;
 use netlink_packet_core::{NLM_F_MULTIPART, NLM_F_REQUEST, NLMSG_DONE};
 use pcap_file::DataLink;
 
-use super::file::{File, Piece};
+use super::file::{File, Packet, Piece};
+use super::order;
 use super::{CaptureFacts, HEADER, PROTOCOL};
 use crate::aggregate::{Aggregator, Query, Report};
 use crate::flow::FlowRef;
@@ -130,8 +131,8 @@ impl<R: Read> Capture<R> {
                 }
                 Piece::Comment(text) => self.comment(&text),
                 Piece::Other => {}
-                Piece::Packet { link, at, cut } => {
-                    self.note(link, at, cut);
+                Piece::Packet(packet) => {
+                    self.note(packet);
                     if !self.entries.is_empty() {
                         return Ok(Some(self.found()));
                     }
@@ -153,8 +154,12 @@ impl<R: Read> Capture<R> {
     }
 
     /// Notes where in a packet entries are.
-    fn note(&mut self, link: DataLink, at: Range<usize>, cut: bool) {
+    fn note(&mut self, packet: Packet) {
+        let Packet { link, at, cut, other_order } = packet;
         self.entries.clear();
+        if other_order && link == DataLink::NETLINK {
+            order::to_this_machine(self.file.bytes_mut(at.start + HEADER..at.end));
+        }
         let packet = self.file.bytes(at.clone());
         let protocol = packet.get(HEADER - 2..HEADER);
         // What is cut before it says what it is may be of a dump.

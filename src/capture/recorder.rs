@@ -62,7 +62,8 @@ impl<W: Write> Recorder<W> {
     /// The writer's.
     pub fn new(writer: W, facts: &CaptureFacts) -> io::Result<Self> {
         let section = SectionHeaderBlock {
-            endianness: native(),
+            // Netlink's messages have the byte order of this machine.
+            endianness: Endianness::native(),
             options: vec![
                 SectionHeaderOption::Comment(facts.to_comment().into()),
                 SectionHeaderOption::UserApplication("ctnetlink".into()),
@@ -164,11 +165,6 @@ impl<W: Write> Recorder<W> {
         writer.flush()?;
         Ok(writer)
     }
-}
-
-/// The byte order of this machine, which netlink's messages have.
-fn native() -> Endianness {
-    if cfg!(target_endian = "big") { Endianness::Big } else { Endianness::Little }
 }
 
 fn error(error: PcapError) -> io::Error {

@@ -5,6 +5,7 @@ use std::io::{Cursor, Read};
 use ctnetlink::Query;
 use ctnetlink::aggregate::{Aggregator, Fields, Report};
 use ctnetlink::capture::{Capture, CaptureFacts, Recorder};
+use ctnetlink::flow::{Flow, FlowRef, Labels};
 use ctnetlink::snapshot::Snapshot;
 use ctnetlink::testing::{Frames, Population};
 use pcap_file::DataLink;
@@ -197,6 +198,53 @@ fn packets_that_were_cut_are_counted() {
     let mut capture = Capture::new(&file[..]);
     assert_eq!(capture.scan(&query("source")).expect("a file").flows(), 60);
     assert_eq!((capture.end().cut, capture.end().damage.clone()), (0, None));
+}
+
+/// Made-up entries, one of them with labels, which are words of the machine.
+fn labelled() -> Vec<Flow> {
+    let mut flows: Vec<_> = Population::new(40).flows().collect();
+    let mut labels = Labels::default();
+    assert!([0, 13, 64, 127].into_iter().all(|label| labels.insert(label)));
+    flows[7].labels = Some(labels);
+    flows
+}
+
+/// Files that machines of both byte orders wrote are read on this one, whichever it is. `CTNETLINK_BLESS=1` writes
+/// that of this one anew.
+#[test]
+fn captures_of_both_byte_orders_say_the_same() {
+    let path = |order: &str| {
+        let file = format!("{order}-endian.pcapng");
+        std::path::PathBuf::from_iter([env!("CARGO_MANIFEST_DIR"), "data", &file])
+    };
+    if std::env::var_os("CTNETLINK_BLESS").is_some() {
+        let mut recorder = Recorder::new(Vec::new(), &facts()).expect("a file");
+        for flow in labelled() {
+            recorder.entry(flow.original.family(), &flow.to_bytes()).expect("written");
+        }
+        let file = recorder.finish(&CaptureFacts::default()).expect("written");
+        let order = if cfg!(target_endian = "big") { "big" } else { "little" };
+        std::fs::write(path(order), file).expect("written");
+    }
+    for order in ["little", "big"] {
+        let file = std::fs::read(path(order)).expect("a capture");
+        let mut capture = Capture::new(&file[..]);
+        let mut read = Vec::new();
+        let keep = |flow: Result<FlowRef<'_>, _>| read.push(flow.expect("an entry").to_owned());
+        capture.for_each(keep).expect("a capture");
+        assert_eq!(capture.end().malformed, 0, "{order}");
+        assert!(read == labelled(), "{order}");
+        let mut snapshot = Snapshot::open(path(order)).expect("a capture");
+        assert_eq!(snapshot.scan(&query("source")).expect("a capture").flows(), 40, "{order}");
+
+        // Damaged anywhere, it is read nevertheless.
+        for at in (0..file.len()).step_by(29) {
+            let mut damaged = file.clone();
+            damaged[at] ^= 0xff;
+            let mut capture = Capture::new(&damaged[..]);
+            capture.for_each(|_| ()).expect("no error of the reader");
+        }
+    }
 }
 
 /// A reader that gives a few bytes at a time.
