@@ -36,15 +36,15 @@
 //! - [`aggregate`]: what to group by, and the groups.
 //! - [`export`]: entries as the lines `conntrack` prints, and as rows for JSON, CSV and columns.
 //! - [`import`]: entries out of text: what `conntrack` has printed, and rows as JSON.
-//! - `capture`: netlink's messages in a file that Wireshark opens (feature `capture`).
-//! - `parquet`: rows in columns, for analytics over many machines (feature `parquet`).
-//! - `snapshot`: a table out of a file of any of these forms, differences, redaction.
+//! - [`capture`]: netlink's messages in a file that Wireshark opens (feature `capture`).
+//! - [`parquet`]: rows in columns, for analytics over many machines (feature `parquet`).
+//! - [`snapshot`]: a table out of a file of any of these forms, differences, redaction (feature `capture`).
 //! - [`escape`]: text that others wrote, escaped to be shown.
 //! - [`stats`]: the kernel's counters, and what each is a sign of.
 //! - [`diagnose`]: what is wrong here, why it matters and what to do.
 //! - [`tune`]: settings, timeouts, sizes, and how they last.
 //! - [`Conntrack`]: the table of a network namespace; [`Reader`]: the half of it that cannot write.
-//! - `testing`: a table of your own to try things on, without root (feature `testing`).
+//! - [`testing`]: a table of your own to try things on, without root (feature `testing`).
 //!
 //! # Which call do I want?
 //!
@@ -60,7 +60,7 @@
 //! | who opens flows right now, and how fast | [`Reader::rates`] |
 //! | an agent's look, which must not cost more than so much | [`Reader::scan_within`], [`DutyCycle`] |
 //! | what is wrong here, and what to do | [`diagnose`](mod@diagnose) |
-//! | a setting, and what it does | `tune::Settings` |
+//! | a setting, and what it does | [`tune::Settings`] |
 //! | how large the table should be | [`tune::sizing::advise`] |
 //! | settings that outlive a boot | [`tune::persist`] |
 //! | how long entries stay | [`Reader::default_timeouts`] |
@@ -73,11 +73,11 @@
 //! | delete what a filter matches, with a preview | [`Conntrack::delete_plan`] |
 //! | all gone | [`Conntrack::flush`] |
 //! | flows that helpers have announced | [`Reader::expectations`] |
-//! | the table in a file, and to group it elsewhere | `Reader::record`, `snapshot::Snapshot` (feature `capture`) |
+//! | the table in a file, and to group it elsewhere | [`Reader::record`], [`snapshot::Snapshot`] (feature `capture`) |
 //! | to group what `conntrack -L` has printed | [`import::Lines`] |
-//! | what two such files differ in | `snapshot::Difference` |
-//! | a file to show to others | `snapshot::Redactor` (feature `redact`) |
-//! | many machines in one query | [`export::Rollup`], `parquet::Writer` (feature `parquet`) |
+//! | what two such files differ in | [`snapshot::Difference`] (feature `capture`) |
+//! | a file to show to others | [`snapshot::Redactor`] (feature `redact`) |
+//! | many machines in one query | [`export::Rollup`], [`parquet::Writer`] (feature `parquet`) |
 //! | to group entries from elsewhere | [`Aggregator`](aggregate::Aggregator) |
 //!
 //! # What is there and what is not
@@ -111,9 +111,9 @@
 //!
 //! On by default, since the examples take them; `default-features = false` leaves them out:
 //!
-//! - `capture`: the modules `capture` and `snapshot`, tables in files.
+//! - `capture`: the modules [`capture`] and [`snapshot`], tables in files.
 //! - `json`: reading entries written as JSON, one a line; with it, `serde`.
-//! - `testing`: the module `testing`, a private namespace and synthetic entries.
+//! - `testing`: the module [`testing`], a private namespace and synthetic entries.
 //!
 //! Off by default:
 //!
@@ -121,13 +121,27 @@
 //!   `--json`.
 //! - `zstd`: reading such files compressed, and Parquet compressed by zstd. The only feature that needs
 //!   a C compiler.
-//! - `parquet`: the module `parquet`, tables in columns; compressed by Snappy, unless `zstd` is on.
+//! - `parquet`: the module [`parquet`], tables in columns; compressed by Snappy, unless `zstd` is on.
 //! - `redact`: other addresses in place of the true ones.
 //!
 //! On systems other than Linux the crate is its pure half: decoding and grouping work, and
 //! [`Conntrack`] and its company do not exist.
 
 #![warn(missing_docs, unreachable_pub)]
+// docs.rs shows at each item which feature or system has it.
+#![cfg_attr(docsrs, feature(doc_cfg), doc(auto_cfg(hide(ctnetlink_pure))))]
+// What a feature or Linux brings is linked, too. Documentation is checked, and made by docs.rs, with all of them.
+#![cfg_attr(
+    not(all(
+        feature = "capture",
+        feature = "parquet",
+        feature = "redact",
+        feature = "testing",
+        target_os = "linux",
+        not(ctnetlink_pure)
+    )),
+    allow(rustdoc::broken_intra_doc_links)
+)]
 #![cfg_attr(
     not(test),
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)

@@ -19,7 +19,7 @@ pub enum Form {
     Text,
     /// [Records](crate::export::Record) as JSON, one a line.
     Json,
-    /// Columns: see the module `parquet`.
+    /// Columns: see the module [`parquet`](mod@crate::parquet).
     Parquet,
 }
 
