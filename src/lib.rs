@@ -105,7 +105,7 @@
 //! # Cost
 //!
 //! A dump is the kernel's work: 1 to 2.5 µs per entry, in the thread that reads it. Grouping adds
-//! 4 to 7 % to that, and memory for the groups only. `benches/README.md` has the figures.
+//! 4 to 7 % to that, and memory for the groups only. `docs/figures.md` has the figures.
 //!
 //! # Features
 //!

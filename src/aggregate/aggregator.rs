@@ -25,7 +25,7 @@ use crate::wire::WireError;
 /// # Cost
 ///
 /// About 50 ns per entry out of cold memory, 70 for keys that make many groups; a further query takes
-/// about 320 instructions more, since an entry is looked at once (`benches/README.md`). No allocation,
+/// about 320 instructions more, since an entry is looked at once (`docs/figures.md`). No allocation,
 /// except now and then for groups that are new.
 #[derive(Debug, Clone)]
 pub struct Aggregator {

@@ -74,7 +74,7 @@ fn codec() -> Result<Compression, ParquetError> {
 /// # Cost
 ///
 /// Memory for 65,536 rows: about 75 MB for [`Record`](crate::export::Record)s, less for the others. Time per
-/// flow as for two or three dumps of it (`benches/README.md`).
+/// flow as for two or three dumps of it (`docs/figures.md`).
 pub struct Writer<W: Write + Send, R> {
     file: SerializedFileWriter<W>,
     columns: Vec<(usize, Column)>,

@@ -145,7 +145,7 @@ fn a_file_of_other_columns_is_refused() {
     }
 }
 
-/// Less than what the raw messages take by ten times: see benches/README.md for the figures.
+/// Less than what the raw messages take by ten times: see docs/figures.md for the figures.
 #[test]
 fn a_flow_takes_less_than_eighteen_bytes() {
     let flows = 60_000;
