@@ -10,7 +10,7 @@
 mod common;
 
 use std::fs::File;
-use std::io::{BufReader, ErrorKind, Write};
+use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -18,6 +18,7 @@ use std::time::Duration;
 use anstyle::Style;
 use clap::Parser;
 use common::from::From;
+use ctnetlink::ErrorKind;
 use ctnetlink::diagnose::{Facts, LogFacts, Rules, Sources, Unseen, diagnose};
 use ctnetlink::escape::Escaped;
 use ctnetlink::finding::{Finding, Severity, worst};
@@ -192,13 +193,20 @@ fn facts(options: &Options) -> common::Result<Facts> {
             Ok(facts)
         }
         Err(error) => {
-            // What can be seen without the privilege is better than nothing.
-            let denied = error.downcast_ref::<ctnetlink::Error>();
-            if !denied.is_some_and(ctnetlink::Error::is_permission_denied) {
-                return Err(error);
-            }
+            // What can be seen without the table is better than nothing.
+            let kind = error.downcast_ref::<ctnetlink::Error>().map(ctnetlink::Error::kind);
+            let unseen = match kind {
+                Some(ErrorKind::PermissionDenied { .. }) => {
+                    Unseen::wanted("the table's entries: not permitted", RIGHT)
+                }
+                Some(ErrorKind::NotSupported { remedy, .. }) => Unseen::wanted(
+                    "the table: the kernel has none, and could not load the module",
+                    *remedy,
+                ),
+                _ => return Err(error),
+            };
             let mut facts = Facts::gather_unprivileged(&settings, &sources);
-            facts.unseen.insert(0, Unseen::wanted("the table's entries: not permitted", RIGHT));
+            facts.unseen.insert(0, unseen);
             Ok(facts)
         }
     }
@@ -227,7 +235,7 @@ fn rules() -> Result<String, String> {
         [("nft", &["list", "ruleset"][..]), ("iptables-save", &[]), ("ip6tables-save", &[])]
     {
         let output = match Command::new(program).args(arguments).env("PATH", PATH).output() {
-            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(format!("{program}: {error}")),
             Ok(output) => output,
         };

@@ -167,7 +167,8 @@ fn connect(patience: Duration) -> Result<(Netlink, u32)> {
         Netlink::new(NETLINK_NETFILTER).map_err(|source| match Errno::from_io_error(&source) {
             Some(Errno::PROTONOSUPPORT) => ErrorKind::NotSupported {
                 operation: OPERATION,
-                remedy: "load the module: modprobe nfnetlink",
+                // It brings nfnetlink along, which alone would not do.
+                remedy: "load the module: modprobe nf_conntrack_netlink",
             },
             _ => io(source),
         })?;

@@ -96,13 +96,17 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// [`Setting`](ErrorKind::Setting) if there is no such directory, as before the module is
-    /// loaded. A file that cannot be read or holds no number is left out.
+    /// [`Setting`](ErrorKind::Setting) if there are none, as before the module is loaded. A file that
+    /// cannot be read or holds no number is left out.
     pub fn all(&self) -> Result<Vec<Setting>> {
         let missing = |source| setting_error(&format!("{PREFIX}*"), source, MISSING);
         let files = fs::read_dir(&self.directory).map_err(missing)?;
         let names = files.filter_map(|file| file.ok()?.file_name().into_string().ok());
         let mut names: Vec<_> = names.filter(|name| name.starts_with(PREFIX)).collect();
+        // The directory is there for nf_log before the module is.
+        if names.is_empty() {
+            return Err(missing(io::ErrorKind::NotFound.into()));
+        }
         names.sort();
         Ok(names.iter().filter_map(|name| self.get(name).ok()).collect())
     }
@@ -301,7 +305,12 @@ mod tests {
         assert_eq!(settings.set("max", 9).unwrap().new, 9, "shorter than before");
         assert!(settings.set("none", 1).is_err());
         assert!(!directory.path().join("nf_conntrack_none").exists());
-        assert!(Settings::at("/no/such/place").all().is_err());
+        let other = tempfile::tempdir().unwrap();
+        fs::create_dir(other.path().join("nf_log")).unwrap();
+        for place in [Path::new("/no/such/place"), other.path()] {
+            let error = Settings::at(place).all().unwrap_err().to_string();
+            assert!(error.contains("modprobe nf_conntrack"), "{error}");
+        }
         let error = Settings::at("/no/such/place").get("max").unwrap_err().to_string();
         assert!(error.contains("modprobe nf_conntrack"), "{error}");
     }
