@@ -24,9 +24,9 @@ impl Erratum {
     }
 }
 
-/// The traps this crate knows. Each was asked of Linux 5.10, 6.1, 6.12, 6.18 and 7.2. Distributions may
-/// have mended them earlier than the version that did.
-pub const ERRATA: [Erratum; 10] = [
+/// The traps this crate knows. Each was asked of Linux 5.10, 6.1, 6.12, 6.18 and 7.2, the last of all but
+/// 6.18. Distributions may have mended them earlier than the version that did.
+pub const ERRATA: [Erratum; 11] = [
     Erratum {
         what: "an IPv6 address in CTA_FILTER matches every other address",
         remedy: "it is never sent; IPv6 addresses are compared here",
@@ -84,6 +84,13 @@ pub const ERRATA: [Erratum; 10] = [
     Erratum {
         what: "a table that changes under a dump never sets NLM_F_DUMP_INTR",
         remedy: "a scan says how many entries there were before and after it",
+        since: None,
+        until: None,
+    },
+    Erratum {
+        what: "a hash table that grows under a dump makes it send entries twice, one that shrinks leave \
+               entries out",
+        remedy: "the number of buckets is compared; the end of the dump says that it was interrupted",
         since: None,
         until: None,
     },

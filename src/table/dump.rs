@@ -41,6 +41,8 @@ pub struct Dump<'t> {
     entries: Vec<Range<usize>>,
     /// Entries before the request under way.
     earlier: u64,
+    /// How many the host's table had at the start.
+    buckets: Option<u32>,
     end: DumpEnd,
     /// How the request under way ended, once it has.
     ended: Option<Result<()>>,
@@ -85,7 +87,9 @@ impl Reader {
     ///
     /// About 2 µs of kernel time per entry it sends, spent inside the calls that read it, and a
     /// walk over the table of the whole host, other namespaces' entries included (0.2 µs each).
-    /// With a filter, three small requests before it, and about 100 ns per entry here.
+    /// With a filter, three small requests before it, and about 100 ns per entry here. The number of
+    /// buckets is read before and after, since a table that is resized is not dumped well
+    /// ([`DumpEnd::interrupted`]).
     ///
     /// ```no_run
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -154,6 +158,7 @@ impl Reader {
             sent,
             entries: Vec::new(),
             earlier: 0,
+            buckets: Self::buckets(),
             end: DumpEnd::default(),
             ended: None,
             done: first.is_none(),
@@ -232,12 +237,20 @@ impl Dump<'_> {
             self.part = next;
             self.earlier = self.end.entries;
         } else {
+            self.end.interrupted |= self.is_resized();
             self.done = true;
             return Ok(());
         }
         self.sent = self.table.send(&self.kind.request(&self.part))?;
         self.table.abandoned = true;
         Ok(())
+    }
+
+    /// Whether the hash table has got another size meanwhile. The kernel does not say so: it goes on at
+    /// the bucket of the same number, where other entries are now.
+    fn is_resized(&self) -> bool {
+        // Nothing was there to compare if the first request has loaded the module.
+        self.buckets.zip(Reader::buckets()).is_some_and(|(before, after)| before != after)
     }
 
     /// How it went so far; complete once [`next_batch`](Self::next_batch) has returned `None`.

@@ -40,8 +40,9 @@ const ASKED: &[(&str, &str)] = &[
     ("NLM_F_DUMP_INTR", "a_change_under_a_dump_is_not_told"),
 ];
 
-/// What takes packets at the very moment of a dump.
-const NOT_ASKED: &str = "a dump that zeroes counters";
+/// Not asked here: what takes packets at the very moment of a dump, and what is the host's, which
+/// `tests/machine` asks.
+const NOT_ASKED: [&str; 2] = ["a dump that zeroes counters", "a hash table that grows"];
 
 const DELETE: u16 = 0x0102;
 const REQUEST: u16 = 0x0001;
@@ -59,10 +60,13 @@ fn every_erratum_is_asked_for() -> Result<(), Skip> {
         let asked = ASKED.iter().find(|(words, _)| erratum.what.contains(words));
         match asked {
             Some((_, test)) => assert!(TESTS.iter().any(|(name, _)| name == test), "{test}"),
-            None => assert!(erratum.what.contains(NOT_ASKED), "{}", erratum.what),
+            None => {
+                let listed = NOT_ASKED.iter().any(|words| erratum.what.contains(words));
+                assert!(listed, "{}", erratum.what);
+            }
         }
     }
-    assert_eq!(ASKED.len() + 1, ERRATA.len());
+    assert_eq!(ASKED.len() + NOT_ASKED.len(), ERRATA.len());
     Ok(())
 }
 
