@@ -36,15 +36,18 @@ pub fn trial(name: String, test: Test, unavailable: Option<String>) -> Trial {
         }
         // Threads are reused; what isolates a test is that it enters a network first.
         enter_private_network().map_err(|error| Failed::from(error.to_string()))?;
-        match test() {
-            Ok(()) => Ok(Completion::Completed),
-            Err(Skip::Tool(reason)) => missing("CTNETLINK_REQUIRE_TOOLS", reason),
-            Err(Skip::Kernel(reason)) => missing("CTNETLINK_REQUIRE_KERNEL", reason),
-            Err(Skip::Version(reason) | Skip::Chance(reason)) => {
-                Ok(Completion::ignored_with(reason))
-            }
-        }
+        outcome(test())
     })
+}
+
+/// How a test ended, as libtest knows it.
+pub fn outcome(ended: Result<(), Skip>) -> Result<Completion, Failed> {
+    match ended {
+        Ok(()) => Ok(Completion::Completed),
+        Err(Skip::Tool(reason)) => missing("CTNETLINK_REQUIRE_TOOLS", reason),
+        Err(Skip::Kernel(reason)) => missing("CTNETLINK_REQUIRE_KERNEL", reason),
+        Err(Skip::Version(reason) | Skip::Chance(reason)) => Ok(Completion::ignored_with(reason)),
+    }
 }
 
 /// Goes on only where this kernel has it, whatever its version.
