@@ -12,6 +12,7 @@ mod budget;
 mod capture;
 mod create;
 mod delete;
+mod deploy;
 mod doctor;
 mod dump;
 mod dying;
@@ -76,6 +77,7 @@ fn main() {
         ("capture", capture::TESTS),
         ("create", create::TESTS),
         ("delete", delete::TESTS),
+        ("deploy", deploy::TESTS),
         ("doctor", doctor::TESTS),
         ("dump", dump::TESTS),
         ("dying", dying::TESTS),
