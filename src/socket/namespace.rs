@@ -96,7 +96,7 @@ impl Namespace {
     }
 
     /// The same, by the same descriptor.
-    pub(super) fn share(&self) -> Self {
+    pub(crate) fn share(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 

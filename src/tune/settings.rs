@@ -31,8 +31,9 @@ pub struct Settings {
     hashsize: Option<PathBuf>,
     /// Whose defaults they have; those of the newest kernels where it is not known.
     kernel: Option<Version>,
-    /// Keeps the directory of another namespace open.
-    _held: Option<fs::File>,
+    /// Keeps the directory of another namespace open, and the namespace, which a directory does not:
+    /// it would be empty once nobody else is in there.
+    _held: Option<(fs::File, Namespace)>,
 }
 
 /// A setting that was set.
@@ -89,7 +90,8 @@ impl Settings {
             })
         })?;
         let directory = format!("/proc/self/fd/{}", held.as_raw_fd()).into();
-        Ok(Self { directory, hashsize: None, kernel: this_kernel(), _held: Some(held) })
+        let held = Some((held, namespace.share()));
+        Ok(Self { directory, hashsize: None, kernel: this_kernel(), _held: held })
     }
 
     /// All there are, by name.
