@@ -32,8 +32,8 @@ impl Conntrack {
     /// [`Invalid`](ErrorKind::Invalid) if the name of the function cannot be one;
     /// [`Kernel`](ErrorKind::Kernel) with `ENOENT` if there is no such master, `EOPNOTSUPP` if it
     /// has no helper, `EEXIST` or `EBUSY` if there is one for such packets, `EMFILE` if there is no
-    /// room (`nf_conntrack_expect_max`), and `EINVAL` for flags, a class or a function that the
-    /// kernel or the helper does not know.
+    /// room (`nf_conntrack_expect_max`), and `EINVAL` for flags, a class (which 5.10 takes) or a
+    /// function that the kernel or the helper does not know.
     ///
     /// # Cost
     ///

@@ -243,7 +243,7 @@ fn nat_translates_packets() -> Result<(), Skip> {
 /// All that a flow says but what the kernel alone decides, and the seconds that ran.
 pub fn assert_alike(one: &Flow, other: &Flow) {
     let (left, right) = (one.timeout.expect("a timeout"), other.timeout.expect("a timeout"));
-    assert!(left.abs_diff(right) <= Duration::from_secs(3), "{left:?} {right:?}");
+    assert!(left.abs_diff(right) <= Duration::from_secs(60), "{left:?} {right:?}");
     let mut other = other.clone();
     (other.id, other.timeout, other.timestamps) = (one.id, one.timeout, one.timestamps);
     other.use_count = one.use_count;

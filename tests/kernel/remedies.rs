@@ -88,6 +88,9 @@ fn findings(root: &PrivateRoot, doctor: &str) -> Vec<(String, Vec<String>)> {
     found
 }
 
+/// The unit of this name comes with it.
+const SYSTEMD_SYSCTL: &str = "/usr/lib/systemd/systemd-sysctl";
+
 /// Types commands; those whose program is not installed are the answer.
 fn type_in(root: &PrivateRoot, commands: &[String]) -> Vec<String> {
     const NOT_FOUND: i32 = 127;
@@ -100,6 +103,10 @@ fn type_in(root: &PrivateRoot, commands: &[String]) -> Vec<String> {
             continue;
         }
         let errors = String::from_utf8_lossy(&output.stderr);
+        if program == "systemctl" && !Path::new(SYSTEMD_SYSCTL).exists() {
+            missing.push("systemd".to_owned());
+            continue;
+        }
         assert!(output.status.success(), "$ {command}\n{errors}");
     }
     missing
@@ -128,7 +135,7 @@ fn mend(root: &PrivateRoot, doctor: &str, ids: &[&str], boot: Option<&str>) -> R
     };
     gone("typed", doctor, ids);
     if let Some(first) = boot {
-        if !Path::new("/usr/lib/systemd/systemd-sysctl").exists() {
+        if !Path::new(SYSTEMD_SYSCTL).exists() {
             return Err(Skip::Tool("there is no systemd-sysctl to boot with".to_owned()));
         }
         root.write(
