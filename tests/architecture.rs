@@ -59,7 +59,7 @@ const MAY_USE: [(&str, &[&str]); 20] = [
     ),
     ("finding", &[]),
     ("tune", &["error", "escape", "finding", "flow", "kernel", "replace", "socket"]),
-    ("testing", &["aggregate", "error", "flow", "socket", "table", "wire"]),
+    ("testing", &["aggregate", "error", "flow", "kernel", "socket", "table", "wire"]),
 ];
 
 /// Where the items that `lib.rs` exports live, for paths such as `crate::Query`.
