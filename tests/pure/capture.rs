@@ -8,8 +8,8 @@ use ctnetlink::capture::{Capture, CaptureFacts, Recorder};
 use ctnetlink::flow::{Flow, FlowRef, Labels};
 use ctnetlink::snapshot::Snapshot;
 use ctnetlink::testing::{Frames, Population};
-use pcap_file::DataLink;
 use pcap_file::pcap::{PcapHeader, PcapPacket, PcapWriter};
+use pcap_file::{DataLink, Endianness};
 use proptest::prelude::*;
 
 const KEYS: [&str; 3] = ["source", "state,protocol,source/24", "destination,dport,zone,mark"];
@@ -78,7 +78,8 @@ fn what_is_written_is_read_again() {
 fn pcap_files_of_others_are_captures_too() {
     let frames = Frames::of(&Population::new(700));
     for datalink in [DataLink::NETLINK, DataLink::ETHERNET] {
-        let header = PcapHeader { datalink, ..PcapHeader::default() };
+        let endianness = Endianness::native();
+        let header = PcapHeader { datalink, endianness, ..PcapHeader::default() };
         let mut writer = PcapWriter::with_header(Vec::new(), header).expect("a file");
         let mut write = |data: &[u8]| {
             let length = data.len() as u32;
