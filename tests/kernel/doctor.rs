@@ -85,9 +85,12 @@ fn check_1_2_a_full_table_and_its_repair() -> Result<(), Skip> {
     let (mut table, max) = full(true)?;
     let mut watching = command("doctor");
     watching.args(["--kmsg", "/dev/null", "--json", "--interval", "4"]);
-    let watching = watching.stdout(std::process::Stdio::piped()).spawn().expect("a run");
-    std::thread::sleep(Duration::from_millis(1_500));
-    send(50);
+    let mut watching = watching.stdout(std::process::Stdio::piped()).spawn().expect("a run");
+    // Between its two looks, whenever those are.
+    while watching.try_wait().expect("a child").is_none() {
+        send(5);
+        std::thread::sleep(Duration::from_millis(50));
+    }
     let output = watching.wait_with_output().expect("its end");
     assert_eq!(output.status.code(), Some(2));
     let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
@@ -96,7 +99,9 @@ fn check_1_2_a_full_table_and_its_repair() -> Result<(), Skip> {
     assert!(full.contains("largest source: 10.0.0.1 (100 %)"), "{full}");
     let drops = seen(&document, "DROP");
     let inode = std::fs::metadata("/proc/thread-self/ns/net").expect("a namespace").ino();
-    assert!(drops.contains("drop +50 just now"), "{drops}");
+    let (_, more) = drops.split_once("drop +").expect("more than before");
+    let more = more.split_once(" just now").and_then(|(more, _)| more.parse::<u64>().ok());
+    assert!(more.is_some_and(|more| more > 0), "{drops}");
     assert!(drops.contains(&format!("in namespace {inode}")), "{drops}");
     let remedy = finding(&document, "TABLE_FULL").expect("one")["remedy"].as_str();
     assert!(remedy.expect("text").contains("raise the limit"));
@@ -114,7 +119,7 @@ fn check_1_2_a_full_table_and_its_repair() -> Result<(), Skip> {
     table.flush().expect("a flush");
     let (code, document) = doctor(&["--interval", "0", "--rules", "/dev/null"]);
     assert_eq!((code, &document["severity"]), (Some(0), &"info".into()), "{document}");
-    assert!(seen(&document, "DROP").contains("50 since boot"));
+    assert!(seen(&document, "DROP").contains(" since boot"));
     Ok(())
 }
 
