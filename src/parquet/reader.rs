@@ -11,8 +11,8 @@ use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use super::column::Values;
-use super::error;
 use super::page::{Pages, check_codec, check_place};
+use super::{check_machine, error};
 
 use crate::export::Row;
 use crate::export::schema::{Column, Scalar};
@@ -74,8 +74,8 @@ impl<R: Row> Reader<R> {
     ///
     /// # Errors
     ///
-    /// The file's, and `InvalidData` for one that is not of this format, or lacks a column that rows
-    /// cannot do without.
+    /// The file's, `InvalidData` for one that is not of this format, or lacks a column that rows
+    /// cannot do without, and `Unsupported` on a big-endian machine.
     pub fn new(file: File) -> io::Result<Self> {
         guarded(|| Self::of(Box::new(SerializedFileReader::new(file).map_err(error)?)))
     }
@@ -91,6 +91,7 @@ impl<R: Row> Reader<R> {
     }
 
     fn of(file: Box<dyn FileReader>) -> io::Result<Self> {
+        check_machine()?;
         let columns = R::SCHEMA.iter().map(|column| Source::of(column, file.metadata()));
         let columns = columns.collect::<io::Result<_>>()?;
         let rows = PhantomData;

@@ -11,7 +11,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::Type;
 
 use super::column::{Values, type_of};
-use super::error;
+use super::{check_machine, error};
 use crate::export::Row;
 use crate::export::schema::{Cells, Column};
 
@@ -92,8 +92,9 @@ impl<W: Write + Send, R: Row> Writer<W, R> {
     ///
     /// # Errors
     ///
-    /// The writer's.
+    /// The writer's, and `Unsupported` on a big-endian machine.
     pub fn new(writer: W) -> io::Result<Self> {
+        check_machine()?;
         codec().and_then(|codec| Self::of(writer, codec, |_| true)).map_err(error)
     }
 
@@ -104,6 +105,7 @@ impl<W: Write + Send, R: Row> Writer<W, R> {
     ///
     /// The writer's.
     pub fn partitioned(writer: W) -> io::Result<Self> {
+        check_machine()?;
         let wanted = |column: &Column| column.name != "node";
         codec().and_then(|codec| Self::of(writer, codec, wanted)).map_err(error)
     }
@@ -223,6 +225,7 @@ mod tests {
 
     /// Whether or not zstd is built: a program with it reads the files of one without.
     #[test]
+    #[cfg_attr(target_endian = "big", ignore = "there is no Parquet on big-endian machines")]
     fn pages_of_snappy_are_written_and_read() {
         let mut writer = Writer::of(Vec::new(), Compression::SNAPPY, |_| true).expect("a file");
         rows().into_iter().for_each(|row| writer.push(row).expect("written"));
@@ -233,6 +236,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(target_endian = "big", ignore = "there is no Parquet on big-endian machines")]
     fn zstd_compresses_if_it_is_built_and_snappy_if_not() {
         let mut writer = Writer::new(Vec::new()).expect("a file");
         rows().into_iter().for_each(|row| writer.push(row).expect("written"));

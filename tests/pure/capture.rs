@@ -89,14 +89,13 @@ fn pcap_files_of_others_are_captures_too() {
         // Another protocol, a request, an event, and something too short for anything.
         write(&cooked(0, frames.datagrams().next().expect("one")));
         let mut request = frames.datagrams().next().expect("one").to_vec();
-        request[6] |= 1;
+        let flags = 1 | u16::from_ne_bytes([request[6], request[7]]);
+        request[6..8].copy_from_slice(&flags.to_ne_bytes());
         write(&cooked(12, &request[..request.len().min(64)]));
         write(&[1, 2, 3]);
         frames.datagrams().for_each(|datagram| write(&cooked(12, datagram)));
         // The end of the dump.
-        let mut done = vec![20, 0, 0, 0, 3, 0, 2, 0, 1, 0, 0, 0, 1, 0, 0, 0];
-        done.extend([0; 4]);
-        write(&cooked(12, &done));
+        write(&cooked(12, &done()));
         let file = writer.into_writer();
         let mut capture = Capture::new(&file[..]);
         let report = capture.scan(&query("source")).expect("a file");
@@ -160,11 +159,16 @@ pub fn cut_to(snaplen: usize, packets: &[Vec<u8>], next_generation: bool) -> Vec
     file
 }
 
+/// The end of a dump, `NLMSG_DONE` with `NLM_F_MULTI`.
+fn done() -> Vec<u8> {
+    let (kind, flags) = (3_u16.to_ne_bytes(), 2_u16.to_ne_bytes());
+    [&20_u32.to_ne_bytes()[..], &kind, &flags, &1_u32.to_ne_bytes(), &[0; 8]].concat()
+}
+
 /// What a dump of a table is to a capture: its datagrams, and its end.
 pub fn dumped(frames: &Frames) -> Vec<Vec<u8>> {
     let mut packets: Vec<_> = frames.datagrams().map(|datagram| cooked(12, datagram)).collect();
-    let words = [20_u32, 3 | 2 << 16, 1, 0, 0];
-    packets.push(cooked(12, &words.map(u32::to_ne_bytes).concat()));
+    packets.push(cooked(12, &done()));
     packets
 }
 
@@ -189,9 +193,10 @@ fn packets_that_were_cut_are_counted() {
     }
     // What is not of a dump may be cut: requests, events, other protocols, other parts of netfilter.
     let mut others = vec![cooked(0, &frames.datagrams().next().expect("one")[..400])];
-    for (at, byte) in [(6, 3), (6, 0), (5, 10)] {
+    // Its flags and its kind, which are of this machine's byte order.
+    for (at, number) in [(6, 3_u16), (6, 0), (4, 10 << 8)] {
         let mut other = packets[0].clone();
-        other[16 + at] = byte;
+        other[16 + at..18 + at].copy_from_slice(&number.to_ne_bytes());
         others.push(other);
     }
     let mut file = cut_to(300, &others, true);

@@ -61,6 +61,7 @@ fn look_at_entry(bytes: &[u8]) {
 }
 
 #[test]
+#[cfg_attr(target_endian = "big", ignore = "the dumps are of a little-endian kernel")]
 fn captures_cut_at_every_length() {
     for name in NAMES {
         let capture = capture(name);
@@ -76,6 +77,7 @@ fn captures_cut_at_every_length() {
 }
 
 #[test]
+#[cfg_attr(target_endian = "big", ignore = "the dumps are of a little-endian kernel")]
 fn captures_with_every_byte_changed() {
     for name in NAMES {
         let capture = capture(name);

@@ -20,6 +20,7 @@ fn written<R: ctnetlink::export::Row>(rows: impl IntoIterator<Item = R>) -> Vec<
 }
 
 #[test]
+#[cfg_attr(target_endian = "big", ignore = "there is no Parquet on big-endian machines")]
 fn rows_are_sorted_by_source() {
     let all = records(3_000);
     let read = Reader::<Record>::from_bytes(written(all.clone())).expect("a file");
@@ -30,6 +31,7 @@ fn rows_are_sorted_by_source() {
 }
 
 #[test]
+#[cfg_attr(target_endian = "big", ignore = "there is no Parquet on big-endian machines")]
 fn a_rollup_has_all_flows_in_few_rows() {
     let frames = Frames::of(&Population::new(20_000));
     let mut aggregator = Aggregator::new(&Rollup::query());
@@ -74,6 +76,7 @@ fn a_rollup_has_all_flows_in_few_rows() {
 }
 
 #[test]
+#[cfg_attr(target_endian = "big", ignore = "there is no Parquet on big-endian machines")]
 fn a_level_keeps_what_is_known() {
     let seen = Observation { at: Some(Moment::from_micros(5)), ..Observation::default() };
     let mut level = Level::of(&seen);
@@ -84,6 +87,7 @@ fn a_level_keeps_what_is_known() {
 }
 
 #[test]
+#[cfg_attr(target_endian = "big", ignore = "there is no Parquet on big-endian machines")]
 fn files_of_a_partition_have_no_node_and_a_place() {
     let at = "2026-01-02T03:04:05Z".parse().ok();
     let seen = Observation { at, node: Some("a b=c/../é".to_owned()), netns_inode: None };
@@ -191,6 +195,7 @@ fn read_damaged(files: u64, seed: u64) {
 
 /// A panic that is caught prints its message all the same.
 #[test]
+#[cfg_attr(target_endian = "big", ignore = "there is no Parquet on big-endian machines")]
 fn damaged_files_print_nothing() {
     if let Ok(files) = std::env::var(DAMAGED) {
         let seed =
