@@ -43,8 +43,8 @@ pub struct Scan {
 
 impl Scan {
     /// Whether it has seen all of the table, every entry the kernel sent was read and judged by the
-    /// filter, and the kernel did not say that it left some out. (What could be read but not
-    /// decided: [`Report::undecided`].)
+    /// filter, and none was left out or sent twice since the hash table got another size
+    /// ([`DumpEnd::interrupted`]). (What could be read but not decided: [`Report::undecided`].)
     pub fn is_complete(&self) -> bool {
         self.stopped.is_none() && !self.end.interrupted && self.malformed == 0
     }

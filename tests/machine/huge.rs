@@ -22,8 +22,8 @@ const EACH: u64 = 3_500;
 /// Entries of a small table, which is read by two dumps nevertheless.
 const FEW: u64 = 25_000;
 
-/// What a program may take more: not a byte for each entry.
-const SLACK: u64 = 128 * 1024;
+/// What a program may take more: pages of its own code, and not three bytes for each entry.
+const SLACK: u64 = 512 * 1024;
 
 /// The most memory a program has taken when it has looked at the table, and what it says.
 fn look() -> (u64, Value) {
@@ -46,14 +46,15 @@ fn look() -> (u64, Value) {
 fn a_million_entries_are_counted_exactly() -> Result<(), Skip> {
     let (max, buckets) = (setting("max"), setting("buckets"));
     let mut table = empty_table();
+    let kernel = table.capabilities().expect("an answer");
     let entries = (available_memory() / EACH).min(MOST);
     // As many buckets, as there should be. Near the limit the kernel would evict what is not assured.
     set("nf_conntrack_max", &(entries * 2).to_string());
     set("nf_conntrack_buckets", &entries.to_string());
-    fill(&mut table, &Population::flood(FEW)).expect("room");
+    fill(&mut table, &Population::new(FEW)).expect("room");
     let (few, first) = look();
     table.flush().expect("a flush");
-    fill(&mut table, &Population::flood(entries)).expect("room");
+    fill(&mut table, &Population::new(entries)).expect("room");
     let scan = table.scan(&Query::new()).expect("a scan");
     let (many, second) = look();
     table.flush().expect("a flush");
@@ -63,7 +64,9 @@ fn a_million_entries_are_counted_exactly() -> Result<(), Skip> {
     assert_eq!(u64::from(scan.after.entries), entries);
     for (document, entries) in [(first, FEW), (second, entries)] {
         assert_eq!((&document["flows"], &document["complete"]), (&entries.into(), &true.into()));
-        assert_eq!(document["mode"], "parallel", "{document}");
+        // Without filters by status there may be nothing to cut such a table by.
+        let parallel = !kernel.status_filter || document["mode"] == "parallel";
+        assert!(parallel, "{document}");
     }
     assert!(many < few + SLACK, "{few} bytes for {FEW} entries, {many} for {entries}");
     Ok(())

@@ -42,7 +42,13 @@ fn main() {
     let trials = tests
         .map(|(area, &(name, test))| {
             Trial::ignorable_test(format!("{area}::{name}"), move || match is_own {
-                true => outcome(test()),
+                true => {
+                    // Any of the others may be the only one that is run.
+                    if *area != "modules" {
+                        machine::load();
+                    }
+                    outcome(test())
+                }
                 false => Ok(Completion::ignored_with(REASON)),
             })
         })

@@ -6,7 +6,7 @@ use ctnetlink::flow::{NewFlow, Protocol};
 use ctnetlink::tune::{Scope, Setting, Settings};
 use serde_json::Value;
 
-use crate::machine::{command, empty_table, load, setting};
+use crate::machine::{command, empty_table, setting};
 use crate::support::{Skip, Test, flow, ports, tuple};
 
 pub const TESTS: &[(&str, Test)] = &[
@@ -40,14 +40,13 @@ impl Drop for PutBack<'_> {
     }
 }
 
-/// Whether a setting can be put back: kernels before 5.11 or so take no more for this one than it is.
+/// Whether a setting can be put back: Linux 5.10 takes no more for this one than it is.
 fn can_be_raised(setting: &Setting) -> bool {
     setting.name != "nf_conntrack_frag6_high_thresh"
         || Settings::here().set_for_now(&setting.name, setting.value + 1).is_ok()
 }
 
 fn every_setting_is_set_and_put_back() -> Result<(), Skip> {
-    load();
     // So that there is something to set.
     drop(empty_table());
     let before = Settings::here().all().expect("settings");
