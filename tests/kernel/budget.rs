@@ -111,7 +111,7 @@ pub fn many() -> u64 {
 /// Tries a few times for a measure that is good enough; returns only if one was.
 fn cheap(what: &str, mut measure: impl FnMut() -> (bool, String)) {
     let mut tries = Vec::new();
-    for _ in 0..6 {
+    for _ in 0..12 {
         let (good, measured) = measure();
         if good {
             return;
