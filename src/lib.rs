@@ -119,8 +119,8 @@
 //!
 //! - `serde`: results serialize; [`Scan`] and its like to the documents that the examples print with
 //!   `--json`.
-//! - `zstd`: reading such files compressed, and Parquet compressed by zstd. The only feature that needs
-//!   a C compiler.
+//! - `zstd`: reading compressed captures and text, and Parquet compressed by zstd. The only feature that
+//!   needs a C compiler.
 //! - `parquet`: the module [`parquet`], tables in columns; compressed by Snappy, unless `zstd` is on.
 //! - `redact`: other addresses in place of the true ones.
 //!

@@ -24,8 +24,8 @@ impl Erratum {
     }
 }
 
-/// The traps this crate knows. Each was asked of Linux 5.10, 6.1, 6.12, 6.18 and 7.2, the last of all but
-/// 6.18. Distributions may have mended them earlier than the version that did.
+/// The traps this crate knows, as seen on Linux 5.10, 6.1, 6.12, 6.18 and 7.2 (the one of a hash table that
+/// is resized not on 6.18). A distribution may have fixed one in an earlier version than is said here.
 pub const ERRATA: [Erratum; 11] = [
     Erratum {
         what: "an IPv6 address in CTA_FILTER matches every other address",
@@ -77,7 +77,7 @@ pub const ERRATA: [Erratum; 11] = [
     },
     Erratum {
         what: "an expectation is shown by one id and deleted by another",
-        remedy: "its delete is an error there; it is not deleted without its id",
+        remedy: "to delete it is an error there; the crate does not delete it without its id",
         since: Some(Version::new(5, 1)),
         until: Some(Version::new(6, 11)),
     },
@@ -88,8 +88,8 @@ pub const ERRATA: [Erratum; 11] = [
         until: None,
     },
     Erratum {
-        what: "a hash table that grows under a dump makes it send entries twice, one that shrinks leave \
-               entries out",
+        what: "a hash table that grows under a dump makes it send entries twice; one that shrinks makes \
+               it leave entries out",
         remedy: "the number of buckets is compared; the end of the dump says that it was interrupted",
         since: None,
         until: None,

@@ -62,8 +62,8 @@ impl FromStr for Version {
 /// What a kernel can do with conntrack requests.
 ///
 /// Kernels ignore attributes they do not know, a filter like any other; so what is not known to be
-/// honoured is not relied on. Each field says since, or up to, which version it is there; distributions
-/// carry some of it back to older ones, or leave it out, which is why it is asked for where it can be.
+/// honoured is not relied on. Each field says since, or up to, which version it is there. Distributions
+/// carry some of it back to older versions, or leave it out, so the kernel is asked where it can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {
@@ -131,8 +131,8 @@ impl Capabilities {
 
     /// Whether entries of this protocol have what its packets tell flows apart by: ports, keys, or
     /// ICMP's type, code and id. Where the kernel has no tracker for a protocol, all its flows between
-    /// two addresses are one entry, [without endpoints](crate::flow::Endpoints::None); what a request
-    /// says of ports is passed over in silence.
+    /// two addresses are one entry, [without endpoints](crate::flow::Endpoints::None), and the kernel
+    /// ignores the ports in a request without an error.
     ///
     /// ```
     /// use ctnetlink::flow::Protocol;
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn trackers_go_and_what_nobody_tracks_has_none() {
+    fn newer_kernels_track_fewer_protocols() {
         let tracked = |(major, minor)| {
             let kernel = Capabilities::of(Version::new(major, minor));
             [Protocol::TCP, Protocol::SCTP, Protocol::UDPLITE, Protocol::DCCP, Protocol(50)]

@@ -39,7 +39,7 @@ impl Conntrack {
     ///   kernels pass over in silence, such as protocol information of another protocol.
     /// - [`NotSupported`](ErrorKind::NotSupported), before anything is made: the tuple has ports or
     ///   keys, and this kernel does not [track](crate::kernel::Capabilities::tracks) their protocol, such
-    ///   as UDP-Lite since Linux 7.1. It would pass over them and make the one entry of both addresses.
+    ///   as UDP-Lite since Linux 7.1. It would ignore them, and make one entry for all ports.
     /// - [`PermissionDenied`](ErrorKind::PermissionDenied) without `CAP_NET_ADMIN`.
     /// - [`Kernel`](ErrorKind::Kernel) with an explanation: `EEXIST` where an entry has either
     ///   tuple ([`is_already_there`](crate::Error::is_already_there)); `ENOMEM` where the table is
@@ -82,7 +82,7 @@ impl Conntrack {
         Ok(())
     }
 
-    /// Objects to ports that the kernel would pass over in silence.
+    /// Refuses ports that the kernel would ignore without an error.
     fn check_tracker(&mut self, tuple: &Tuple) -> Result<()> {
         let every_kernel = Capabilities::UNKNOWN.tracks(tuple.protocol);
         if every_kernel
@@ -93,8 +93,8 @@ impl Conntrack {
         }
         Err(ErrorKind::NotSupported {
             operation: OPERATION,
-            remedy: "it has no tracker for this protocol, so its entries have no ports; \
-                     give both tuples none (Endpoints::None)",
+            remedy: "it has no tracker for this protocol, so the entries have no ports or keys; \
+                     leave them out of both tuples (Endpoints::None)",
         }
         .into())
     }

@@ -87,9 +87,9 @@ impl Reader {
     ///
     /// About 2 µs of kernel time per entry it sends, spent inside the calls that read it, and a
     /// walk over the table of the whole host, other namespaces' entries included (0.2 µs each).
-    /// With a filter, three small requests before it, and about 100 ns per entry here. The number of
-    /// buckets is read before and after, since a table that is resized is not dumped well
-    /// ([`DumpEnd::interrupted`]).
+    /// With a filter, about 100 ns per entry here, and small requests before it: one, and six more the
+    /// first time, for the [capabilities](Self::capabilities). The number of buckets is read before and
+    /// after, since a dump of a table that is resized is not complete ([`DumpEnd::interrupted`]).
     ///
     /// ```no_run
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

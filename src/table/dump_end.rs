@@ -12,8 +12,8 @@ use crate::wire::Messages;
 ///
 /// A dump is not a snapshot: entries come and go while it runs. Those that were there all along
 /// are seen once; those that came or went may be seen or not, and one whose neighbour went at the
-/// wrong moment may be seen twice. If the hash table gets another size meanwhile, all that is not
-/// sure: see [`interrupted`](Self::interrupted).
+/// wrong moment may be seen twice. If the hash table gets another size meanwhile, none of this
+/// holds: see [`interrupted`](Self::interrupted).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -33,8 +33,8 @@ pub struct DumpEnd {
     ///
     /// The host's hash table got another size (`nf_conntrack_buckets`). The kernel then goes on at the bucket
     /// of the same number: entries are seen twice if there are more buckets now, and left out if there
-    /// are fewer (seen on 5.10 to 7.2). Or the kernel said so itself, which none up to 7.2 does for this
-    /// table.
+    /// are fewer (seen on 5.10, 6.1, 6.12 and 7.2). Or the kernel said so itself, which none up to 7.2 does
+    /// for this table.
     #[doc(alias = "NLM_F_DUMP_INTR")]
     pub interrupted: bool,
     /// The kernel said that it applied a filter (5.8 and later; the family is one).

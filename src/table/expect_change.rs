@@ -101,8 +101,8 @@ impl Conntrack {
         if now == Some(id) {
             return Err(ErrorKind::NotSupported {
                 operation: DELETE,
-                remedy: "it shows an expectation by one id and deletes it by another (mended in 6.11, \
-                         and in others of August 2024); delete those of the helper, or let it end",
+                remedy: "it shows an expectation by one id and deletes it by another (fixed in 6.11, and \
+                         in stable kernels of August 2024); delete all of the helper, or let it end",
             }
             .into());
         }

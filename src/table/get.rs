@@ -16,8 +16,9 @@ impl Reader {
     /// The entry with this key, or `None` if there is none (any more).
     ///
     /// Its use count is one higher than in a dump: the lookup itself is a user. With an id in the
-    /// key, an entry that has the tuple but another id is none: it came later. Neither is the entry of
-    /// a protocol that the kernel does not [track](crate::kernel::Capabilities::tracks) one with ports.
+    /// key, an entry that has the tuple but another id is not returned: it came later. Entries of a
+    /// protocol that the kernel does not [track](crate::kernel::Capabilities::tracks) have no ports, so
+    /// a key with ports does not find them.
     ///
     /// # Errors
     ///
@@ -70,8 +71,8 @@ impl Reader {
     }
 }
 
-/// Whether the entry has the ports it was asked for by. Where the kernel has no tracker for the
-/// protocol, it passes over them, and finds the one entry of both addresses.
+/// Whether the entry has the ports of the question. A kernel without a tracker for the protocol
+/// ignores them, and finds the one entry between the two addresses.
 fn has_endpoints(flow: &Flow, tuple: &Tuple) -> bool {
     [flow.original, flow.reply].iter().any(|of| of.endpoints == tuple.endpoints)
 }

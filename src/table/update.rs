@@ -35,8 +35,8 @@ impl Conntrack {
     /// Between the two requests a small race remains: an entry that ends and is replaced right then
     /// has its successor changed. A key without an id means the entry there is at the moment.
     ///
-    /// The entry is read first, too, if the key has ports of a protocol that not every kernel tracks:
-    /// without a tracker they are passed over, and the one entry of both addresses would be changed.
+    /// The entry is read first, too, if the key has ports of a protocol that not every kernel tracks: a
+    /// kernel without a tracker ignores them, and would change the one entry between the two addresses.
     ///
     /// The kernel takes a status only with all the bits that are set already, so that is read
     /// first, too, and again if it changed meanwhile; no bit is ever lost.
@@ -132,7 +132,7 @@ impl Conntrack {
     }
 }
 
-/// Whether the kernel finds an entry by all of the tuple, as every kernel does.
+/// Whether every kernel finds an entry by all of this tuple, its ports included.
 fn is_tracked(tuple: &Tuple) -> bool {
     tuple.endpoints == Endpoints::None || Capabilities::UNKNOWN.tracks(tuple.protocol)
 }

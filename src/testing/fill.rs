@@ -32,7 +32,7 @@ pub fn fill(table: &mut Conntrack, population: &Population) -> Result<()> {
 /// How many entries the table takes and keeps: up to 80 % of the limit, since the kernel may evict
 /// above 95 %. `None` without a limit, or without a known one.
 ///
-/// Machines of 1 GiB of memory and less may have a limit of 8,192 and less (since 5.15).
+/// A machine with 1 GiB of memory has a limit of 8,192 or fewer by default (since 5.15).
 pub fn room(limits: &Limits) -> Option<u64> {
     let max = limits.max.filter(|&max| max != 0)?;
     Some((u64::from(max) * 4 / 5).saturating_sub(limits.entries.into()))

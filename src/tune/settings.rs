@@ -29,7 +29,7 @@ pub struct Settings {
     directory: PathBuf,
     /// The file that sets the buckets in place of a setting that can only be read.
     hashsize: Option<PathBuf>,
-    /// Whose defaults they have; those of the newest kernels where it is not known.
+    /// The kernel whose defaults they have; `None` means the newest.
     kernel: Option<Version>,
     /// Keeps the directory of another namespace open, and the namespace, which a directory does not:
     /// it would be empty once nobody else is in there.

@@ -1,7 +1,7 @@
-//! What is said of kernels' errors, asked of this one by requests that the crate never sends.
+//! Whether this kernel has the errors that `ERRATA` lists, found out by requests the crate never sends.
 //!
-//! A kernel that has an error it is not said to have fails; one that is said to have it and does not
-//! may have been mended by its distribution, and is told as a finding.
+//! A test fails if the kernel has an error that `ERRATA` does not give its version. If it lacks one that
+//! `ERRATA` gives it, its distribution may have fixed that, so the test prints a finding.
 
 use ctnetlink::DumpOptions;
 use ctnetlink::flow::{Family, Flow, FlowRef, Protocol};
@@ -120,7 +120,7 @@ fn dump(family: Family, attributes: &[u8]) -> Vec<Flow> {
 
 fn need_tuple_filter() -> Result<(), Skip> {
     let kernel = table().capabilities().expect("an answer");
-    need_kernel(kernel.tuple_filter, "a filter by tuple (5.8)")
+    need_kernel(kernel.tuple_filter, "filter by tuple (5.8)")
 }
 
 fn an_ipv6_address_is_inverted() -> Result<(), Skip> {
@@ -140,7 +140,7 @@ fn an_ipv6_address_is_inverted() -> Result<(), Skip> {
 fn ports_of_sctp_are_ignored() -> Result<(), Skip> {
     need_tuple_filter()?;
     let kernel = table().capabilities().expect("an answer");
-    need_kernel(kernel.tracks(Protocol::SCTP), "a tracker for SCTP")?;
+    need_kernel(kernel.tracks(Protocol::SCTP), "tracker for SCTP")?;
     let of = |port| tuple(Protocol::SCTP, false, ports(port, 9));
     create(&mut table(), [flow(of(1)), flow(of(2))]).expect("room");
     let protocol = nest(2, &[attribute(1, &[132]), attribute(2, &1_u16.to_be_bytes())]);
