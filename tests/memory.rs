@@ -17,7 +17,7 @@ const FIRST: u64 = 60_000;
 /// Entries that are measured.
 const ENTRIES: u64 = 140_000;
 
-/// Fewer are too few to see between what else a host does with its memory.
+/// With fewer, other users of the host's memory change it by more than the entries do.
 const FEWEST: u64 = 20_000;
 
 fn main() {

@@ -85,7 +85,7 @@ impl std::error::Error for Usage {}
 /// The entries of a demo, where they fit.
 const DEMO: u64 = 100_000;
 
-/// An empty table of one's own, and its limits.
+/// An empty table in a new namespace, and its limits.
 fn private_table() -> ctnetlink::Result<(Conntrack, Limits)> {
     enter_private_namespace()?;
     let mut table = Conntrack::open()?;
@@ -93,8 +93,8 @@ fn private_table() -> ctnetlink::Result<(Conntrack, Limits)> {
     Ok((table, limits))
 }
 
-/// There is no private table to be had, as in a container that forbids namespaces; but there is a
-/// file.
+/// A private table cannot be made, as in a container that forbids namespaces. The message names a file
+/// to look at instead.
 #[derive(Debug)]
 struct NoDemo(ctnetlink::Error);
 

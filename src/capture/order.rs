@@ -5,7 +5,7 @@ use netlink_packet_core::{NLA_F_NESTED, NLA_TYPE_MASK};
 use crate::wire::ctnetlink::{CTA_LABELS, NFNL_SUBSYS_CTNETLINK};
 use crate::wire::{Attributes, Messages, align};
 
-/// Nests of an entry in each other: tuple, protocol, port. Those further in are none of the kernel's.
+/// How deep the attributes of an entry are nested: tuple, protocol, port. The kernel nests none deeper.
 const DEEPEST: u8 = 3;
 
 /// Bytes of netfilter's header, behind netlink's.
@@ -18,7 +18,7 @@ const WORD: usize = 8;
 /// Puts a datagram into the byte order of this machine, in place: the headers of messages and attributes,
 /// and labels. All else that ctnetlink sends is in network order everywhere.
 ///
-/// What is cut or makes no sense is put right as far as it goes, and is found when it is read.
+/// In a datagram that is cut or makes no sense, this goes as far as it can; the reader reports the rest.
 pub(super) fn to_this_machine(mut datagram: &mut [u8]) {
     while let Some(length) = number(datagram, 4) {
         // Length, kind, flags, sequence and port.

@@ -54,21 +54,21 @@ impl Reader {
         Ok(())
     }
 
-    /// Whether the kernel knows an attribute. It is sent cut short: a kernel that knows it takes
-    /// offence at its length, one that does not finds no entry.
+    /// Whether the kernel knows an attribute. It is sent cut short: a kernel that knows it refuses
+    /// its length, one that does not finds no entry.
     fn knows(&mut self, attribute: u16) -> Result<bool> {
         let endpoints = Endpoints::Ports { source: 1, destination: 2 };
         self.objects(Protocol::UDP, endpoints, |writer| writer.put(attribute, &[0]))
     }
 
-    /// Whether the kernel has a tracker of a protocol. A tracker insists on ports or keys, and there
-    /// are none; without it no entry is found.
+    /// Whether the kernel has a tracker for a protocol. A tracker refuses a question without ports or
+    /// keys; without a tracker no entry is found.
     fn has_tracker(&mut self, protocol: Protocol) -> Result<bool> {
         self.objects(protocol, Endpoints::None, |_| {})
     }
 
-    /// Whether the kernel objects to a question for an entry nobody can have, since it is between
-    /// addresses kept for documentation.
+    /// Whether the kernel refuses a question for an entry. No table has it, since it is between
+    /// addresses that are kept for documentation.
     fn objects(
         &mut self,
         protocol: Protocol,

@@ -67,9 +67,8 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// [`NotSupported`](ErrorKind::NotSupported) without the module `nfnetlink`, which the
-    /// kernel loads by itself if it can. A missing
-    /// privilege shows at the first request, not here.
+    /// [`NotSupported`](ErrorKind::NotSupported) without the module `nfnetlink`, which the kernel loads
+    /// by itself if it can. A missing privilege shows at the first request, not here.
     pub fn open() -> Result<Self> {
         Ok(Self::on(Socket::open()?))
     }

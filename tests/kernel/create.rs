@@ -326,7 +326,7 @@ fn ports_that_no_kernel_keeps() -> Result<(), Skip> {
     let kernel = table.capabilities().expect("an answer");
     let all = [Protocol::GRE, Protocol::SCTP, Protocol::UDPLITE, Protocol::DCCP];
     let untracked: Vec<_> = all.into_iter().filter(|one| !kernel.tracks(*one)).collect();
-    need_kernel(!untracked.is_empty(), "protocol that is not tracked any more")?;
+    need_kernel(!untracked.is_empty(), "protocol that lost its tracker (DCCP did in 6.17)")?;
     for protocol in untracked {
         let ends = match protocol {
             Protocol::GRE => Endpoints::GreKeys { source: 1, destination: 2 },

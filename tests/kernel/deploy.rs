@@ -1,4 +1,4 @@
-//! What `docs/deploy.md` says: one capability is enough, and the unit in it is one.
+//! What `docs/deploy.md` says: one capability is enough, and the unit in it is valid.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -15,7 +15,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("systemd_has_nothing_to_say_about_the_unit", systemd_has_nothing_to_say_about_the_unit),
 ];
 
-/// A program that has so much of the capabilities of this namespace's root, and nothing by being root.
+/// A program that has only these of the capabilities of this namespace's root; being root gives it none.
 fn with_capabilities(which: &str, program: &mut Command) -> Result<Command, Skip> {
     need_tool("setpriv")?;
     let mut command = Command::new("setpriv");

@@ -120,7 +120,7 @@ fn dump(family: Family, attributes: &[u8]) -> Vec<Flow> {
 
 fn need_tuple_filter() -> Result<(), Skip> {
     let kernel = table().capabilities().expect("an answer");
-    need_kernel(kernel.tuple_filter, "filter by tuple (5.8)")
+    need_kernel(kernel.tuple_filter, "filter by tuple (since 5.8)")
 }
 
 fn an_ipv6_address_is_inverted() -> Result<(), Skip> {

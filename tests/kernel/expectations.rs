@@ -118,7 +118,7 @@ pub fn deletes_by_id() -> Result<bool, Skip> {
 }
 
 fn need_deletes() -> Result<(), Skip> {
-    need_kernel(deletes_by_id()?, "delete of an expectation by the id it shows (6.11)")
+    need_kernel(deletes_by_id()?, "delete of an expectation by the id that it shows (since 6.11)")
 }
 
 fn list(table: &mut Conntrack) -> Vec<Expectation> {

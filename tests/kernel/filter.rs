@@ -143,7 +143,10 @@ fn older_kernels_are_asked_for_less() -> Result<(), Skip> {
     if kernel.zone_filter {
         assert_eq!(*last, (6, wanted.len() as u64));
     }
-    need_kernel(sent.len() > 1, "filter by tuple (5.8), so no older one can do less")?;
+    need_kernel(
+        sent.len() > 1,
+        "filter by tuple (since 5.8), so there is no lesser kernel to compare it with",
+    )?;
     assert!(sent[0].1 > last.1 && !wanted.is_empty());
     Ok(())
 }
@@ -167,7 +170,7 @@ fn both_families_are_asked() -> Result<(), Skip> {
     menagerie(500);
     let mut table = table();
     let kernel = table.capabilities().expect("an answer");
-    need_kernel(kernel.tuple_filter, "filter by tuple (5.8)")?;
+    need_kernel(kernel.tuple_filter, "filter by tuple (since 5.8)")?;
     let assured = kernel.status_filter.then_some("proto=tcp dport=443 assured");
     for text in ["proto=tcp", "proto=udp dport=53"].into_iter().chain(assured) {
         let filter: Filter = text.parse().expect("a filter");
@@ -192,7 +195,7 @@ fn every_part_that_is_sent_is_applied() -> Result<(), Skip> {
     let mut table = table();
     let kernel = table.capabilities().expect("an answer");
     if !(kernel.tuple_filter && kernel.status_filter && kernel.zone_filter) {
-        return need_kernel(false, "filter by zone (6.8), or by status (5.15), or by tuple (5.8)");
+        return need_kernel(false, "filter by zone (since 6.8), status (5.15) or tuple (5.8)");
     }
     let v4 = |flow: &&Flow| flow.original.source.is_ipv4();
     let one = all.iter().find(|flow| v4(flow) && flow.source_nat().is_some()).expect("one");
@@ -368,7 +371,7 @@ fn the_default_depends_on_the_table() -> Result<(), Skip> {
     let buckets: u32 = buckets.expect("readable").trim().parse().expect("a number");
     let placement = Placement::for_table(table.count().expect("a count"), Some(buckets));
     assert_eq!(small, filter.plan(&table.capabilities().expect("an answer"), placement));
-    need_kernel(kernel.status_filter, "filter by status (5.15), which this is about")?;
+    need_kernel(kernel.status_filter, "filter by status (since 5.15)")?;
     need_room(120_100)?;
     if buckets <= 262_144 {
         assert!(small.is_exact(), "a small table is the kernel's");

@@ -63,6 +63,6 @@ pub const NO_COMMAND: &[&str] = &[
     "VMALLOC_OF_ANOTHER_KERNEL",
 ];
 
-/// Words in capitals, in the files that make findings, that are no finding.
+/// Words in capitals in the files that make findings, but that are not names of findings.
 #[allow(dead_code)] // For the one who reads the sources.
 pub const OTHER_WORDS: &[&str] = &["DOCKER", "VXLAN"];

@@ -22,8 +22,8 @@ pub enum Skip {
     Tool(String),
     /// The kernel lacks something that it could have, or forbids it.
     Kernel(String),
-    /// Kernels of this version have it not, or this machine has no room for so many entries: nothing
-    /// that anybody could install or allow.
+    /// Kernels of this version do not have it, or this machine has no room for so many entries. Nobody
+    /// could install or allow anything to change that.
     Version(String),
     /// Not everybody may do it, or it is not sure to happen: no machine can be required to have it.
     Chance(String),
@@ -61,9 +61,9 @@ pub fn need_kernel(has_it: bool, what: &str) -> Result<(), Skip> {
 /// Goes on only where a table may have so many entries.
 pub fn need_room(entries: u64) -> Result<(), Skip> {
     match table().limits().expect("limits").max {
-        Some(max) if max != 0 && u64::from(max) < entries => {
-            Err(Skip::Version(format!("it takes {entries} entries, and {max} is the limit here")))
-        }
+        Some(max) if max != 0 && u64::from(max) < entries => Err(Skip::Version(format!(
+            "the test makes {entries} entries, and the limit here is {max}"
+        ))),
         _ => Ok(()),
     }
 }

@@ -1,7 +1,7 @@
 //! What this kernel has and the crate does not know: settings, attributes, counters.
 //!
-//! A newer kernel than any that was looked at may have more, which is told as a finding and is no
-//! failure: it is how the next one says what there is to do. On all others the lists are complete.
+//! A kernel newer than `KNOWN_UP_TO` may have more. The test then prints a finding and does not fail, so
+//! that a new kernel shows what there is to add. On all other kernels something unknown is a failure.
 
 use std::collections::BTreeSet;
 

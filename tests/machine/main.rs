@@ -1,5 +1,5 @@
-//! What only a machine of its own can be used for: loading modules, filling and resizing the host's
-//! table, setting what is the host's.
+//! Tests that need a whole machine for themselves: they load modules, fill and resize the host's
+//! table, and change settings of the host.
 //!
 //! `tests/kernels/run` boots such a machine and sets `CTNETLINK_OWN_MACHINE=1` there. Without it every
 //! test is reported as ignored, and nothing is touched. The tests run one after the other, as root in

@@ -173,7 +173,7 @@ fn apply_settings() -> bool {
     };
     let texts = files.iter().map(|file| fs::read_to_string(file).expect("a file"));
     let texts: Vec<_> = texts.collect();
-    // All of them, whatever becomes of one.
+    // The rest is applied even if one of them fails.
     let lines = texts.iter().flat_map(|text| text.lines());
     let lines = lines.filter(|line| !line.trim().is_empty() && !line.starts_with(['#', ';', '-']));
     lines.map(set).fold(true, |all, one| all & one)

@@ -40,7 +40,7 @@ impl Drop for PutBack<'_> {
     }
 }
 
-/// Whether a setting can be put back: Linux 5.10 takes no more for this one than it is.
+/// Whether a setting can be put back: Linux 5.10 does not let this one be raised.
 fn can_be_raised(setting: &Setting) -> bool {
     setting.name != "nf_conntrack_frag6_high_thresh"
         || Settings::here().set_for_now(&setting.name, setting.value + 1).is_ok()
