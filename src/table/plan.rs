@@ -116,7 +116,8 @@ pub struct DeleteReport {
     pub hidden: u64,
     /// Replaced between the look and the delete: the later entry was deleted, see `later`.
     pub deleted_later: u64,
-    /// The later entries that were deleted, as the kernel reported them.
+    /// The later entries that were deleted, as the kernel reported them; before Linux 5.12 without a
+    /// timeout.
     pub later: Vec<Flow>,
     /// Refused by the kernel.
     pub failed: u64,

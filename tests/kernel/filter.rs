@@ -14,7 +14,7 @@ use proptest::test_runner::TestRunner;
 
 use crate::peers::mixed_table;
 use crate::spec;
-use crate::support::{Skip, Test, entries, menagerie, need_kernel, need_room, run, table};
+use crate::support::{Skip, Test, entries, menagerie, need_kernel, need_room, rounds, run, table};
 
 pub const TESTS: &[(&str, Test)] = &[
     ("the_kernel_says_what_it_can_do", the_kernel_says_what_it_can_do),
@@ -79,7 +79,7 @@ fn random_filters_keep_what_they_should() -> Result<(), Skip> {
     let mut table = table();
     let mut runner = TestRunner::deterministic();
     let (mut some, mut exact) = (0, 0);
-    for _ in 0..150 {
+    for _ in 0..rounds(150) {
         let spec = spec::spec().new_tree(&mut runner).expect("a filter").current();
         let filter = spec.filter();
         // Timeouts run; a second that ended in between is another table.
@@ -106,7 +106,7 @@ fn random_filters_keep_what_they_should() -> Result<(), Skip> {
             break;
         }
     }
-    assert!(some > 40 && exact > 10, "{some} {exact}");
+    assert!(some > rounds(40) && exact > rounds(10), "{some} {exact}");
     Ok(())
 }
 

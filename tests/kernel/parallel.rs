@@ -13,7 +13,7 @@ use proptest::sample::{select, subsequence};
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::naive;
-use crate::support::{Skip, Test, flow, need_room, ports, set, table, tuple};
+use crate::support::{Skip, Test, flow, need_room, ports, rounds, set, table, tuple};
 
 pub const TESTS: &[(&str, Test)] = &[
     ("the_same_as_one_dump", the_same_as_one_dump),
@@ -78,7 +78,7 @@ fn one_dump_and_many_count_as_the_obvious_way() -> Result<(), Skip> {
     let measures = [Measure::Flows, Measure::Packets, Measure::Bytes];
     let queries = (fields, select(filters.to_vec()), select(measures.to_vec()), 2..5_usize);
     let mut runner =
-        TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(16) });
+        TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(rounds(16)) });
     let parts = has_parts(&mut table);
     let table = RefCell::new(table);
     let outcome = runner.run(&queries, |(fields, filter, measure, threads)| {

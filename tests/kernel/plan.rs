@@ -13,7 +13,9 @@ use proptest::test_runner::TestRunner;
 
 use crate::filter::key;
 use crate::spec;
-use crate::support::{Skip, Test, entries, flow, menagerie, need_tool, ports, run, table, tuple};
+use crate::support::{
+    Skip, Test, entries, flow, menagerie, need_tool, ports, rounds, run, table, tuple,
+};
 
 pub const TESTS: &[(&str, Test)] = &[
     ("random_plans_leave_the_rest", random_plans_leave_the_rest),
@@ -103,7 +105,7 @@ fn random_calls_delete_only_what_they_name() -> Result<(), Skip> {
     let mut table = table();
     let mut runner = TestRunner::deterministic();
     let mut deleted = 0;
-    for step in 0..400_u32 {
+    for step in 0..rounds(400) {
         let before = entries(&mut table);
         let mut dice = |sides: usize| (0..sides).new_tree(&mut runner).expect("a roll").current();
         let one = &before[dice(before.len())];
@@ -146,7 +148,7 @@ fn random_calls_delete_only_what_they_name() -> Result<(), Skip> {
             menagerie(200);
         }
     }
-    assert!(deleted > 100, "{deleted}");
+    assert!(deleted > rounds(100) as usize, "{deleted}");
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use ctnetlink::flow::{Flow, Status};
 use ctnetlink::testing::{Population, create, fill};
 use ctnetlink::{Conntrack, Filter, Query};
 
-use crate::support::{Skip, Test, entries, table};
+use crate::support::{Skip, Test, entries, rounds, table};
 
 pub const TESTS: &[(&str, Test)] = &[
     ("the_truth_is_in_the_intervals", the_truth_is_in_the_intervals),
@@ -37,7 +37,8 @@ fn truth(table: &mut Conntrack, query: &Query) -> Report {
 
 fn the_truth_is_in_the_intervals() -> Result<(), Skip> {
     let mut table = table();
-    let tables = 30;
+    // One in twenty may miss: two of thirty, and of fewer no less.
+    let tables = u64::from(rounds(30));
     for fields in ["source", "state,protocol", "source/24,dport"] {
         let query = query(fields);
         let (mut held, mut narrow) = (0, 0);
@@ -68,7 +69,7 @@ fn the_truth_is_in_the_intervals() -> Result<(), Skip> {
                 assert!(!pair[0].apart || pair[0].interval.low > pair[1].interval.high);
             }
         }
-        assert!(held * 100 >= tables * 93, "{fields}: {held} of {tables}");
+        assert!(held + 2 >= tables, "{fields}: {held} of {tables}");
         assert!(narrow > tables / 2, "{fields}: intervals that say something: {narrow}");
     }
     Ok(())
@@ -167,7 +168,8 @@ fn a_filter_is_estimated_too() -> Result<(), Skip> {
     let mut table = table();
     let filter: Filter = "proto=tcp unreplied".parse().expect("a filter");
     let mut held = 0;
-    for seed in 0..20 {
+    let tables = rounds(20);
+    for seed in 0..tables.into() {
         filled(&mut table, seed);
         let query = query("source").of(filter.clone());
         let sample = table.sample(&query, SEEN).expect("a sample");
@@ -177,6 +179,6 @@ fn a_filter_is_estimated_too() -> Result<(), Skip> {
         assert!(interval.high - interval.low < 1_500, "{interval:?}");
         assert!(truth > 100);
     }
-    assert!(held >= 17, "{held} of 20");
+    assert!(held + 3 >= tables, "{held} of {tables}");
     Ok(())
 }

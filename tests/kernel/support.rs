@@ -192,6 +192,12 @@ pub fn processor_time() -> Duration {
     Duration::new(used.tv_sec as u64, used.tv_nsec as u32)
 }
 
+/// So many rounds of a test that draws lots; a third of them on an emulated machine, whose processor
+/// is ten times slower (`CTNETLINK_EMULATED`, which the guests of tests/kernels set).
+pub fn rounds(all: u32) -> u32 {
+    if std::env::var_os("CTNETLINK_EMULATED").is_some() { all.div_ceil(3) } else { all }
+}
+
 /// Writes a setting of this network namespace.
 pub fn set(name: &str, value: &str) {
     let path = format!("/proc/sys/net/netfilter/{name}");
