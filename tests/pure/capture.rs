@@ -133,13 +133,18 @@ fn a_file_cut_anywhere_is_read_up_to_there() {
 /// A capture as others write it, of which each packet keeps so many bytes, in one of the two formats.
 pub fn cut_to(snaplen: usize, packets: &[Vec<u8>], next_generation: bool) -> Vec<u8> {
     let words = |numbers: &[u32]| numbers.iter().flat_map(|n| n.to_ne_bytes()).collect::<Vec<_>>();
+    // Two numbers of two bytes are one word, whichever of its halves is the first here.
+    let halves = |a: u16, b: u16| {
+        let ([a0, a1], [b0, b1]) = (a.to_ne_bytes(), b.to_ne_bytes());
+        u32::from_ne_bytes([a0, a1, b0, b1])
+    };
     let (length, link) = (snaplen as u32, 253);
     let mut file = match next_generation {
-        false => words(&[0xa1b2_c3d4, 0x0004_0002, 0, 0, length, link]),
-        true => words(&[0x0a0d_0d0a, 28, 0x1a2b_3c4d, 1, u32::MAX, u32::MAX, 28]),
+        false => words(&[0xa1b2_c3d4, halves(2, 4), 0, 0, length, link.into()]),
+        true => words(&[0x0a0d_0d0a, 28, 0x1a2b_3c4d, halves(1, 0), u32::MAX, u32::MAX, 28]),
     };
     if next_generation {
-        file.extend(words(&[1, 20, link, length, 20]));
+        file.extend(words(&[1, 20, halves(link, 0), length, 20]));
     }
     for packet in packets {
         let kept = &packet[..snaplen.min(packet.len())];

@@ -102,20 +102,19 @@ impl Plan {
         let built_in = module == Module::BuiltIn;
         let early = |loader: &Loader| loader.in_time && loader.file != LOAD;
         if !built_in && !loaders.iter().any(early) {
-            let text = place
-                .kept(LOAD)
-                .unwrap_or_else(|_| format!("{HEAD}# So that settings have something to set.\n"));
-            files.push((LOAD.to_owned(), with_module(&text)));
+            let head = format!("{HEAD}# So that settings have something to set.\n");
+            files.push(planned(&place, LOAD.to_owned(), &head, with_module));
         }
         match want.buckets {
             Some(buckets) if built_in => {
                 command_line = Some(format!("nf_conntrack.hashsize={buckets}"));
             }
             Some(buckets) => {
-                let text = place.kept(OPTIONS).unwrap_or_else(|_| {
-                    format!("{HEAD}# This alone would make nf_conntrack_max eight times as many.\n")
-                });
-                files.push((OPTIONS.to_owned(), with_hashsize(&text, buckets)));
+                let head = format!(
+                    "{HEAD}# This alone would make nf_conntrack_max eight times as many.\n"
+                );
+                let with = |text: &str| with_hashsize(text, buckets);
+                files.push(planned(&place, OPTIONS.to_owned(), &head, with));
             }
             None => {}
         }
@@ -126,17 +125,19 @@ impl Plan {
         }
         if !lines.is_empty() {
             let path = file_after(&place, &boot.named, &lines);
-            let text = place.kept(&path).unwrap_or_else(|_| HEAD.to_owned());
-            files.push((path, with_settings(&text, &lines)));
+            files.push(planned(&place, path, HEAD, |text| with_settings(text, &lines)));
         }
-        let planned = |(path, content): (String, String)| {
-            let before = place.kept(&path).ok();
-            let unchanged = before.as_ref() == Some(&content);
-            Planned { path, content, unchanged, before }
-        };
-        let files = files.into_iter().map(planned).collect();
         Self { root: place.path().to_owned(), files, command_line }
     }
+}
+
+/// A file with what is wanted in it, or a new one that begins with `head`. It is read once: what somebody writes
+/// after that is found to have changed when the plan is carried out.
+fn planned(place: &Root, path: String, head: &str, with: impl Fn(&str) -> String) -> Planned {
+    let before = place.kept(&path).ok();
+    let content = with(before.as_deref().unwrap_or(head));
+    let unchanged = before.as_ref() == Some(&content);
+    Planned { path, content, unchanged, before }
 }
 
 /// What a new file begins with.
