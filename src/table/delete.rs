@@ -39,7 +39,7 @@ pub enum Deleted {
     Hidden,
     /// A later entry took over its tuple and its id between the look and the delete, and was
     /// deleted. This is that entry, as the kernel's event shows it. [`Conntrack::create`] can make
-    /// it again.
+    /// it again; before Linux 5.12 the event has no timeout, and it needs one.
     Later(Box<Flow>),
 }
 
