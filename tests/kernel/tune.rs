@@ -11,7 +11,7 @@ use ctnetlink::kernel::Version;
 use ctnetlink::testing::enter_private_network;
 use ctnetlink::tune::persist::audit;
 use ctnetlink::tune::{Scope, Settings, Unit, sizing};
-use ctnetlink::{ErrorKind, Namespace};
+use ctnetlink::{Conntrack, ErrorKind, Namespace};
 
 use crate::programs::command;
 use crate::support::{Skip, Test, need_tool, table};
@@ -110,9 +110,24 @@ fn set_for_now_is_set_back() -> Result<(), Skip> {
     Ok(())
 }
 
+/// A table, and the module for timeouts loaded: where many ask for it first and at once, some are told
+/// that it is not there.
+fn table_with_timeouts() -> Conntrack {
+    let mut table = table();
+    let asked = (0..100).any(|_| {
+        let found = table.default_timeouts(Protocol::UDP).is_ok();
+        if !found {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        found
+    });
+    assert!(asked, "{:?}", table.default_timeouts(Protocol::UDP));
+    table
+}
+
 fn timeouts_and_settings_are_the_same() -> Result<(), Skip> {
     let settings = Settings::here();
-    let mut table = table();
+    let mut table = table_with_timeouts();
     for protocol in PROTOCOLS {
         let before = table.default_timeouts(protocol).expect("timeouts");
         assert_eq!(before.protocol(), protocol);
@@ -142,7 +157,7 @@ fn what_timeouts_are_refused() -> Result<(), Skip> {
         assert!(!timeouts.set("replied", wrong), "{wrong:?}");
     }
     assert!(!timeouts.set("established", Duration::from_secs(1)), "UDP has none of that name");
-    let mut table = table();
+    let mut table = table_with_timeouts();
     let error = table.set_default_timeouts(&timeouts).expect_err("nothing to set");
     assert!(matches!(error.kind(), ErrorKind::Invalid { .. }), "{error}");
     assert!(timeouts.set("replied", Timeouts::LONGEST));
@@ -157,7 +172,7 @@ fn what_timeouts_are_refused() -> Result<(), Skip> {
 }
 
 fn policies_come_and_go() -> Result<(), Skip> {
-    let mut table = table();
+    let mut table = table_with_timeouts();
     assert_eq!(table.timeout_policies().expect("a list"), []);
     let mut timeouts = Timeouts::of(Protocol::TCP);
     assert!(timeouts.set("established", Duration::from_secs(600)));
