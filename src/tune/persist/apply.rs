@@ -51,6 +51,8 @@ fn write(root: &Root, file: &Planned) -> Result<bool, (io::Error, &'static str)>
     let directory = root.resolve(directory).map_err(refused)?;
     let now = || match root.kept(&file.path) {
         Ok(text) => Ok(Some(text)),
+        // By now somebody may have made it.
+        Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
         // What is in it could not be kept.
         Err(source) if root.has_file(&file.path) => {
             Err((source, "the file is left as it is: look at it"))
