@@ -228,7 +228,7 @@ fn name(node: u64) -> String {
 
 /// Every fourth node is nearly full, each at another level.
 fn max(node: u64, flows: u64) -> u64 {
-    if node % 4 == 0 { flows * 1000 / (980 - node) } else { flows * 3 }
+    if node.is_multiple_of(4) { flows * 1000 / (980 - node) } else { flows * 3 }
 }
 
 impl Fleet {

@@ -13,7 +13,7 @@ use crate::naive::{self, Sums};
 
 /// A flow from one of many sources, of IPv6 if that is odd.
 fn flow(source: u32, bytes: u64) -> Flow {
-    let source: std::net::IpAddr = if source % 2 == 0 {
+    let source: std::net::IpAddr = if source.is_multiple_of(2) {
         std::net::Ipv4Addr::from_bits(source).into()
     } else {
         std::net::Ipv6Addr::from_bits(source.into()).into()
