@@ -73,7 +73,7 @@ pub fn may_lose_its_place(what: &str) -> Result<(), Skip> {
     let release = rustix::system::uname();
     let version: Version = release.release().to_string_lossy().parse().expect("a version");
     let chance = Skip::Chance(format!("{what}, while other tests filled the table"));
-    if version < Version::new(6, 1) { Err(chance) } else { Ok(()) }
+    if version < Version::new(6, 1) || is_emulated() { Err(chance) } else { Ok(()) }
 }
 
 fn missing(variable: &str, reason: String) -> Result<Completion, Failed> {
@@ -192,10 +192,15 @@ pub fn processor_time() -> Duration {
     Duration::new(used.tv_sec as u64, used.tv_nsec as u32)
 }
 
-/// So many rounds of a test that draws lots; a third of them on an emulated machine, whose processor
-/// is ten times slower (`CTNETLINK_EMULATED`, which the guests of tests/kernels set).
+/// Whether this is an emulated machine, whose processor is ten times slower: the guests of
+/// tests/kernels say so.
+fn is_emulated() -> bool {
+    std::env::var_os("CTNETLINK_EMULATED").is_some()
+}
+
+/// So many rounds of a test that draws lots; a third of them on an emulated machine.
 pub fn rounds(all: u32) -> u32 {
-    if std::env::var_os("CTNETLINK_EMULATED").is_some() { all.div_ceil(3) } else { all }
+    if is_emulated() { all.div_ceil(3) } else { all }
 }
 
 /// Writes a setting of this network namespace.
