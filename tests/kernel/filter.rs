@@ -79,7 +79,8 @@ fn random_filters_keep_what_they_should() -> Result<(), Skip> {
     let mut table = table();
     let mut runner = TestRunner::deterministic();
     let (mut some, mut exact) = (0, 0);
-    for _ in 0..rounds(150) {
+    let rounds = rounds(150);
+    for _ in 0..rounds {
         let spec = spec::spec().new_tree(&mut runner).expect("a filter").current();
         let filter = spec.filter();
         // Timeouts run; a second that ended in between is another table.
@@ -106,7 +107,7 @@ fn random_filters_keep_what_they_should() -> Result<(), Skip> {
             break;
         }
     }
-    assert!(some > rounds(40) && exact > rounds(10), "{some} {exact}");
+    assert!(some > rounds * 4 / 15 && exact > rounds / 15, "{some} {exact}");
     Ok(())
 }
 
