@@ -91,9 +91,13 @@ fn what_it_saw_is_a_sample() -> Result<(), Skip> {
     let truth = reader.scan(&query).expect("a scan").report;
     for row in truth.rows() {
         let estimated = estimate.report.rows().iter().find(|estimated| estimated.key == row.key);
-        let interval = estimated.expect("the same protocols").interval;
         // Seven intervals at a time miss in one run of twenty; so does this table never, or always.
         let slack = row.flows / 10 + 20;
+        let Some(estimated) = estimated else {
+            assert!(row.flows <= slack, "none was seen of {row}");
+            continue;
+        };
+        let interval = estimated.interval;
         assert!(interval.low <= row.flows + slack && row.flows <= interval.high + slack, "{row}");
     }
     Ok(())
