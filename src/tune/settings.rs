@@ -155,13 +155,16 @@ impl Settings {
                 (Scope::ReadOnly, _) if before.name.ends_with("_count") => COUNT,
                 (Scope::ReadOnly, _) => INITIAL,
                 (_, io::ErrorKind::PermissionDenied) => RIGHT,
+                (_, io::ErrorKind::ReadOnlyFilesystem) => {
+                    "/proc/sys is mounted read-only here, as in most containers; set it from outside"
+                }
                 _ => "the kernel does not take this value",
             };
             setting_error(&before.name, source, remedy)
         };
         if before.scope == Scope::ReadOnly {
             let other = self.hashsize.as_ref().filter(|_| bare_name(name) == "buckets");
-            let other = other.ok_or_else(|| refused(io::ErrorKind::PermissionDenied.into()))?;
+            let other = other.ok_or_else(|| refused(io::ErrorKind::Unsupported.into()))?;
             let new = write(other, value).and_then(|()| read(other)).map_err(refused)?;
             return Ok(Changed { name: before.name, old: before.value, new });
         }
