@@ -203,9 +203,8 @@ pub enum ErrorKind {
     /// There is no room for that many entries.
     #[error(
         "{wanted} more entries do not fit: the table of this network namespace holds {entries} of \
-         at most {max}; ask for {} at most, or raise the limit of the host, as root in its first \
-         network namespace: sysctl -w net.netfilter.nf_conntrack_max={}",
-        max.saturating_sub(*entries), u64::from(*entries) + wanted
+         at most {max}; ask for {} at most{}",
+        max.saturating_sub(*entries), Raised(u64::from(*entries).saturating_add(*wanted))
     )]
     #[non_exhaustive]
     TableFull {
@@ -243,7 +242,13 @@ impl Error {
 
     /// Whether the caller lacks a privilege. The remedy is in the text.
     pub fn is_permission_denied(&self) -> bool {
-        matches!(*self.0, ErrorKind::PermissionDenied { .. })
+        match &*self.0 {
+            ErrorKind::PermissionDenied { .. } => true,
+            ErrorKind::Setting { source, .. } | ErrorKind::Namespace { source, .. } => {
+                source.kind() == io::ErrorKind::PermissionDenied
+            }
+            _ => false,
+        }
     }
 
     /// Whether what was to be made is there already: `EEXIST`.
@@ -274,6 +279,23 @@ impl From<ErrorKind> for Error {
 impl std::fmt::Debug for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         std::fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// How to raise the limit, if there can be such a limit.
+struct Raised(u64);
+
+impl std::fmt::Display for Raised {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The kernel has a signed number for it.
+        match i32::try_from(self.0) {
+            Ok(limit) => write!(
+                f,
+                ", or raise the limit of the host, as root in its first network namespace: sysctl -w \
+                 net.netfilter.nf_conntrack_max={limit}"
+            ),
+            Err(_) => Ok(()),
+        }
     }
 }
 

@@ -28,10 +28,24 @@ pub struct From {
 /// The capture that comes with the programs: beside them, or where they were built.
 pub fn sample() -> Option<PathBuf> {
     const NAME: &str = "sample.pcapng";
-    let beside = std::env::current_exe().ok().map(|program| program.with_file_name(NAME));
     let sources = Path::new("examples").join(NAME);
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).join(&sources);
-    [beside, Some(sources), Some(built)].into_iter().flatten().find(|file| file.is_file())
+    [beside(NAME), Some(sources), Some(built)].into_iter().flatten().find(|file| file.is_file())
+}
+
+/// A file of this name where this program is, as it was called: there may be no `/proc` to ask.
+pub fn beside(name: &str) -> Option<PathBuf> {
+    let called = PathBuf::from(std::env::args_os().next()?);
+    // A name alone was looked for in PATH.
+    called.parent().filter(|folder| *folder != Path::new(""))?;
+    Some(called.with_file_name(name))
+}
+
+/// A path as a word of a shell.
+pub fn typed(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// Opens a file, or the standard input.

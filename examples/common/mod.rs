@@ -103,7 +103,9 @@ impl std::fmt::Display for NoDemo {
         write!(f, "{}", self.0)?;
         match from::sample() {
             Some(file) => {
-                write!(f, "; or look at a table in a file: top_sources --from {}", file.display())
+                let program = from::beside("top_sources").unwrap_or_else(|| "top_sources".into());
+                let (program, file) = (from::typed(&program), from::typed(&file));
+                write!(f, "; or look at a table in a file: {program} --from {file}")
             }
             None => Ok(()),
         }

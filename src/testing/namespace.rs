@@ -51,7 +51,7 @@ pub fn enter_private_namespace() -> Result<()> {
 pub fn enter_private_network() -> Result<()> {
     unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| {
         let remedy = match errno {
-            Errno::ENOSPC => "raise the limit: sysctl -w user.max_net_namespaces=1000",
+            Errno::ENOSPC => NO_MORE_NETWORKS,
             _ => FORBIDDEN,
         };
         namespace_error("enter a private network namespace", errno.into(), remedy)
@@ -60,12 +60,21 @@ pub fn enter_private_network() -> Result<()> {
 
 const FORBIDDEN: &str = "run it as root, or allow user namespaces \
     (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone and \
-    kernel.apparmor_restrict_unprivileged_userns)";
+    kernel.apparmor_restrict_unprivileged_userns); containers and chroots may forbid them, too";
+
+/// Each user namespace has limits of its own, and those of the ones around it.
+const NO_MORE_USERS: &str =
+    "the limit is reached: root of the host can raise sysctl user.max_user_namespaces";
+const NO_MORE_NETWORKS: &str =
+    "the limit is reached: root of the host can raise sysctl user.max_net_namespaces";
 
 fn remedy(errno: Errno) -> &'static str {
     match errno {
-        Errno::EINVAL => "enter it before the program starts a second thread",
-        Errno::ENOSPC | Errno::EUSERS => "raise the limit: sysctl -w user.max_user_namespaces=1000",
+        Errno::EINVAL => {
+            "enter it before the program starts a second thread; a kernel without user namespaces \
+             says the same"
+        }
+        Errno::ENOSPC | Errno::EUSERS => NO_MORE_USERS,
         _ => FORBIDDEN,
     }
 }
