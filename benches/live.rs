@@ -68,7 +68,7 @@ fn main() {
         Ok(kind) => {
             // What a parallel scan likes best, and what it likes least.
             let assured = |index: usize| match kind {
-                "even" => index % 2 == 0,
+                "even" => index.is_multiple_of(2),
                 "alike" => true,
                 _ => panic!("LIVE_TABLE is busy, flood, even or alike"),
             };
