@@ -34,14 +34,14 @@ fn marked(number: u16, mark: u32) -> Flow {
 
 /// Makes entries of mark 1 and a plan for them; somebody else deletes each and makes it anew, one
 /// at a time, by `anew`; then the plan is executed.
-fn churned(anew: impl Fn(u16) -> Flow) -> (DeleteReport, Vec<Flow>) {
+fn churned(anew: impl Fn(u16) -> Flow) -> Result<(DeleteReport, Vec<Flow>), Skip> {
     churned_from(|number| marked(number, 1), anew)
 }
 
 fn churned_from(
     made: impl Fn(u16) -> Flow,
     anew: impl Fn(u16) -> Flow,
-) -> (DeleteReport, Vec<Flow>) {
+) -> Result<(DeleteReport, Vec<Flow>), Skip> {
     let mut table = table();
     create(&mut table, (1..=CHURNED).map(made)).expect("new entries");
     let ids = |flows: &[Flow]| flows.iter().map(|flow| (flow.original, flow.id)).collect();
@@ -55,13 +55,15 @@ fn churned_from(
         create(&mut other, [anew(number)]).expect("a new entry");
     }
     let again = ids(&entries(&mut other)).intersection(&before).count();
-    assert!(again > 0, "no id came back, so nothing is shown here");
+    if again == 0 {
+        return Err(Skip::Chance("no entry got its predecessor's id".to_owned()));
+    }
     let report = plan.execute().expect("a report");
-    (report, entries(&mut table))
+    Ok((report, entries(&mut table)))
 }
 
 fn later_entries_with_another_mark_stay() -> Result<(), Skip> {
-    let (report, left) = churned(|number| marked(number, 2));
+    let (report, left) = churned(|number| marked(number, 2))?;
     assert_eq!((left.len(), report.deleted), (usize::from(CHURNED), 0), "{report:?}");
     // But for the mark nothing tells those with their predecessor's id from it.
     assert_eq!(report.replaced + report.changed, ALL, "{report:?}");
@@ -70,7 +72,7 @@ fn later_entries_with_another_mark_stay() -> Result<(), Skip> {
 
 fn later_entries_alike_stay_if_they_began_later() -> Result<(), Skip> {
     set("nf_conntrack_timestamp", "1");
-    let (report, left) = churned(|number| marked(number, 1));
+    let (report, left) = churned(|number| marked(number, 1))?;
     assert_eq!((left.len(), report.replaced), (usize::from(CHURNED), ALL), "{report:?}");
     Ok(())
 }
@@ -78,7 +80,7 @@ fn later_entries_alike_stay_if_they_began_later() -> Result<(), Skip> {
 /// Where nothing tells the two apart, those that got their predecessor's id go; the others stay.
 /// Here they differ in a bit of the status that no entry ever loses.
 fn what_an_entry_cannot_lose_tells_too() -> Result<(), Skip> {
-    let (report, left) = churned(|number| marked(number, 1));
+    let (report, left) = churned(|number| marked(number, 1))?;
     assert!(report.deleted > 0 && report.deleted + report.replaced == ALL, "{report:?}");
     assert_eq!(left.len() as u64, ALL - report.deleted);
     table().flush().expect("room");
@@ -87,7 +89,7 @@ fn what_an_entry_cannot_lose_tells_too() -> Result<(), Skip> {
         flow.status |= Status::SEEN_REPLY | Status::ASSURED;
         flow
     };
-    let (report, left) = churned_from(replied, |number| marked(number, 1));
+    let (report, left) = churned_from(replied, |number| marked(number, 1))?;
     assert_eq!((left.len(), report.replaced), (usize::from(CHURNED), ALL), "{report:?}");
     Ok(())
 }
