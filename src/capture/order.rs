@@ -16,7 +16,7 @@ const NETFILTER: usize = 4;
 const WORD: usize = 8;
 
 /// Puts a datagram into the byte order of this machine, in place: the headers of messages and attributes,
-/// and labels. All else that ctnetlink sends is in network order everywhere.
+/// and labels. The kernel sends everything else in network order on every machine.
 ///
 /// In a datagram that is cut or makes no sense, this goes as far as it can; the reader reports the rest.
 pub(super) fn to_this_machine(mut datagram: &mut [u8]) {

@@ -39,7 +39,7 @@ pub enum Deleted {
     Hidden,
     /// A later entry took over its tuple and its id between the look and the delete, and was
     /// deleted. This is that entry, as the kernel's event shows it. [`Conntrack::create`] can make
-    /// it again; before Linux 5.12 the event has no timeout, and it needs one.
+    /// it again. Before Linux 5.12 the event has no timeout, and a new entry needs one: set it first.
     Later(Box<Flow>),
 }
 

@@ -53,7 +53,7 @@ struct Meant<'e> {
     id: FlowId,
 }
 
-/// Entries that are to be deleted since a look has found them, and how they looked.
+/// Entries that were looked at and are now to be deleted, and what each look showed.
 #[derive(Default)]
 struct Doomed<'e> {
     meant: Vec<Meant<'e>>,

@@ -30,7 +30,7 @@ const GROUP: usize = 256;
 ///
 /// What remains:
 ///
-/// - A later entry that differs in none of these is taken for the one of the plan. Where `nf_conntrack_timestamp` is
+/// - If a later entry has the same values in all of these, it is taken for the planned one. Where `nf_conntrack_timestamp` is
 ///   on, each entry has its own start.
 /// - If an entry is replaced in the microseconds between its look and its delete (20 in the median, 60 at the 99th
 ///   percentile), and the new one gets its id, the new one is deleted. At most 0.4 per 10,000 entries of the plan were
@@ -103,8 +103,8 @@ pub struct DeleteReport {
     pub matched: u64,
     /// Deleted.
     pub deleted: u64,
-    /// Of these, those whose end the kernel reported, so that they are known to be the entries that were looked at. It
-    /// reports entries that began while `nf_conntrack_events` was 1, or 2 with a listener.
+    /// How many of the deleted entries the kernel reported the end of. They are known to be the entries that were
+    /// looked at. The kernel reports entries that began while `nf_conntrack_events` was 1, or 2 with a listener.
     pub confirmed: u64,
     /// Gone before it was their turn.
     pub already_gone: u64,
@@ -326,8 +326,8 @@ impl DeletePlan<'_> {
     }
 
     /// As [`execute`](Self::execute), and tells `journal` which entries are next, and what became of each. An error of
-    /// the journal ends the work. No entry is deleted before the journal was told of it. What the journal keeps can be
-    /// audited, and used to create the entries again.
+    /// the journal ends the work. No entry is deleted before the journal was told of it. From what
+    /// the journal keeps, deletes can be audited, and entries can be created again.
     ///
     /// If an entry was next, and then neither done nor untouched, it is not known whether it was deleted: the answer
     /// was lost, or the program ended first.

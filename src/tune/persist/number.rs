@@ -7,9 +7,9 @@ use crate::tune::sizing;
 pub(super) enum Taken {
     /// The setting is this number.
     Number(i64),
-    /// It is refused, and the setting stays as it was: the reason.
+    /// The kernel refuses it, and the setting stays as it was. This is the reason.
     Refused(Refusal),
-    /// Kernels differ, or the files do not say what it depends on: the reason.
+    /// Kernels differ, or the files do not say what it depends on. This is the reason.
     Unsure(&'static str),
 }
 
