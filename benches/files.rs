@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ctnetlink::Query;
 use ctnetlink::aggregate::{Aggregator, Fields};
-use ctnetlink::capture::{CaptureFacts, Recorder};
-use ctnetlink::export::{Line, Record, Rollup};
+use ctnetlink::files::capture::{CaptureFacts, Recorder};
+use ctnetlink::files::parquet::Writer;
+use ctnetlink::files::rows::{Record, Rollup};
+use ctnetlink::files::snapshot::Snapshot;
+use ctnetlink::files::text::Line;
 use ctnetlink::flow::FlowRef;
-use ctnetlink::parquet::Writer;
-use ctnetlink::snapshot::Snapshot;
 use ctnetlink::testing::{Frames, Population};
 
 fn entries() -> u64 {

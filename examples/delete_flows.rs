@@ -18,8 +18,9 @@ use clap::Parser;
 use common::session::Session;
 use common::{Usage, selection};
 use ctnetlink::escape::Escaped;
-use ctnetlink::export::{Line, Observation};
+use ctnetlink::files::text::Line;
 use ctnetlink::flow::{Flow, FlowRef};
+use ctnetlink::origin::Observation;
 use ctnetlink::{DeletePlan, DeleteReport, Summary};
 use journal::Journal;
 

@@ -19,10 +19,10 @@ use anstyle::Style;
 use clap::Parser;
 use common::from::From;
 use ctnetlink::ErrorKind;
-use ctnetlink::diagnose::{Facts, LogFacts, Rules, Sources, Unseen, diagnose};
 use ctnetlink::escape::Escaped;
-use ctnetlink::finding::{Finding, Severity, worst};
-use ctnetlink::tune::Settings;
+use ctnetlink::operate::diagnose::{Facts, LogFacts, Rules, Sources, Unseen, diagnose};
+use ctnetlink::operate::finding::{Finding, Severity, worst};
+use ctnetlink::operate::tune::Settings;
 
 /// What is wrong with connection tracking here, and what to do about it.
 ///

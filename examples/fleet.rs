@@ -21,11 +21,12 @@ use common::Usage;
 use common::from::From;
 use ctnetlink::DumpOptions;
 use ctnetlink::aggregate::Aggregator;
-use ctnetlink::capture::CaptureFacts;
 use ctnetlink::escape::Escaped;
-use ctnetlink::export::{Level, Moment, Observation, Record, Rollup, Row};
+use ctnetlink::files::capture::CaptureFacts;
+use ctnetlink::files::parquet::{PartFile, Partition, Reader, Writer};
+use ctnetlink::files::rows::{Level, Record, Rollup, Row};
 use ctnetlink::flow::FlowRef;
-use ctnetlink::parquet::{PartFile, Partition, Reader, Writer};
+use ctnetlink::origin::{Moment, Observation};
 
 /// The table of this node among those of a fleet: as Parquet, in Hive's layout.
 ///

@@ -19,8 +19,8 @@ use common::Usage;
 use common::from::From;
 use common::lines::Format;
 use common::selection::Selection;
-use ctnetlink::export::Observation;
 use ctnetlink::flow::FlowRef;
+use ctnetlink::origin::Observation;
 use ctnetlink::{DumpOptions, List};
 
 /// The entries of the table, one a line, as they stream past: a table of any size takes no memory.

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
 use comfy_table::{CellAlignment, Table, presets};
-use ctnetlink::diagnose::{Creator, FoundNamespace, Namespaces, creators, namespaces};
 use ctnetlink::escape::Escaped;
+use ctnetlink::operate::diagnose::{Creator, FoundNamespace, Namespaces, creators, namespaces};
 
 /// Network namespaces: how many entries each has, and who makes them.
 #[derive(Parser)]

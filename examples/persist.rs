@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use common::Usage;
 use ctnetlink::escape::Escaped;
-use ctnetlink::tune::persist::{Audit, Plan, Want, Written, audit};
+use ctnetlink::operate::persist::{Audit, Plan, Want, Written, audit};
 use ctnetlink::{Error, ErrorKind};
 
 /// Will the table's settings outlive the next boot?

@@ -16,7 +16,7 @@ use std::time::Duration;
 use clap::Parser;
 use comfy_table::{CellAlignment, Table, presets};
 use ctnetlink::Limits;
-use ctnetlink::stats::{Counter, Counts, Stats};
+use ctnetlink::kernel::stats::{Counter, Counts, Stats};
 use serde_json::json;
 
 /// How full the connection-tracking table is, and what it has lost.

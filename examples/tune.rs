@@ -21,10 +21,10 @@ use common::Usage;
 use ctnetlink::ErrorKind;
 use ctnetlink::flow::{Protocol, Timeouts};
 use ctnetlink::kernel::Version;
-use ctnetlink::tune::sizing::{
+use ctnetlink::operate::tune::sizing::{
     Advice, Need, PerEntry, Sizes, advise, buckets_are_read_only, defaults, set_buckets,
 };
-use ctnetlink::tune::{Changed, Scope, Setting, Settings, bare_name};
+use ctnetlink::operate::tune::{Changed, Scope, Setting, Settings, bare_name};
 
 /// The table's settings: what they are, set to what, and how large the table should be.
 #[derive(Parser)]

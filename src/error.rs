@@ -318,7 +318,7 @@ impl std::fmt::Display for Said<'_> {
 }
 
 /// A file that this program could read if it were built with a feature.
-#[cfg(any(feature = "capture", feature = "parquet"))]
+#[cfg(feature = "files")]
 pub(crate) fn lacks_feature(what: &str, feature: &str) -> io::Error {
     let text =
         format!("{what}: this program was built without the feature {feature} that reads it");

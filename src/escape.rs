@@ -3,8 +3,8 @@
 //! Somebody else wrote the names of helpers, security contexts, names of files and nodes, and log lines. On a terminal
 //! some characters are commands: they move the cursor, erase text, set a title, or reverse what follows. In a list of
 //! lines, a line break makes a line that nobody wrote. [`Escaped`] shows such characters as Rust writes them: `\n`,
-//! `\u{1b}`, `\u{202e}`. This crate does so where it makes lines: in [`Line`](crate::export::Line),
-//! [`CsvRow`](crate::export::CsvRow), [`Expectation`](crate::flow::Expectation) and errors that quote text. Fields hold
+//! `\u{1b}`, `\u{202e}`. This crate does so where it makes lines: in [`Line`](crate::files::text::Line),
+//! [`CsvRow`](crate::files::rows::CsvRow), [`Expectation`](crate::flow::Expectation) and errors that quote text. Fields hold
 //! the text as it was read.
 //!
 //! The result is for people to read, and cannot be turned back. A backslash is not doubled, since names of systemd

@@ -26,7 +26,7 @@
 //!   |        |          |
 //!   '--> socket --> table (Conntrack)      Linux: the only half that talks to a kernel
 //!                       |
-//!                    testing               a private namespace and synthetic entries
+//!          testing    files    operate     built on it, each behind a feature
 //! ```
 //!
 //! - [`wire`]: netlink messages and attributes, read in place.
@@ -34,17 +34,15 @@
 //! - [`kernel`]: what kernels can do, and what they do wrong.
 //! - [`filter`]: which entries are meant, typed or as text.
 //! - [`aggregate`]: what to group by, and the groups.
-//! - [`export`]: entries as the lines `conntrack` prints, and as rows for JSON, CSV and columns.
-//! - [`import`]: entries out of text: what `conntrack` has printed, and rows as JSON.
-//! - [`capture`]: netlink's messages in a file that Wireshark opens (feature `capture`).
-//! - [`parquet`]: rows in columns, for analytics over many machines (feature `parquet`).
-//! - [`snapshot`]: a table out of a file of any of these forms, differences, redaction (feature `capture`).
+//! - [`origin`]: where and when a table was looked at.
 //! - [`escape`]: text that others wrote, escaped to be shown.
-//! - [`stats`]: the kernel's counters, and what each is a sign of.
-//! - [`diagnose`]: what is wrong here, why it matters and what to do.
-//! - [`tune`]: settings, timeouts, sizes, and how they last.
 //! - [`Conntrack`]: the table of a network namespace; [`Reader`]: the half of it that cannot write.
 //! - [`testing`]: a table of your own to try things on, without root (feature `testing`).
+//! - [`files`]: tables kept and exchanged (feature `files`): [captures](files::capture) that Wireshark opens, the
+//!   [lines](files::text) of `conntrack`, [rows](files::rows) for JSON and CSV, [Parquet](files::parquet), and
+//!   [snapshots](files::snapshot) of any of these forms.
+//! - [`operate`]: operations (feature `operate`): [settings](operate::tune), how they [last](operate::persist), and
+//!   what is [wrong](operate::diagnose) on a machine.
 //!
 //! # Which call do I want?
 //!
@@ -59,10 +57,10 @@
 //! | who fills it, about, at a bounded cost | [`Reader::sample`] |
 //! | who opens flows right now, and how fast | [`Reader::rates`] |
 //! | an agent's look, which must not cost more than so much | [`Reader::scan_within`], [`DutyCycle`] |
-//! | what is wrong here, and what to do | [`diagnose`](mod@diagnose) |
-//! | a setting, and what it does | [`tune::Settings`] |
-//! | how large the table should be | [`tune::sizing::advise`] |
-//! | settings that outlive a boot | [`tune::persist`] |
+//! | what is wrong here, and what to do | [`operate::diagnose`](mod@operate::diagnose) |
+//! | a setting, and what it does | [`operate::tune::Settings`] |
+//! | how large the table should be | [`operate::tune::sizing::advise`] |
+//! | settings that outlive a boot | [`operate::persist`] |
 //! | how long entries stay | [`Reader::default_timeouts`] |
 //! | one entry you know | [`Reader::get`] |
 //! | to look at every entry as it streams past | [`Reader::dump`], [`Dump::next_batch`] |
@@ -73,11 +71,11 @@
 //! | delete what a filter matches, with a preview | [`Conntrack::delete_plan`] |
 //! | all gone | [`Conntrack::flush`] |
 //! | flows that helpers have announced | [`Reader::expectations`] |
-//! | the table in a file, and to group it elsewhere | [`Reader::record`], [`snapshot::Snapshot`] (feature `capture`) |
-//! | to group what `conntrack -L` has printed | [`import::Lines`] |
-//! | what two such files differ in | [`snapshot::Difference`] (feature `capture`) |
-//! | a file to show to others | [`snapshot::Redactor`] (feature `redact`) |
-//! | many machines in one query | [`export::Rollup`], [`parquet::Writer`] (feature `parquet`) |
+//! | the table in a file, and to group it elsewhere | [`Reader::record`], [`files::snapshot::Snapshot`] |
+//! | to group what `conntrack -L` has printed | [`files::text::Lines`] |
+//! | what two such files differ in | [`files::snapshot::Difference`] |
+//! | a file to show to others | [`files::snapshot::Redactor`] (feature `redact`) |
+//! | many machines in one query | [`files::rows::Rollup`], [`files::parquet::Writer`] (feature `parquet`) |
 //! | to group entries from elsewhere | [`Aggregator`](aggregate::Aggregator) |
 //!
 //! # What is there and what is not
@@ -111,8 +109,9 @@
 //!
 //! On by default, since the examples take them; `default-features = false` leaves them out:
 //!
-//! - `capture`: the modules [`capture`] and [`snapshot`], tables in files.
-//! - `json`: reading entries written as JSON, one a line; with it, `serde`.
+//! - `files`: the module [`files`], tables kept and exchanged.
+//! - `operate`: the module [`operate`], settings and diagnosis.
+//! - `json`: reading entries written as JSON, one a line; with it, `serde` and `files`.
 //! - `testing`: the module [`testing`], a private namespace and synthetic entries.
 //!
 //! Off by default:
@@ -121,7 +120,7 @@
 //!   `--json`.
 //! - `zstd`: reading compressed captures and text, and Parquet compressed by zstd. The only feature that
 //!   needs a C compiler.
-//! - `parquet`: the module [`parquet`], tables in columns; compressed by Snappy, unless `zstd` is on.
+//! - `parquet`: the module [`files::parquet`], tables in columns; compressed by Snappy, unless `zstd` is on.
 //! - `redact`: other addresses in place of the true ones.
 //!
 //! On systems other than Linux the crate is its pure half: decoding and grouping work, and
@@ -133,7 +132,7 @@
 // What a feature or Linux brings is linked, too. Documentation is checked, and made by docs.rs, with all of them.
 #![cfg_attr(
     not(all(
-        feature = "capture",
+        feature = "operate",
         feature = "parquet",
         feature = "redact",
         feature = "testing",
@@ -148,25 +147,19 @@
 )]
 
 pub mod aggregate;
-#[cfg(feature = "capture")]
-pub mod capture;
-pub mod diagnose;
 mod error;
 pub mod escape;
-pub mod export;
+#[cfg(feature = "files")]
+pub mod files;
 pub mod filter;
-pub mod finding;
 pub mod flow;
-pub mod import;
 pub mod kernel;
-#[cfg(feature = "parquet")]
-pub mod parquet;
+#[cfg(feature = "operate")]
+pub mod operate;
+pub mod origin;
+#[cfg(any(feature = "files", feature = "operate"))]
 #[doc(hidden)]
 pub mod replace;
-#[cfg(feature = "capture")]
-pub mod snapshot;
-pub mod stats;
-pub mod tune;
 pub mod wire;
 
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]

@@ -10,9 +10,10 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use ctnetlink::Query;
 use ctnetlink::aggregate::{Aggregator, Fields, Report};
-use ctnetlink::export::{Level, Moment, Observation, Record, Rollup, Row};
+use ctnetlink::files::parquet::{Partition, Writer};
+use ctnetlink::files::rows::{Level, Record, Rollup, Row};
 use ctnetlink::flow::FlowRef;
-use ctnetlink::parquet::{Partition, Writer};
+use ctnetlink::origin::{Moment, Observation};
 use ctnetlink::testing::{Frames, Population};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use serde_json::{Value, json};

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use ctnetlink::Conntrack;
 use ctnetlink::kernel::Version;
+use ctnetlink::operate::tune::sizing::{PerEntry, memory};
 use ctnetlink::testing::{Population, create, enter_private_namespace};
-use ctnetlink::tune::sizing::{PerEntry, memory};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 /// Entries that take the places which earlier tables have left half-empty in the kernel's slabs.

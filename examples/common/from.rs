@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use anstyle::Style;
 use ctnetlink::Query;
 use ctnetlink::aggregate::{Field, Report};
-use ctnetlink::capture::CaptureFacts;
 use ctnetlink::escape::Escaped;
-use ctnetlink::export::Moment;
-use ctnetlink::snapshot::{Form, Snapshot, SnapshotEnd};
+use ctnetlink::files::capture::CaptureFacts;
+use ctnetlink::files::snapshot::{Form, Snapshot, SnapshotEnd};
+use ctnetlink::origin::Moment;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 

@@ -3,8 +3,10 @@
 use std::io::{self, Write};
 use std::str::FromStr;
 
-use ctnetlink::export::{Line, Observation, Record, SaveLine};
+use ctnetlink::files::rows::Record;
+use ctnetlink::files::text::{Line, SaveLine};
 use ctnetlink::flow::FlowRef;
+use ctnetlink::origin::Observation;
 
 use super::Result;
 

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
 use ctnetlink::escape::Escaped;
-use ctnetlink::finding::{Finding, Severity, worst};
+use ctnetlink::operate::finding::{Finding, Severity, worst};
 use ctnetlink::testing::{Population, enter_private_namespace, fill, room};
 use ctnetlink::{Conntrack, Limits, Namespace, Progress, Query, Reader, Scan};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};

@@ -19,8 +19,9 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use ctnetlink::export::{Observation, Record};
+use ctnetlink::files::rows::Record;
 use ctnetlink::flow::FlowRef;
+use ctnetlink::origin::Observation;
 use ctnetlink::{DeletePlan, DeleteStep, Deleted};
 use serde::Serialize;
 

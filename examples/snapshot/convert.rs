@@ -4,10 +4,11 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use ctnetlink::capture::{CaptureFacts, Recorder};
-use ctnetlink::export::{Observation, Record};
+use ctnetlink::files::capture::{CaptureFacts, Recorder};
+use ctnetlink::files::parquet;
+use ctnetlink::files::rows::Record;
 use ctnetlink::flow::FlowRef;
-use ctnetlink::parquet;
+use ctnetlink::origin::Observation;
 
 use crate::Options;
 use crate::common::lines::Format;

@@ -5,7 +5,7 @@ use std::io::Write;
 use anstyle::Style;
 use comfy_table::{CellAlignment, Table, presets};
 use ctnetlink::escape::Escaped;
-use ctnetlink::snapshot::{Difference, Form};
+use ctnetlink::files::snapshot::{Difference, Form};
 
 use crate::common::{self, Usage};
 use crate::{Grouping, Options};

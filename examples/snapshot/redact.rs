@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use ctnetlink::capture::Recorder;
-use ctnetlink::snapshot::Redactor;
+use ctnetlink::files::capture::Recorder;
+use ctnetlink::files::snapshot::Redactor;
 
 use crate::Options;
 use crate::common::{self, Usage};

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use ctnetlink::Query;
 use ctnetlink::aggregate::Fields;
-use ctnetlink::snapshot::{Difference, Form, Snapshot};
+use ctnetlink::files::snapshot::{Difference, Form, Snapshot};
 use libfuzzer_sys::fuzz_target;
 
 static QUERY: LazyLock<Query> =

@@ -3,10 +3,11 @@
 
 #![no_main]
 
-use ctnetlink::export::{Line, Record, SaveLine};
+use ctnetlink::files::text::{Line, SaveLine};
+use ctnetlink::files::rows::Record;
 use ctnetlink::flow::{Flow, FlowRef};
-use ctnetlink::import::parse_line;
-use ctnetlink::snapshot::Redactor;
+use ctnetlink::files::text::parse_line;
+use ctnetlink::files::snapshot::Redactor;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

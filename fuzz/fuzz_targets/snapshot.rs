@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use ctnetlink::Query;
 use ctnetlink::aggregate::Fields;
-use ctnetlink::snapshot::Snapshot;
+use ctnetlink::files::snapshot::Snapshot;
 use libfuzzer_sys::fuzz_target;
 
 static QUERIES: LazyLock<[Query; 3]> = LazyLock::new(|| {

@@ -32,7 +32,6 @@ mod state;
 mod status;
 mod time;
 mod timeouts;
-mod tracked;
 mod tuple;
 
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]

@@ -5,6 +5,7 @@
 //! [`Reader::capabilities`](crate::Reader::capabilities) does.
 
 mod errata;
+pub mod stats;
 
 pub use errata::{ERRATA, Erratum};
 

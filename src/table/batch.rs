@@ -8,7 +8,7 @@ use crate::wire::WireError;
 /// The entries of one datagram, borrowed from the receive buffer.
 #[derive(Debug, Clone, Copy)]
 pub struct Batch<'b> {
-    pub(super) datagram: &'b [u8],
+    pub(crate) datagram: &'b [u8],
     /// Where in the datagram the entries are, as the attributes behind the netfilter header.
     pub(super) entries: &'b [Range<usize>],
 }

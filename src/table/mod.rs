@@ -28,8 +28,6 @@ mod probe;
 mod rates;
 mod read_stats;
 mod reader;
-#[cfg(feature = "capture")]
-mod record;
 mod refusal;
 mod same;
 mod sample;

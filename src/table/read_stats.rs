@@ -2,8 +2,8 @@
 
 use super::Reader;
 use crate::error::{ErrorKind, Result};
+use crate::kernel::stats::{Counter, Counts, CpuStats, ExpectationCounter, Kind, Stats};
 use crate::socket::Request;
-use crate::stats::{Counter, Counts, CpuStats, ExpectationCounter, Kind, Stats};
 use crate::wire::ctnetlink::*;
 
 impl Reader {

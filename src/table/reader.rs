@@ -3,9 +3,9 @@
 use std::time::SystemTime;
 
 use crate::error::{ErrorKind, Result};
-use crate::export::Observation;
 use crate::flow::Family;
 use crate::kernel::Capabilities;
+use crate::origin::Observation;
 use crate::socket::{Namespace, Request, Socket};
 use crate::wire::{Message, Messages};
 
@@ -89,13 +89,18 @@ impl Reader {
         Self { socket, sequence: 0, abandoned: false, capabilities: None }
     }
 
-    /// Where and when this is, for [records](crate::export::Record) of what is read now.
+    /// Where and when this is, for [records](crate::files::rows::Record) of what is read now.
     pub fn observe(&self) -> Observation {
         Observation {
             at: Some(SystemTime::now().into()),
             node: Some(rustix::system::uname().nodename().to_string_lossy().into_owned()),
-            netns_inode: self.socket.inode().and_then(|inode| inode.try_into().ok()),
+            netns_inode: self.inode().and_then(|inode| inode.try_into().ok()),
         }
+    }
+
+    /// The inode of its network namespace.
+    pub(crate) fn inode(&self) -> Option<u64> {
+        self.socket.inode()
     }
 
     /// Another reader of the same table, unless its namespace cannot be entered from here.

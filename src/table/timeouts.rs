@@ -34,7 +34,7 @@ impl Reader {
     /// # Errors
     ///
     /// [`NotSupported`](ErrorKind::NotSupported) before Linux 3.13, without the module
-    /// `nfnetlink_cttimeout` (then read the [settings](crate::tune::Settings)), or for a protocol
+    /// `nfnetlink_cttimeout` (then read the [settings](crate::operate::tune::Settings)), or for a protocol
     /// without timeouts of its own; those share [`Timeouts::GENERIC`].
     ///
     /// # Cost

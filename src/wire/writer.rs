@@ -6,7 +6,7 @@ use bytes::{BufMut, BytesMut};
 use netlink_packet_core::NLA_F_NESTED;
 #[cfg(any(
     feature = "testing",
-    feature = "capture",
+    feature = "files",
     all(target_os = "linux", not(ctnetlink_pure))
 ))]
 use netlink_packet_core::{Emitable, NetlinkHeader};
@@ -34,7 +34,7 @@ impl<'b> Writer<'b> {
     /// Appends a message: header, `nfgenmsg` of `family`, and what `attributes` writes.
     #[cfg(any(
         feature = "testing",
-        feature = "capture",
+        feature = "files",
         all(target_os = "linux", not(ctnetlink_pure))
     ))]
     pub(crate) fn message(
@@ -54,7 +54,7 @@ impl<'b> Writer<'b> {
     }
 
     /// Appends attributes that are put together already.
-    #[cfg(feature = "capture")]
+    #[cfg(feature = "files")]
     pub(crate) fn raw(&mut self, attributes: &[u8]) {
         self.buffer.put_slice(attributes);
         self.buffer.put_bytes(0, align(attributes.len()) - attributes.len());

@@ -9,9 +9,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 
 use ctnetlink::aggregate::{Field, Fields, Report};
+use ctnetlink::files::snapshot::Snapshot;
+use ctnetlink::files::text::parse_line;
 use ctnetlink::flow::{Flow, ProtoInfo, Protocol, Status, TcpInfo, TcpState, Tuple};
-use ctnetlink::import::parse_line;
-use ctnetlink::snapshot::Snapshot;
 use ctnetlink::testing::{Population, create, enter_private_network, fill};
 use ctnetlink::{Conntrack, DumpOptions, Namespace, Query, Reader};
 use serde_json::Value;
@@ -76,11 +76,11 @@ fn check_1_1_usage_takes_no_dump() -> Result<(), Skip> {
     let stats = reader.stats().expect("counters");
     let buckets = Reader::buckets().expect("buckets");
     let usage = processor_time() - start;
-    assert!(stats.sum().get(ctnetlink::stats::Counter::INSERT).is_some());
+    assert!(stats.sum().get(ctnetlink::kernel::stats::Counter::INSERT).is_some());
     let said = std::fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_count");
     assert_eq!(said.expect("a count").trim(), limits.entries.to_string());
     assert_eq!(u64::from(limits.entries), entries);
-    let load = ctnetlink::tune::sizing::load(entries, buckets.into());
+    let load = ctnetlink::operate::tune::sizing::load(entries, buckets.into());
     assert!((load - 2.0 * entries as f64 / f64::from(buckets)).abs() < 1e-9);
     let start = processor_time();
     let dump = reader.dump(DumpOptions::new()).expect("a dump");

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use ctnetlink::Query;
 use ctnetlink::aggregate::{Fields, Measure, Report};
-use ctnetlink::capture::Capture;
-use ctnetlink::import::Lines;
+use ctnetlink::files::capture::Capture;
+use ctnetlink::files::text::Lines;
 use ctnetlink::testing::{Population, fill};
 
 use crate::support::{

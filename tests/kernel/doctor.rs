@@ -5,11 +5,11 @@ use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use ctnetlink::Conntrack;
-use ctnetlink::diagnose::{Facts, Sources};
 use ctnetlink::flow::{Flow, Protocol, Status};
-use ctnetlink::stats::Counter;
+use ctnetlink::kernel::stats::Counter;
+use ctnetlink::operate::diagnose::{Facts, Sources};
+use ctnetlink::operate::tune::Settings;
 use ctnetlink::testing::create;
-use ctnetlink::tune::Settings;
 use serde_json::Value;
 
 use crate::programs::command;
@@ -136,7 +136,7 @@ fn check_1_1_usage_in_one_look() -> Result<(), Skip> {
     let headroom = facts.flows.expect("flows").headroom;
     assert_eq!((headroom.held, headroom.evictable()), (400, 600));
     let buckets = facts.buckets.expect("buckets");
-    let load = ctnetlink::tune::sizing::load(1_000, buckets);
+    let load = ctnetlink::operate::tune::sizing::load(1_000, buckets);
     assert!((load - 2_000.0 / buckets as f64).abs() < 1e-12);
     assert!(facts.counters.expect("counters").get(Counter::INSERT).is_some());
     assert_eq!(facts.unseen.len(), 1, "the rules, which nobody gave: {:?}", facts.unseen);
@@ -248,8 +248,10 @@ fn what_everybody_may_read_is_judged() -> Result<(), Skip> {
         assert_eq!(read, value, "{counter}");
     }
     assert_eq!(counters.get(Counter::DROP), Some(50));
-    let ids: Vec<_> =
-        ctnetlink::diagnose::diagnose(&facts).into_iter().map(|finding| finding.id).collect();
+    let ids: Vec<_> = ctnetlink::operate::diagnose::diagnose(&facts)
+        .into_iter()
+        .map(|finding| finding.id)
+        .collect();
     for id in ["TABLE_FULL", "DROP", "UDP_STREAM_SHORT"] {
         assert!(ids.contains(&id), "{ids:?}");
     }

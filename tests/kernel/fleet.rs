@@ -5,10 +5,11 @@ use std::path::Path;
 
 use ctnetlink::Query;
 use ctnetlink::aggregate::{Aggregator, Field, Report};
-use ctnetlink::capture::{CaptureFacts, Recorder};
-use ctnetlink::export::{Level, Observation, Record, Rollup, Row};
+use ctnetlink::files::capture::{CaptureFacts, Recorder};
+use ctnetlink::files::parquet::Reader;
+use ctnetlink::files::rows::{Level, Record, Rollup, Row};
 use ctnetlink::flow::Flow;
-use ctnetlink::parquet::Reader;
+use ctnetlink::origin::Observation;
 use ctnetlink::testing::{Population, fill};
 use serde_json::Value;
 

@@ -3,8 +3,8 @@
 use std::process::Command;
 use std::sync::mpsc;
 
-use ctnetlink::diagnose::creators;
 use ctnetlink::flow::Protocol;
+use ctnetlink::operate::diagnose::creators;
 use ctnetlink::testing::{Population, create, enter_private_network, fill};
 use ctnetlink::{Conntrack, DumpOptions, ErrorKind, Namespace};
 use serde_json::Value;

@@ -9,8 +9,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use ctnetlink::operate::persist::{Audit, audit};
 use ctnetlink::testing::enter_private_network;
-use ctnetlink::tune::persist::{Audit, audit};
 use nix::sched::{CloneFlags, unshare};
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 

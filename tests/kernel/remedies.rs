@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use ctnetlink::diagnose::{Facts, FlowFacts, LogFacts, PortUse, diagnose};
-use ctnetlink::finding::Finding;
 use ctnetlink::flow::{Flow, Protocol, Status};
-use ctnetlink::stats::{Counter, Counts};
+use ctnetlink::kernel::stats::{Counter, Counts};
+use ctnetlink::operate::diagnose::{Facts, FlowFacts, LogFacts, PortUse, diagnose};
+use ctnetlink::operate::finding::Finding;
 use ctnetlink::testing::create;
 use serde_json::Value;
 

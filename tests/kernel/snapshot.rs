@@ -5,7 +5,7 @@ use std::process::Output;
 
 use ctnetlink::Query;
 use ctnetlink::aggregate::{Field, Fields};
-use ctnetlink::export::SaveLine;
+use ctnetlink::files::text::SaveLine;
 use ctnetlink::flow::{Flow, FlowRef, Protocol, Status};
 use ctnetlink::testing::{Population, create, fill};
 use serde_json::Value;

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, UdpSocket};
 
 use ctnetlink::flow::{ProtoInfo, Protocol, Status, TcpInfo, TcpState};
-use ctnetlink::stats::{Counter, ExpectationCounter};
+use ctnetlink::kernel::stats::{Counter, ExpectationCounter};
 use ctnetlink::testing::{Population, create, fill};
 
 use crate::support::{Skip, Test, flow, need_tool, ports, run, table, tuple};

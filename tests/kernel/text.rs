@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use ctnetlink::export::{Line, Record};
+use ctnetlink::files::rows::Record;
+use ctnetlink::files::text::Line;
 use ctnetlink::flow::{Flow, FlowRef, Helper, Protocol};
 use ctnetlink::testing::create;
 use ctnetlink::{DumpOptions, Reader};

@@ -5,12 +5,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::Duration;
 
-use ctnetlink::finding::Severity;
 use ctnetlink::flow::{Family, Protocol, TimeoutPolicy, Timeouts};
 use ctnetlink::kernel::Version;
+use ctnetlink::operate::finding::Severity;
+use ctnetlink::operate::persist::audit;
+use ctnetlink::operate::tune::{Scope, Settings, Unit, sizing};
 use ctnetlink::testing::enter_private_network;
-use ctnetlink::tune::persist::audit;
-use ctnetlink::tune::{Scope, Settings, Unit, sizing};
 use ctnetlink::{Conntrack, ErrorKind, Namespace};
 
 use crate::programs::command;

@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 
 use ctnetlink::kernel::Version;
-use ctnetlink::stats::{Counter, ExpectationCounter};
-use ctnetlink::tune::Settings;
+use ctnetlink::kernel::stats::{Counter, ExpectationCounter};
+use ctnetlink::operate::tune::Settings;
 use ctnetlink::{DumpOptions, Reader};
 
 use crate::support::{Skip, Test, menagerie, set, table};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ctnetlink::flow::{Flow, Protocol, Status};
 use ctnetlink::kernel::Version;
-use ctnetlink::stats::Counter;
+use ctnetlink::kernel::stats::Counter;
 use ctnetlink::testing::create;
 use ctnetlink::{Conntrack, Namespace};
 use serde_json::Value;
@@ -81,7 +81,8 @@ fn the_hosts_table_is_full_and_mended() -> Result<(), Skip> {
         let before = table.stats().expect("counters").sum();
         send();
         let after = table.stats().expect("counters").sum();
-        let dropped = |counts: &ctnetlink::stats::Counts<Counter>| counts.get(Counter::DROP);
+        let dropped =
+            |counts: &ctnetlink::kernel::stats::Counts<Counter>| counts.get(Counter::DROP);
         let dropped = dropped(&after).zip(dropped(&before)).map(|(after, before)| after - before);
         assert_eq!(dropped, Some(PACKETS.into()));
 

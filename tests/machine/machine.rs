@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use ctnetlink::Conntrack;
-use ctnetlink::tune::Settings;
+use ctnetlink::operate::tune::Settings;
 use serde_json::Value;
 
 use crate::support::{Skip, has_tool, need_tool, run, table};

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use ctnetlink::kernel::Version;
-use ctnetlink::tune::persist::{Module, audit};
-use ctnetlink::tune::sizing::{Sizes, defaults, with_hashsize};
-use ctnetlink::tune::{Settings, sizing};
+use ctnetlink::operate::persist::{Module, audit};
+use ctnetlink::operate::tune::sizing::{Sizes, defaults, with_hashsize};
+use ctnetlink::operate::tune::{Settings, sizing};
 use ctnetlink::{ErrorKind, Reader};
 
 use crate::machine::{document, is_loaded, load, memory, output, said, setting, unload};

@@ -3,7 +3,7 @@
 use std::fs;
 
 use ctnetlink::flow::{NewFlow, Protocol};
-use ctnetlink::tune::{Scope, Setting, Settings};
+use ctnetlink::operate::tune::{Scope, Setting, Settings};
 use serde_json::Value;
 
 use crate::machine::{command, empty_table, setting};

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Output;
 
-use ctnetlink::capture::{CaptureFacts, Recorder};
-use ctnetlink::export::{Moment, Record};
+use ctnetlink::files::capture::{CaptureFacts, Recorder};
+use ctnetlink::files::parquet;
+use ctnetlink::files::rows::Record;
 use ctnetlink::flow::{Family, Flow, FlowRef, Helper, Protocol, Status, Tuple};
-use ctnetlink::parquet;
+use ctnetlink::origin::Moment;
 
 use crate::{command, path, text};
 
@@ -319,11 +320,11 @@ fn names_of_others_are_shown_escaped_by_every_example() {
 fn a_flow_is_one_line_and_one_row_and_json_is_exact() {
     let bytes = hostile_flow(7).to_bytes();
     let flow = FlowRef::parse(&bytes).expect("an entry");
-    let line = ctnetlink::export::Line::of(&flow).to_string();
+    let line = ctnetlink::files::text::Line::of(&flow).to_string();
     check("a line", &line);
     assert_eq!(line.split_whitespace().filter(|word| word.starts_with("helper=")).count(), 1);
     // By the way there and back, as conntrack's own text.
-    let again = ctnetlink::import::parse_line(&line).expect("an entry");
+    let again = ctnetlink::files::text::parse_line(&line).expect("an entry");
     assert_eq!((again.original, again.reply), (*flow.original(), *flow.reply()));
 
     let mut record = Record::from(&flow);

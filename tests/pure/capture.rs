@@ -4,9 +4,9 @@ use std::io::{Cursor, Read};
 
 use ctnetlink::Query;
 use ctnetlink::aggregate::{Aggregator, Fields, Report};
-use ctnetlink::capture::{Capture, CaptureFacts, Recorder};
+use ctnetlink::files::capture::{Capture, CaptureFacts, Recorder};
+use ctnetlink::files::snapshot::Snapshot;
 use ctnetlink::flow::{Flow, FlowRef, Labels};
-use ctnetlink::snapshot::Snapshot;
 use ctnetlink::testing::{Frames, Population};
 use pcap_file::pcap::{PcapHeader, PcapPacket, PcapWriter};
 use pcap_file::{DataLink, Endianness};

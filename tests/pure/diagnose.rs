@@ -4,14 +4,14 @@ use std::io::Cursor;
 use std::time::Duration;
 
 use ctnetlink::aggregate::Headroom;
-use ctnetlink::diagnose::{
-    Facts, FlowFacts, Interface, LogFacts, LogKind, Rules, creators, diagnose,
-};
-use ctnetlink::finding::{Finding, Severity, worst};
 use ctnetlink::flow::{Flow, ProtoInfo, Protocol, Status, TcpInfo, TcpState, Tuple};
 use ctnetlink::kernel::Version;
-use ctnetlink::stats::{Counter, Counts};
-use ctnetlink::tune::persist::audit;
+use ctnetlink::kernel::stats::{Counter, Counts};
+use ctnetlink::operate::diagnose::{
+    Facts, FlowFacts, Interface, LogFacts, LogKind, Rules, creators, diagnose,
+};
+use ctnetlink::operate::finding::{Finding, Severity, worst};
+use ctnetlink::operate::persist::audit;
 
 fn counters(counts: &[(Counter, u32)]) -> Counts<Counter> {
     let mut attributes = Vec::new();

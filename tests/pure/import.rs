@@ -4,11 +4,11 @@ use std::io::Cursor;
 
 use ctnetlink::Query;
 use ctnetlink::aggregate::{Aggregator, Fields};
-use ctnetlink::export::{Line, SaveLine};
+use ctnetlink::files::text::{Line, SaveLine};
+use ctnetlink::files::text::{Lines, parse_line};
 use ctnetlink::flow::{
     Counters, Endpoints, Flow, FlowId, FlowRef, ProtoInfo, Protocol, State, Status, Tuple,
 };
-use ctnetlink::import::{Lines, parse_line};
 use proptest::prelude::*;
 
 use crate::strategy::flow;

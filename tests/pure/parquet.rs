@@ -1,9 +1,10 @@
 //! Tables in columns: types, order, places, and files that are no such table.
 
 use ctnetlink::aggregate::Aggregator;
-use ctnetlink::export::{Level, Moment, Observation, Record, Rollup};
+use ctnetlink::files::parquet::{Partition, Reader, Writer};
+use ctnetlink::files::rows::{Level, Record, Rollup};
 use ctnetlink::flow::FlowRef;
-use ctnetlink::parquet::{Partition, Reader, Writer};
+use ctnetlink::origin::{Moment, Observation};
 use ctnetlink::testing::{Frames, Population};
 use proptest::prelude::*;
 
@@ -13,7 +14,7 @@ fn records(flows: u64) -> Vec<Record> {
     frames.entries().map(record).collect()
 }
 
-fn written<R: ctnetlink::export::Row>(rows: impl IntoIterator<Item = R>) -> Vec<u8> {
+fn written<R: ctnetlink::files::rows::Row>(rows: impl IntoIterator<Item = R>) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new()).expect("a file");
     rows.into_iter().for_each(|row| writer.push(row).expect("written"));
     writer.finish().expect("written")

@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use ctnetlink::finding::Severity;
-use ctnetlink::tune::persist::{Audit, Module, Plan, Want, audit};
+use ctnetlink::operate::finding::Severity;
+use ctnetlink::operate::persist::{Audit, Module, Plan, Want, audit};
 
 const MAX: &str = "net.netfilter.nf_conntrack_max";
 

@@ -5,14 +5,16 @@ use std::ops::ControlFlow;
 
 use ctnetlink::Query;
 use ctnetlink::aggregate::{Aggregator, Field, Fields, Report};
-use ctnetlink::capture::Recorder;
-use ctnetlink::export::{Line, Moment, Observation, Record, SaveLine};
+use ctnetlink::files::capture::Recorder;
+use ctnetlink::files::rows::Record;
+use ctnetlink::files::snapshot::{Difference, Form, Redactor, Snapshot};
+use ctnetlink::files::text::{Line, SaveLine};
+use ctnetlink::files::{capture::CaptureFacts, parquet};
 use ctnetlink::flow::{
     Flow, FlowRef, Helper, ProtoInfo, Protocol, State, Status, UnknownAttribute,
 };
-use ctnetlink::snapshot::{Difference, Form, Redactor, Snapshot};
+use ctnetlink::origin::{Moment, Observation};
 use ctnetlink::testing::{Frames, Population};
-use ctnetlink::{capture::CaptureFacts, parquet};
 use proptest::prelude::*;
 
 use crate::capture::{query, recorded};

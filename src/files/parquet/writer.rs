@@ -1,0 +1,246 @@
+//! Rows into a file.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{KeyValue, SortingColumn};
+use parquet::file::properties::{WriterProperties, WriterVersion};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::Type;
+
+use super::column::{Values, type_of};
+use super::{check_machine, error};
+use crate::files::rows::Row;
+use crate::files::rows::schema::{Cells, Column};
+
+/// Rows that are sorted and written at a time. Twice as many take twice the memory, and make files of one
+/// kind of flow smaller by 4 %.
+const GROUP: usize = 65_536;
+
+/// Columns of as good as random numbers.
+const MANY: [&str; 12] = [
+    "id",
+    "src_port",
+    "reply_dst_port",
+    "timeout_s",
+    "orig_bytes",
+    "reply_bytes",
+    "start_ns",
+    "stop_ns",
+    "icmp_id",
+    "reply_icmp_id",
+    "src_key",
+    "reply_src_key",
+];
+
+/// What facts are noted as.
+pub(crate) const FACTS: &str = "ctnetlink";
+
+/// How hard it compresses.
+const LEVEL: i32 = 9;
+
+/// How pages are compressed: by zstd if it is built, else by what needs no C compiler.
+fn codec() -> Result<Compression, ParquetError> {
+    if cfg!(feature = "zstd") {
+        return Ok(Compression::ZSTD(ZstdLevel::try_new(LEVEL)?));
+    }
+    Ok(Compression::SNAPPY)
+}
+
+/// Writes rows into a Parquet file: compressed by zstd (feature `zstd`) or else by Snappy, sorted by
+/// source within its row groups, with statistics of its pages and row groups.
+///
+/// ```
+/// # use ctnetlink::testing::{Frames, Population};
+/// use ctnetlink::files::rows::{Record, Rollup};
+/// use ctnetlink::flow::FlowRef;
+/// use ctnetlink::files::parquet::{Reader, Writer};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut writer = Writer::new(Vec::new())?;
+/// # let frames = Frames::of(&Population::new(500));
+/// # let entries = frames.entries();
+/// for entry in entries {
+///     writer.push(Record::from(&FlowRef::parse(entry)?))?;
+/// }
+/// let file = writer.finish()?;
+/// let records = Reader::<Record>::from_bytes(file)?;
+/// assert_eq!(records.count(), 500);
+/// # Ok(()) }
+/// ```
+///
+/// # Cost
+///
+/// Memory for 65,536 rows: about 75 MB for [`Record`](crate::files::rows::Record)s, less for the others. Time per
+/// flow as for two or three dumps of it (`docs/figures.md`).
+pub struct Writer<W: Write + Send, R> {
+    file: SerializedFileWriter<W>,
+    columns: Vec<(usize, Column)>,
+    rows: Vec<R>,
+}
+
+impl<W: Write + Send, R> std::fmt::Debug for Writer<W, R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer").field("rows", &self.rows.len()).finish_non_exhaustive()
+    }
+}
+
+impl<W: Write + Send, R: Row> Writer<W, R> {
+    /// Begins a file of all columns.
+    ///
+    /// # Errors
+    ///
+    /// The writer's, and `Unsupported` on a big-endian machine.
+    pub fn new(writer: W) -> io::Result<Self> {
+        check_machine()?;
+        codec().and_then(|codec| Self::of(writer, codec, |_| true)).map_err(error)
+    }
+
+    /// Begins a file for a [`Partition`](super::Partition): without the column `node`, which its path
+    /// says, and which engines would find twice.
+    ///
+    /// # Errors
+    ///
+    /// The writer's.
+    pub fn partitioned(writer: W) -> io::Result<Self> {
+        check_machine()?;
+        let wanted = |column: &Column| column.name != "node";
+        codec().and_then(|codec| Self::of(writer, codec, wanted)).map_err(error)
+    }
+
+    fn of(
+        writer: W,
+        codec: Compression,
+        wanted: impl Fn(&Column) -> bool,
+    ) -> Result<Self, ParquetError> {
+        let all = R::SCHEMA.iter().copied().enumerate();
+        let columns: Vec<_> = all.filter(|(_, column)| wanted(column)).collect();
+        let fields = columns.iter().map(|(_, column)| type_of(column));
+        let fields = fields.collect::<Result<Vec<_>, _>>()?;
+        let schema = Type::group_type_builder("row").with_fields(fields).build()?;
+        let sorted = columns.iter().position(|(index, _)| *index == R::SORTED);
+        let sorting = sorted.and_then(|place| i32::try_from(place).ok()).map(|column_idx| {
+            vec![SortingColumn { column_idx, descending: false, nulls_first: true }]
+        });
+        // A dictionary of nearly as many values as there are rows only adds to them.
+        let many = columns.iter().filter(|(_, column)| MANY.contains(&column.name));
+        let properties = many.fold(WriterProperties::builder(), |properties, (_, column)| {
+            properties
+                .set_column_dictionary_enabled(column.name.into(), false)
+                .set_column_encoding(column.name.into(), Encoding::DELTA_BINARY_PACKED)
+        });
+        let properties = properties
+            .set_compression(codec)
+            .set_writer_version(WriterVersion::PARQUET_1_0)
+            .set_created_by(concat!("ctnetlink ", env!("CARGO_PKG_VERSION")).to_owned())
+            .set_sorting_columns(sorting)
+            .build();
+        let file = SerializedFileWriter::new(writer, Arc::new(schema), Arc::new(properties))?;
+        Ok(Self { file, columns, rows: Vec::new() })
+    }
+
+    /// Adds a row.
+    ///
+    /// # Errors
+    ///
+    /// The writer's.
+    pub fn push(&mut self, row: R) -> io::Result<()> {
+        self.rows.push(row);
+        if self.rows.len() == GROUP { self.flush().map_err(error) } else { Ok(()) }
+    }
+
+    /// Notes a fact of the file as a whole, which readers show and no query needs.
+    pub fn note(&mut self, name: &str, value: impl ToString) {
+        self.file.append_key_value_metadata(KeyValue::new(name.to_owned(), value.to_string()));
+    }
+
+    /// Notes where the table is from, so that the file says it as a capture does.
+    pub fn facts(&mut self, facts: &crate::files::capture::CaptureFacts) {
+        self.note(FACTS, facts.to_comment());
+    }
+
+    fn flush(&mut self) -> Result<(), ParquetError> {
+        self.rows.sort_by_cached_key(Cells::sort_key);
+        let mut all: Vec<_> =
+            self.columns.iter().map(|(_, column)| Values::new(column.kind)).collect();
+        for row in self.rows.drain(..) {
+            let mut scalars = row.scalars().enumerate();
+            for ((wanted, _), values) in self.columns.iter().zip(&mut all) {
+                if let Some((_, scalar)) = scalars.find(|(index, _)| index == wanted) {
+                    values.push(&scalar);
+                }
+            }
+        }
+        let mut group = self.file.next_row_group()?;
+        for values in all {
+            if let Some(column) = group.next_column()? {
+                values.write(column)?;
+            }
+        }
+        group.close().map(|_| ())
+    }
+
+    /// Ends the file, and gives the writer back. A file that is not ended cannot be read.
+    ///
+    /// # Errors
+    ///
+    /// The writer's.
+    pub fn finish(mut self) -> io::Result<W> {
+        if !self.rows.is_empty() {
+            self.flush().map_err(error)?;
+        }
+        let mut writer = self.file.into_inner().map_err(error)?;
+        writer.flush()?;
+        Ok(writer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+
+    use super::*;
+    use crate::files::parquet::Reader;
+    use crate::files::rows::Level;
+    use crate::origin::{Moment, Observation};
+
+    fn rows() -> Vec<Level> {
+        let level = |at| {
+            let seen = Observation {
+                node: Some("gw-1".to_owned()),
+                at: Some(Moment::from_micros(at)),
+                ..Observation::default()
+            };
+            Level { entries: Some(at * 7), ..Level::of(&seen) }
+        };
+        (0..1_000).map(level).collect()
+    }
+
+    fn codec_of(file: &[u8]) -> Compression {
+        let file = SerializedFileReader::new(bytes::Bytes::copy_from_slice(file)).expect("a file");
+        file.metadata().row_group(0).column(0).compression()
+    }
+
+    /// Whether or not zstd is built: a program with it reads the files of one without.
+    #[test]
+    #[cfg_attr(target_endian = "big", ignore = "there is no Parquet on big-endian machines")]
+    fn pages_of_snappy_are_written_and_read() {
+        let mut writer = Writer::of(Vec::new(), Compression::SNAPPY, |_| true).expect("a file");
+        rows().into_iter().for_each(|row| writer.push(row).expect("written"));
+        let file = writer.finish().expect("written");
+        assert_eq!(codec_of(&file), Compression::SNAPPY);
+        let read = Reader::<Level>::from_bytes(file).expect("a file");
+        assert_eq!(read.collect::<io::Result<Vec<_>>>().expect("rows"), rows());
+    }
+
+    #[test]
+    #[cfg_attr(target_endian = "big", ignore = "there is no Parquet on big-endian machines")]
+    fn zstd_compresses_if_it_is_built_and_snappy_if_not() {
+        let mut writer = Writer::new(Vec::new()).expect("a file");
+        rows().into_iter().for_each(|row| writer.push(row).expect("written"));
+        let codec = codec_of(&writer.finish().expect("written"));
+        assert_eq!(matches!(codec, Compression::ZSTD(_)), cfg!(feature = "zstd"), "{codec}");
+        assert_eq!(codec == Compression::SNAPPY, !cfg!(feature = "zstd"), "{codec}");
+    }
+}

@@ -1,0 +1,124 @@
+//! What files begin with, and by that, what they are.
+
+use std::fmt;
+use std::io::{self, BufRead, BufReader, Read};
+
+#[cfg(not(feature = "zstd"))]
+use crate::error::lacks_feature;
+use crate::files::capture::is_damage;
+
+/// What a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
+#[non_exhaustive]
+pub enum Form {
+    /// A pcapng or pcap of netlink's messages.
+    Capture,
+    /// Lines as `conntrack -L` and the kernel print them. They have no status bits but those they show, no labels,
+    /// and ids, counters and helpers only in some forms.
+    Text,
+    /// [Records](crate::files::rows::Record) as JSON, one a line.
+    Json,
+    /// Columns: see the module [`parquet`](mod@crate::files::parquet).
+    Parquet,
+}
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Capture => "capture",
+            Self::Text => "text",
+            Self::Json => "json",
+            Self::Parquet => "parquet",
+        })
+    }
+}
+
+impl Form {
+    /// The form of a file that begins so.
+    pub(super) fn of(begin: &[u8]) -> Self {
+        let starts = |magic: &[u8; 4]| begin.starts_with(magic);
+        if starts(&PARQUET) {
+            Self::Parquet
+        } else if CAPTURES.iter().any(starts) {
+            Self::Capture
+        } else if begin.starts_with(b"{") {
+            Self::Json
+        } else {
+            Self::Text
+        }
+    }
+}
+
+/// What is read of.
+pub(super) type Input<'r> = Box<dyn BufRead + 'r>;
+
+/// What is read at a time.
+const PIECE: usize = 256 * 1024;
+
+/// What a file of zstd begins with.
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// What a file of columns begins with.
+const PARQUET: [u8; 4] = *b"PAR1";
+
+/// What people have and this does not read, by what it begins with, and what to do.
+const UNREADABLE: [(&[u8], &str); 5] = [
+    (&[0x1f, 0x8b], "it is compressed by gzip: expand it, zcat FILE | ... -"),
+    (&[0xfd, b'7', b'z'], "it is compressed by xz: expand it, xzcat FILE | ... -"),
+    (&[0xff, 0xfe], "it is text in UTF-16: make it UTF-8, iconv -f utf-16 -t utf-8 FILE | ... -"),
+    (&[0xfe, 0xff], "it is text in UTF-16: make it UTF-8, iconv -f utf-16 -t utf-8 FILE | ... -"),
+    (b"obse", "CSV is written, and not read: keep NDJSON, Parquet or a capture"),
+];
+
+/// What captures begin with: pcapng, and pcap in both byte orders and both resolutions.
+const CAPTURES: [[u8; 4]; 5] = [
+    [0x0a, 0x0d, 0x0d, 0x0a],
+    [0xd4, 0xc3, 0xb2, 0xa1],
+    [0xa1, 0xb2, 0xc3, 0xd4],
+    [0x4d, 0x3c, 0xb2, 0xa1],
+    [0xa1, 0xb2, 0x3c, 0x4d],
+];
+
+/// What is read, expanded if it was compressed, and what it is.
+pub(super) fn recognize<'r>(reader: impl Read + 'r) -> io::Result<(Form, Input<'r>)> {
+    let (mut first, mut input) = begin(reader)?;
+    if first == ZSTD {
+        (first, input) = begin(expanded(input)?)?;
+    }
+    match UNREADABLE.iter().find(|(magic, _)| first.starts_with(magic)) {
+        Some((_, text)) => Err(io::Error::new(io::ErrorKind::Unsupported, *text)),
+        None => Ok((Form::of(&first), input)),
+    }
+}
+
+/// The first bytes of what is read, and all of it.
+fn begin<'r>(mut reader: impl Read + 'r) -> io::Result<([u8; 4], Input<'r>)> {
+    let mut first = Vec::new();
+    let read = (&mut reader).take(4).read_to_end(&mut first);
+    // Damage comes again when it is read.
+    read.map(|_| ()).or_else(|error| if is_damage(&error) { Ok(()) } else { Err(error) })?;
+    let begin = first.first_chunk().copied().unwrap_or_default();
+    let whole = io::Cursor::new(first).chain(reader);
+    Ok((begin, Box::new(BufReader::with_capacity(PIECE, whole))))
+}
+
+/// Expands what was compressed. That it is changed is told as damage, which its cut is, too.
+#[cfg(feature = "zstd")]
+fn expanded<'r>(input: Input<'r>) -> io::Result<impl Read + 'r> {
+    struct Expanded<R>(R);
+    impl<R: Read> Read for Expanded<R> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0.read(buffer).map_err(|error| match error.kind() {
+                io::ErrorKind::Other => io::Error::new(io::ErrorKind::InvalidData, error),
+                _ => error,
+            })
+        }
+    }
+    zstd::Decoder::with_buffer(input).map(Expanded)
+}
+
+#[cfg(not(feature = "zstd"))]
+fn expanded<'r>(_: Input<'r>) -> io::Result<Input<'r>> {
+    Err(lacks_feature("a compressed file", "zstd"))
+}

@@ -1,0 +1,159 @@
+//! A whole list.
+
+use std::io::{self, BufRead, Read};
+
+use super::read_line::parse_line;
+use crate::aggregate::{Aggregator, Query, Report};
+use crate::flow::Flow;
+use crate::origin::Observation;
+
+/// Bytes of a line that are looked at: no entry is as long.
+const LINE: u64 = 64 * 1024;
+
+/// A list of entries as text, read line by line: as `conntrack -L` and the kernel print them and, with the
+/// feature `json`, as [records](crate::files::rows::Record), one a line.
+///
+/// ```
+/// use ctnetlink::{Query, aggregate::Field, import::Lines};
+/// let text = "tcp 6 9 ESTABLISHED src=10.0.0.1 dst=10.0.0.2 sport=1 dport=2 \
+///             src=10.0.0.2 dst=10.0.0.1 sport=2 dport=1 [ASSURED] mark=0 use=1\nnonsense\n";
+/// let mut lines = Lines::new(text.as_bytes());
+/// let report = lines.scan(&Query::new().by([Field::SOURCE]))?;
+/// assert_eq!((report.flows(), lines.end().unread), (1, 1));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Lines<R> {
+    reader: R,
+    line: Vec<u8>,
+    /// The beginning of an entry whose rest is in the next line.
+    cut: Vec<u8>,
+    seen: Option<Observation>,
+    end: TextEnd,
+}
+
+/// How reading a list went.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct TextEnd {
+    /// Bytes.
+    pub bytes: u64,
+    /// Lines there were.
+    pub lines: u64,
+    /// Entries among them.
+    pub entries: u64,
+    /// Lines that are no entry.
+    pub unread: u64,
+    /// The number of the first of these, and why.
+    pub first_unread: Option<(u64, String)>,
+}
+
+impl<R: BufRead> Lines<R> {
+    /// Reads from here.
+    pub fn new(reader: R) -> Self {
+        Self { reader, line: Vec::new(), cut: Vec::new(), seen: None, end: TextEnd::default() }
+    }
+
+    /// The next entry; lines that are none are counted. `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// The reader's.
+    pub fn next_flow(&mut self) -> io::Result<Option<Flow>> {
+        while self.next_line()? {
+            let text = String::from_utf8_lossy(&self.line);
+            // Windows begins files of text so.
+            let text = text.trim_start_matches('\u{feff}').trim();
+            if let Some((before, after)) = besides(text) {
+                // It came into the middle of an entry, the rest of which is in the next line.
+                self.cut.extend_from_slice(before.as_bytes());
+                self.cut.extend_from_slice(after.as_bytes());
+                continue;
+            }
+            if text.is_empty() {
+                continue;
+            }
+            let of_line = |text| match parse_line(text) {
+                Ok(flow) => Ok((flow, None)),
+                Err(error) => Err(error.to_string()),
+            };
+            #[cfg(feature = "json")]
+            let flow =
+                if text.starts_with('{') { super::record::parse(text) } else { of_line(text) };
+            #[cfg(not(feature = "json"))]
+            let flow = of_line(text);
+            match flow {
+                Ok((flow, seen)) => {
+                    self.end.entries += 1;
+                    self.seen = seen;
+                    return Ok(Some(flow));
+                }
+                Err(error) => self.end.note(error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads a line, behind what was cut off the one before.
+    fn next_line(&mut self) -> io::Result<bool> {
+        self.line.clear();
+        self.line.append(&mut self.cut);
+        let kept = !self.line.is_empty();
+        let read = (&mut self.reader).take(LINE).read_until(b'\n', &mut self.line)?;
+        self.end.bytes += read as u64;
+        if read == 0 {
+            return Ok(kept);
+        }
+        self.end.lines += 1;
+        let mut ended = self.line.ends_with(b"\n");
+        // No entry is as long: the rest of it is passed over.
+        while !ended {
+            let rest = self.reader.fill_buf()?;
+            let end = rest.iter().position(|byte| *byte == b'\n');
+            let passed = end.map_or(rest.len(), |end| end + 1);
+            ended = end.is_some() || passed == 0;
+            self.reader.consume(passed);
+            self.end.bytes += passed as u64;
+        }
+        Ok(true)
+    }
+
+    /// Reads the rest, and answers the query from it.
+    ///
+    /// # Errors
+    ///
+    /// The reader's.
+    pub fn scan(&mut self, query: &Query) -> io::Result<Report> {
+        let mut aggregator = Aggregator::new(query);
+        while let Some(flow) = self.next_flow()? {
+            // What a line says makes an entry that can be read.
+            let _ = aggregator.record_bytes(&flow.to_bytes());
+        }
+        Ok(aggregator.finish())
+    }
+
+    /// Where and when the last entry was seen, if it was a record; text of other forms does not say it.
+    pub fn observation(&self) -> Option<&Observation> {
+        self.seen.as_ref()
+    }
+
+    /// How it went so far.
+    pub fn end(&self) -> &TextEnd {
+        &self.end
+    }
+}
+
+/// What stands before and behind what `conntrack` says besides the entries, where both came into one file.
+fn besides(text: &str) -> Option<(&str, &str)> {
+    let (before, rest) = text.split_once("conntrack v")?;
+    let (_, after) = rest.split_once("have been shown.")?;
+    Some((before, after.trim_start()))
+}
+
+impl TextEnd {
+    fn note(&mut self, error: String) {
+        self.unread += 1;
+        self.first_unread.get_or_insert((self.lines, error));
+    }
+}

@@ -1,0 +1,151 @@
+//! An entry as a line that `conntrack -R` loads.
+
+use std::fmt;
+
+use crate::flow::{Direction, Endpoints, FlowRef, ProtoInfo, Protocol, State, Status};
+
+/// An entry as a line that `conntrack -R` of conntrack-tools 1.4.7 loads, without its end: as `conntrack -L
+/// -o save` prints it, and where that is not enough, more.
+///
+/// More are the mark, NAT that changes nothing but a port, the state of TCP in a flow table, and what
+/// `conntrack -R` asks for of protocols whose particulars the kernel does not tell (DCCP and UDP-Lite); by one line
+/// without these it refuses the whole file. Left out are labels, which it knows by the names in a file only,
+/// helpers, counters and the id.
+///
+/// ```
+/// use ctnetlink::files::text::SaveLine;
+/// use ctnetlink::flow::{Flow, FlowRef, Protocol, Tuple};
+/// let client = ("192.0.2.1".parse()?, 40000);
+/// let server = ("198.51.100.7".parse()?, 53);
+/// let original = Tuple::with_ports(Protocol::UDP, client, server);
+/// let bytes = Flow::new(original, original.inverse()).to_bytes();
+/// assert_eq!(
+///     SaveLine::of(&FlowRef::parse(&bytes)?).to_string(),
+///     "-A -t 120 -u UNSET -s 192.0.2.1 -d 198.51.100.7 -r 198.51.100.7 -q 192.0.2.1 -p udp \
+///      --sport 40000 --dport 53 --reply-port-src 53 --reply-port-dst 40000"
+/// );
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct SaveLine<'f, 'a> {
+    flow: &'f FlowRef<'a>,
+}
+
+/// Seconds for an entry that has no timeout, as those in a flow table: what packets then renew.
+const TIMEOUT: u64 = 120;
+
+impl<'f, 'a> SaveLine<'f, 'a> {
+    /// The line of an entry.
+    pub fn of(flow: &'f FlowRef<'a>) -> Self {
+        Self { flow }
+    }
+
+    fn status(&self) -> String {
+        const NAMES: [(Status, &str); 3] = [
+            (Status::SEEN_REPLY, "SEEN_REPLY"),
+            (Status::ASSURED, "ASSURED"),
+            (Status::FIXED_TIMEOUT, "FIXED_TIMEOUT"),
+        ];
+        let status = self.flow.status();
+        let set = NAMES.iter().filter(|(bit, _)| status.contains(*bit)).map(|(_, name)| *name);
+        let set: Vec<_> = set.collect();
+        if set.is_empty() { "UNSET".to_owned() } else { set.join(",") }
+    }
+
+    fn addresses(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (original, reply) = (self.flow.original(), self.flow.reply());
+        // Tuples may differ without NAT; then no packet is translated.
+        let status = self.flow.status();
+        let answers = if status.contains(Status::DST_NAT) { "-g" } else { "-r" };
+        let back = if status.contains(Status::SRC_NAT) { "-n" } else { "-q" };
+        write!(f, " -s {} -d {}", original.source, original.destination)?;
+        write!(f, " {answers} {} {back} {}", reply.source, reply.destination)
+    }
+
+    fn zones(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = |direction| self.flow.tuple(direction).zone;
+        let zones = [
+            ("-w", self.flow.zone()),
+            ("--orig-zone", of(Direction::Original)),
+            ("--reply-zone", of(Direction::Reply)),
+        ];
+        for (option, zone) in zones {
+            if let Some(zone) = zone {
+                write!(f, " {option} {zone}")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn endpoints(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (original, reply) = (self.flow.original(), self.flow.reply());
+        match (original.endpoints, reply.endpoints) {
+            (Endpoints::Ports { source, destination }, back) => {
+                let (source_back, destination_back) =
+                    (back.source_port().unwrap_or_default(), back.destination_port());
+                write!(f, " --sport {source} --dport {destination}")?;
+                write!(f, " --reply-port-src {source_back}")?;
+                write!(f, " --reply-port-dst {}", destination_back.unwrap_or_default())
+            }
+            (Endpoints::GreKeys { source, destination }, back) => {
+                write!(f, " --srckey {source} --dstkey {destination}")?;
+                let Endpoints::GreKeys { source, destination } = back else { return Ok(()) };
+                write!(f, " --reply-key-src {source} --reply-key-dst {destination}")
+            }
+            (Endpoints::Icmp { icmp_type, code, id }, _) => {
+                let name = if original.protocol == Protocol::ICMPV6 { "icmpv6" } else { "icmp" };
+                write!(f, " --{name}-type {icmp_type} --{name}-code {code} --{name}-id {id}")
+            }
+            (Endpoints::None, _) if original.has_made_up_ports() => {
+                f.write_str(" --sport 0 --dport 0 --reply-port-src 0 --reply-port-dst 0")
+            }
+            (Endpoints::None, _) => Ok(()),
+        }
+    }
+
+    /// What the protocol's tracker knows, or what it is to be told in place of that.
+    fn tracker(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let in_flow_table = self.flow.state() == State::OFFLOAD;
+        match (self.flow.protocol(), self.flow.protoinfo()) {
+            (_, Some(ProtoInfo::Tcp(tcp))) => {
+                write!(f, " --state {}", tcp.state.name().unwrap_or("NONE"))
+            }
+            (Protocol::TCP, _) if in_flow_table => f.write_str(" --state ESTABLISHED"),
+            (Protocol::TCP, _) => f.write_str(" --state NONE"),
+            (_, Some(ProtoInfo::Sctp(sctp))) => {
+                // `conntrack` takes and prints them in the byte order of this machine.
+                let tag = |tag: Option<u32>| tag.unwrap_or_default().to_be();
+                let (original, reply) = (tag(sctp.vtag_original), tag(sctp.vtag_reply));
+                let state = sctp.state.name().unwrap_or("NONE");
+                write!(f, " --state {state} --orig-vtag {original} --reply-vtag {reply}")
+            }
+            (Protocol::SCTP, _) => f.write_str(" --state NONE --orig-vtag 0 --reply-vtag 0"),
+            (_, Some(ProtoInfo::Dccp(dccp))) => {
+                let role = if dccp.role == Some(1) { "server" } else { "client" };
+                write!(f, " --state {} --role {role}", dccp.state.name().unwrap_or("NONE"))
+            }
+            (Protocol::DCCP, _) => f.write_str(" --state NONE --role client"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for SaveLine<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let flow = self.flow;
+        let timeout = flow.timeout().map_or(TIMEOUT, |timeout| timeout.as_secs().max(1));
+        write!(f, "-A -t {timeout} -u {}", self.status())?;
+        self.zones(f)?;
+        self.addresses(f)?;
+        match flow.protocol().name() {
+            Some(name) => write!(f, " -p {name}")?,
+            None => write!(f, " -p {}", flow.protocol().0)?,
+        }
+        self.endpoints(f)?;
+        self.tracker(f)?;
+        match flow.mark() {
+            Some(mark) => write!(f, " -m {mark}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! Units that get a network namespace of their own, read from their files as systemd reads them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::operate::persist::{Leads, Tree};
+
+/// A unit that gets a network namespace each time it is started: `PrivateNetwork=yes`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Creator {
+    /// Its name, `systemd-hostnamed.service` for example.
+    pub unit: String,
+    /// What it calls itself in the log, `Hostname Service`; empty if its files do not say.
+    pub description: String,
+    /// Other names of it, by links: `dbus-org.freedesktop.hostname1.service`.
+    pub aliases: Vec<String>,
+}
+
+impl Creator {
+    /// Whether a log means this unit by that name.
+    pub(super) fn is_called(&self, name: &str) -> bool {
+        self.unit == name
+            || self.aliases.iter().any(|alias| alias == name)
+            || (!self.description.is_empty() && self.description == name)
+    }
+}
+
+/// Those of systemd itself that have been so from the beginning, for a log without the files beside
+/// it.
+pub(super) fn well_known() -> [Creator; 2] {
+    [("hostname", "Hostname Service"), ("locale", "Locale Service")].map(|(name, description)| {
+        Creator {
+            unit: format!("systemd-{name}d.service"),
+            description: description.to_owned(),
+            aliases: vec![format!("dbus-org.freedesktop.{name}1.service")],
+        }
+    })
+}
+
+/// Where units are, what hides the others first: systemd.unit(5).
+const DIRECTORIES: [&str; 13] = [
+    "/etc/systemd/system.control",
+    "/run/systemd/system.control",
+    "/run/systemd/transient",
+    "/run/systemd/generator.early",
+    "/etc/systemd/system",
+    "/etc/systemd/system.attached",
+    "/run/systemd/system",
+    "/run/systemd/system.attached",
+    "/run/systemd/generator",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+    "/run/systemd/generator.late",
+];
+
+/// The services below a root that get a network namespace each time they are started
+/// (`PrivateNetwork=yes`), by name.
+///
+/// Files are read as systemd reads them: drop-ins of all directories by their names, links as other
+/// names, masked units not at all.
+pub fn creators(root: impl AsRef<Path>) -> Vec<Creator> {
+    let tree = Tree::new(root.as_ref());
+    // `None` is masked.
+    let mut units: BTreeMap<String, Option<String>> = BTreeMap::new();
+    let mut aliases: Vec<(String, String)> = Vec::new();
+    let mut drop_ins: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for directory in DIRECTORIES {
+        for name in tree.names(directory) {
+            if name == "service.d" || name.ends_with(".service.d") {
+                drop_ins.entry(name).or_default().push(directory);
+                continue;
+            }
+            let hidden = units.contains_key(&name) || aliases.iter().any(|(of, _)| *of == name);
+            if hidden || !name.ends_with(".service") {
+                continue;
+            }
+            match tree.leads(directory, &name) {
+                Leads::Nowhere => _ = units.insert(name, None),
+                Leads::To(other) if other != name => aliases.push((name, other)),
+                Leads::Here | Leads::To(_) => {
+                    let text = tree.text(&format!("{directory}/{name}"));
+                    // An empty file masks, too.
+                    units.insert(name, text.filter(|text| !text.is_empty()));
+                }
+            }
+        }
+    }
+    let mut found = Vec::new();
+    for (unit, text) in units {
+        let Some(text) = text else { continue };
+        let of_it = aliases.iter().filter(|(_, target)| *target == unit);
+        let aliases: Vec<_> = of_it.map(|(alias, _)| alias.clone()).collect();
+        let mut said = Said::default();
+        said.read(&text);
+        // Of files with one name the first directory counts; all are read in the order of their names.
+        let mut files: BTreeMap<String, (String, &str)> = BTreeMap::new();
+        for of in names_of_drop_ins(&unit, &aliases) {
+            for above in drop_ins.get(&of).into_iter().flatten() {
+                let directory = format!("{above}/{of}");
+                for file in
+                    tree.names(&directory).into_iter().filter(|file| file.ends_with(".conf"))
+                {
+                    files.entry(file).or_insert((directory.clone(), above));
+                }
+            }
+        }
+        for (file, (directory, _)) in files {
+            said.read(&tree.text(&format!("{directory}/{file}")).unwrap_or_default());
+        }
+        if said.private {
+            found.push(Creator { unit, description: said.description, aliases });
+        }
+    }
+    found
+}
+
+/// `a-b.service` takes `a-b.service.d`, those of its other names, `a-.service.d` and `service.d`.
+fn names_of_drop_ins(unit: &str, aliases: &[String]) -> Vec<String> {
+    let own = [unit].into_iter().chain(aliases.iter().map(String::as_str));
+    let mut names: Vec<_> = own.map(|name| format!("{name}.d")).collect();
+    let stem = unit.strip_suffix(".service").unwrap_or(unit);
+    let dashes = stem.rmatch_indices('-').filter_map(|(at, _)| stem.get(..=at));
+    names.extend(
+        dashes.filter(|prefix| *prefix != stem).map(|prefix| format!("{prefix}.service.d")),
+    );
+    names.push("service.d".to_owned());
+    names
+}
+
+/// What the files of a unit have said so far.
+#[derive(Debug, Default)]
+struct Said {
+    private: bool,
+    description: String,
+}
+
+impl Said {
+    /// Reads one more file; what it says counts from here on.
+    fn read(&mut self, text: &str) {
+        let mut section = String::new();
+        for line in lines(text) {
+            let line = line.trim();
+            if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+                section = name.to_owned();
+                continue;
+            }
+            // Blanks around the sign do not count; quotes do.
+            let Some((key, value)) = line.split_once('=') else { continue };
+            match (section.as_str(), key.trim()) {
+                // What is neither yes nor no is passed over.
+                ("Service", "PrivateNetwork") => {
+                    self.private = boolean(value.trim()).unwrap_or(self.private);
+                }
+                ("Unit", "Description") => value.trim().clone_into(&mut self.description),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The lines of a unit's file without comments; a backslash at the end of one makes it go on in the
+/// next, comments between them or not: systemd.syntax(7).
+fn lines(text: &str) -> Vec<String> {
+    let (mut found, mut begun): (Vec<String>, Option<String>) = (Vec::new(), None);
+    for line in text.lines() {
+        let line = line.trim_start();
+        if line.starts_with(['#', ';']) {
+            continue;
+        }
+        let whole = begun.take().unwrap_or_default() + line;
+        let backslashes = whole.len() - whole.trim_end_matches('\\').len();
+        if backslashes % 2 == 1 {
+            begun = whole.strip_suffix('\\').map(|rest| format!("{rest} "));
+        } else {
+            found.push(whole);
+        }
+    }
+    found.extend(begun);
+    found
+}
+
+/// A boolean of systemd.
+fn boolean(text: &str) -> Option<bool> {
+    let is_one_of = |words: [&str; 6]| words.iter().any(|word| word.eq_ignore_ascii_case(text));
+    if is_one_of(["1", "yes", "y", "true", "t", "on"]) {
+        Some(true)
+    } else if is_one_of(["0", "no", "n", "false", "f", "off"]) {
+        Some(false)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    #[cfg(unix)]
+    use std::os::unix::fs::symlink;
+
+    struct Files(tempfile::TempDir);
+
+    impl Files {
+        fn new() -> Self {
+            Self(tempfile::tempdir().unwrap())
+        }
+
+        fn file(&self, path: &str, text: &str) -> &Self {
+            let path = self.0.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+            self
+        }
+
+        #[cfg(unix)]
+        fn link(&self, path: &str, target: &str) -> &Self {
+            let path = self.0.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            symlink(target, path).unwrap();
+            self
+        }
+
+        fn units(&self) -> Vec<String> {
+            creators(self.0.path()).into_iter().map(|creator| creator.unit).collect()
+        }
+    }
+
+    const SYSTEM: &str = "usr/lib/systemd/system";
+
+    #[test]
+    #[cfg(unix)]
+    fn check_2_1_units_with_a_private_network() {
+        let root = Files::new();
+        root.file(
+            &format!("{SYSTEM}/a.service"),
+            "[Unit]\nDescription = A Service\n[Service]\nPrivateNetwork=yes\n",
+        );
+        root.file(&format!("{SYSTEM}/b.service"), "[Service]\nPrivateNetwork=no\n");
+        root.file(&format!("{SYSTEM}/c.service"), "[Service]\n");
+        root.file(&format!("{SYSTEM}/d.service"), "[Service]\nPrivateNetwork = yes\n");
+        root.link(&format!("{SYSTEM}/dbus-a.service"), "a.service");
+        assert_eq!(root.units(), ["a.service", "d.service"], "blanks do not count, nor do links");
+        let all = creators(root.0.path());
+        assert_eq!(
+            (all[0].description.as_str(), &all[0].aliases[..]),
+            ("A Service", &["dbus-a.service".to_owned()][..])
+        );
+        root.file("etc/systemd/system/c.service.d/net.conf", "[Service]\nPrivateNetwork=true\n");
+        root.file("etc/systemd/system/a.service.d/10.conf", "[Service]\nPrivateNetwork=yes\n");
+        root.file("etc/systemd/system/a.service.d/20.conf", "[Service]\nPrivateNetwork=no\n");
+        assert_eq!(root.units(), ["c.service", "d.service"]);
+        root.file("etc/systemd/system/c.service", "[Service]\n# its own\n");
+        root.file("etc/systemd/system/c.service.d/net.conf", "");
+        root.link("etc/systemd/system/d.service", "/dev/null");
+        assert_eq!(root.units(), [""; 0], "masked is not started");
+        assert_eq!(creators("/no/such/place"), []);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn drop_ins_are_read_by_name_over_all_directories() {
+        let root = Files::new();
+        root.file(&format!("{SYSTEM}/a-b.service"), "[Service]\nPrivateNetwork=no\n");
+        let yes = "[Service]\nPrivateNetwork=on\n";
+        root.file(&format!("{SYSTEM}/a-b.service.d/50.conf"), yes);
+        assert_eq!(root.units(), ["a-b.service"]);
+        root.file("etc/systemd/system/a-b.service.d/10.conf", "[Service]\nPrivateNetwork=off\n");
+        assert_eq!(root.units(), ["a-b.service"], "50 comes after 10, wherever they are");
+        root.link("etc/systemd/system/a-b.service.d/50.conf", "/dev/null");
+        assert_eq!(root.units(), [""; 0], "50 is masked");
+        root.file("etc/systemd/system/a-.service.d/60.conf", yes);
+        assert_eq!(root.units(), ["a-b.service"], "of all that begin so");
+        root.file("etc/systemd/system/service.d/70.conf", "[Service]\nPrivateNetwork=0\n");
+        assert_eq!(root.units(), [""; 0], "of all services");
+        // A unit that is elsewhere, by a link of its own name.
+        root.file("opt/own.service", yes)
+            .link("etc/systemd/system/own.service", "/opt/own.service");
+        root.file("etc/systemd/system/service.d/70.conf", "");
+        assert_eq!(root.units(), ["a-b.service", "own.service"]);
+    }
+}

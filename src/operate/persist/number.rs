@@ -1,0 +1,202 @@
+//! What the kernel makes of the text that is written to a setting.
+
+use crate::operate::tune::sizing;
+
+/// What becomes of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// The setting is this number.
+    Number(i64),
+    /// The kernel refuses it, and the setting stays as it was. This is the reason.
+    Refused(Refusal),
+    /// Kernels differ, or the files do not say what it depends on. This is the reason.
+    Unsure(&'static str),
+}
+
+/// Why a text is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// `5x`, `+5`, and nothing at all.
+    NoNumber,
+    /// Outside what the setting can be.
+    OutOfRange,
+    /// It can only be read.
+    ReadOnly,
+}
+
+/// What a setting can be.
+enum Kind {
+    /// Seconds, which the kernel keeps as ticks of its clock.
+    Seconds,
+    /// As far as an `int` goes.
+    Int,
+    /// The same, and nothing below zero in newer kernels.
+    Size,
+    Buckets,
+    /// Every kernel takes up to this number; newer ones refuse what is above, or below zero.
+    UpTo(i64),
+    /// It has to fit other settings.
+    Dependent,
+    Count,
+}
+
+const INT_MAX: i64 = 0x7fff_ffff;
+
+/// The slowest and the fastest clock that kernels are commonly built with, in Hz.
+const CLOCKS: (i64, i64) = (100, 1000);
+
+/// How much of a text is looked at for a number. A text that fills it is refused.
+const LONGEST: usize = 21;
+
+/// What the setting of this path becomes when this is written to it.
+pub(super) fn taken(path: &str, text: &[u8]) -> Taken {
+    let kind = kind(path);
+    if matches!(kind, Kind::Count) {
+        return Taken::Refused(Refusal::ReadOnly);
+    }
+    let Some((negative, size)) = first(text) else {
+        return Taken::Refused(Refusal::NoNumber);
+    };
+    let number = i64::try_from(size).ok().filter(|number| *number <= INT_MAX + i64::from(negative));
+    let Some(number) = number.map(|number| if negative { -number } else { number }) else {
+        return match kind {
+            Kind::Dependent => Taken::Unsure(FITS),
+            _ => Taken::Refused(Refusal::OutOfRange),
+        };
+    };
+    match kind {
+        Kind::Seconds if number.abs() > INT_MAX / CLOCKS.0 => Taken::Refused(Refusal::OutOfRange),
+        Kind::Seconds if number.abs() > INT_MAX / CLOCKS.1 => {
+            Taken::Unsure("the most seconds a kernel accepts depends on its clock (CONFIG_HZ)")
+        }
+        Kind::Buckets if number == 0 => Taken::Refused(Refusal::OutOfRange),
+        Kind::Buckets if !negative => match u64::try_from(number).map(sizing::rounded) {
+            Ok(buckets) => Taken::Number(i64::try_from(buckets).unwrap_or(number)),
+            Err(_) => Taken::Unsure(NEGATIVE),
+        },
+        Kind::Size | Kind::Buckets if negative => Taken::Unsure(NEGATIVE),
+        Kind::UpTo(most) if negative || number > most => {
+            Taken::Unsure("older kernels take any number here, newer ones refuse this one")
+        }
+        Kind::Dependent => Taken::Unsure(FITS),
+        _ => Taken::Number(number),
+    }
+}
+
+const FITS: &str = "other settings limit what the kernel takes here";
+const NEGATIVE: &str = "older kernels take numbers below zero here, newer ones refuse them";
+
+fn kind(path: &str) -> Kind {
+    let Some(name) = path.strip_prefix("net/netfilter/nf_conntrack_") else {
+        return if path == "net/nf_conntrack_max" { Kind::Size } else { Kind::Int };
+    };
+    match name {
+        "count" => Kind::Count,
+        "max" | "expect_max" => Kind::Size,
+        "buckets" => Kind::Buckets,
+        "log_invalid" | "tcp_max_retrans" => Kind::UpTo(255),
+        name if name.contains("timeout") => Kind::Seconds,
+        name if name.ends_with("_thresh") => Kind::Dependent,
+        // Switches. Some have a third position by now.
+        _ => Kind::UpTo(1),
+    }
+}
+
+/// The first number of a text, whether there is a minus before it, and how large it is: `proc_get_long` of
+/// the kernel. What comes after a blank is passed over.
+fn first(text: &[u8]) -> Option<(bool, u64)> {
+    let is_blank = |byte: &u8| matches!(byte, b' ' | 0x09..=0x0d | 0xa0);
+    let start = text.iter().position(|byte| !is_blank(byte))?;
+    let text = text.get(start..)?;
+    let looked_at = text.get(..LONGEST).unwrap_or(text);
+    let (negative, unsigned) = match looked_at {
+        [b'-', rest @ ..] => (true, rest),
+        _ => (false, looked_at),
+    };
+    let (radix, before) = match unsigned {
+        [b'0', b'x' | b'X', digit, ..] if digit.is_ascii_hexdigit() => (16, 2),
+        [b'0', ..] => (8, 0),
+        _ => (10, 0),
+    };
+    let rest = unsigned.get(before..)?;
+    let is_digit = |byte: &&u8| char::from(**byte).is_digit(radix);
+    let digits = rest.iter().take_while(is_digit).count();
+    let used = usize::from(negative) + before + digits;
+    let ends = matches!(text.get(used), None | Some(b' ' | b'\t' | b'\n'));
+    if digits == 0 || used == LONGEST || !ends {
+        return None;
+    }
+    let digits = std::str::from_utf8(rest.get(..digits)?).ok()?;
+    // More than fits is a number, and out of every range.
+    Some((negative, u64::from_str_radix(digits, radix).unwrap_or(u64::MAX)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_as_the_kernel_reads_them() {
+        let timeout = |text: &str| taken("net/netfilter/nf_conntrack_udp_timeout", text.as_bytes());
+        for (text, number) in [
+            ("12", 12),
+            ("12 # comment", 12),
+            ("7 8", 7),
+            ("7\t", 7),
+            ("\x0b7", 7),
+            ("0x40", 64),
+            ("0XaF", 175),
+            ("040", 32),
+            ("0", 0),
+            ("-0", 0),
+            ("-5", -5),
+            ("00000000000000000012", 10),
+            ("2147483", 2_147_483),
+        ] {
+            assert_eq!(timeout(text), Taken::Number(number), "{text}");
+        }
+        let refused = [
+            "",
+            "+5",
+            "- 5",
+            "-",
+            "lots",
+            "08",
+            "0x",
+            "0xg",
+            "0b1",
+            "1e3",
+            "12,5",
+            "12#",
+            "1\x0b",
+            "000000000000000000012",
+            "-00000000000000000012",
+        ];
+        for text in refused {
+            assert_eq!(timeout(text), Taken::Refused(Refusal::NoNumber), "{text}");
+        }
+        for text in ["4294967296", "18446744073709551617", "2147483648", "21474837", "-21474837"] {
+            assert_eq!(timeout(text), Taken::Refused(Refusal::OutOfRange), "{text}");
+        }
+        assert!(matches!(timeout("3000000"), Taken::Unsure(why) if why.contains("CONFIG_HZ")));
+    }
+
+    #[test]
+    fn what_settings_can_be() {
+        let of = |name: &str, text: &str| {
+            taken(&format!("net/netfilter/nf_conntrack_{name}"), text.as_bytes())
+        };
+        assert_eq!(of("max", "0x200000"), Taken::Number(1 << 21));
+        assert_eq!(of("max", "2147483648"), Taken::Refused(Refusal::OutOfRange));
+        assert_eq!(of("max", "-1"), Taken::Unsure(NEGATIVE));
+        assert_eq!(of("buckets", "1000"), Taken::Number(1024));
+        assert_eq!(of("buckets", "0"), Taken::Refused(Refusal::OutOfRange));
+        assert_eq!(of("count", "5"), Taken::Refused(Refusal::ReadOnly));
+        assert_eq!(of("acct", "1"), Taken::Number(1));
+        assert!(matches!(of("acct", "2"), Taken::Unsure(_)));
+        assert!(matches!(of("acct", "-0"), Taken::Unsure(_)));
+        assert_eq!(of("log_invalid", "255"), Taken::Number(255));
+        assert_eq!(of("frag6_low_thresh", "5000000000"), Taken::Unsure(FITS));
+        assert_eq!(taken("net/ipv4/ip_forward", b"-2147483648"), Taken::Number(-2_147_483_648));
+    }
+}

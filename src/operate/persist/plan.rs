@@ -1,0 +1,258 @@
+//! The files that make settings last.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::boot::{boot, setting_of};
+use super::conf;
+use super::files::Root;
+use super::module::{self, Loader, Module};
+use crate::escape::Escaped;
+use crate::operate::tune::sizing;
+
+/// What is to last.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Want {
+    max: Option<u64>,
+    buckets: Option<u64>,
+    others: Vec<(String, i64)>,
+}
+
+impl Want {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// So many entries at the most.
+    #[must_use]
+    pub fn max(mut self, max: u64) -> Self {
+        self.max = Some(max);
+        self
+    }
+
+    /// So many buckets; rounded up as the kernel does.
+    #[must_use]
+    pub fn buckets(mut self, buckets: u64) -> Self {
+        self.buckets = Some(sizing::rounded(buckets));
+        self
+    }
+
+    /// This setting, by its name in any spelling that [`bare_name`](crate::operate::tune::bare_name) knows.
+    #[must_use]
+    pub fn setting(mut self, name: &str, value: i64) -> Self {
+        let name = crate::operate::tune::bare_name(name);
+        self.others.push((format!("net.netfilter.nf_conntrack_{name}"), value));
+        self
+    }
+
+    /// The lines for `sysctl.d`.
+    fn lines(&self) -> Vec<(String, String)> {
+        let max =
+            self.max.map(|max| ("net.netfilter.nf_conntrack_max".to_owned(), max.to_string()));
+        let others = self.others.iter().map(|(key, value)| (key.clone(), value.to_string()));
+        max.into_iter().chain(others).collect()
+    }
+}
+
+/// Files to write, and what cannot be done with a file.
+///
+/// Its text form shows each file with its content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Plan {
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub(super) root: PathBuf,
+    /// The files.
+    pub files: Vec<Planned>,
+    /// What has to go onto the kernel's command line, by whatever makes that (GRUB, for one).
+    pub command_line: Option<String>,
+}
+
+/// A file to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Planned {
+    /// Its path on the machine, whatever the root.
+    pub path: String,
+    /// Its content.
+    pub content: String,
+    /// Whether it is there already, just so.
+    pub unchanged: bool,
+    /// What is there; `None` if nothing is, or it cannot be read.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub(super) before: Option<String>,
+}
+
+impl Plan {
+    /// The files that make it last, on the machine below this root.
+    ///
+    /// The module is loaded before settings are made (`modules-load.d`), unless it is built in; the
+    /// buckets are made with it (`modprobe.d`, or the kernel's command line); and the rest is in
+    /// `sysctl.d`, in a file that is read after all others that set the same. Of files that are there
+    /// everything else stays as it is.
+    pub fn new(root: impl AsRef<Path>, want: &Want) -> Self {
+        let place = Root::new(root.as_ref());
+        let boot = boot(&place, &mut Vec::new());
+        let (module, loaders) = (Module::of(&place), module::loaders(&place));
+        let mut files = Vec::new();
+        let mut command_line = None;
+        let built_in = module == Module::BuiltIn;
+        let early = |loader: &Loader| loader.in_time && loader.file != LOAD;
+        if !built_in && !loaders.iter().any(early) {
+            let head = format!("{HEAD}# So that settings have something to set.\n");
+            files.push(planned(&place, LOAD.to_owned(), &head, with_module));
+        }
+        match want.buckets {
+            Some(buckets) if built_in => {
+                command_line = Some(format!("nf_conntrack.hashsize={buckets}"));
+            }
+            Some(buckets) => {
+                let head = format!(
+                    "{HEAD}# This alone would make nf_conntrack_max eight times as many.\n"
+                );
+                let with = |text: &str| with_hashsize(text, buckets);
+                files.push(planned(&place, OPTIONS.to_owned(), &head, with));
+            }
+            None => {}
+        }
+        let mut lines = want.lines();
+        // Where a file sets the limit by its old name, too, the last of both counts.
+        if let (Some(max), true) = (want.max, boot.named.iter().any(|(path, _)| path == OLD_MAX)) {
+            lines.push((conf::dotted(OLD_MAX), max.to_string()));
+        }
+        if !lines.is_empty() {
+            let path = file_after(&place, &boot.named, &lines);
+            files.push(planned(&place, path, HEAD, |text| with_settings(text, &lines)));
+        }
+        Self { root: place.path().to_owned(), files, command_line }
+    }
+}
+
+/// A file with what is wanted in it, or a new one that begins with `head`. It is read once: what somebody writes
+/// after that is found to have changed when the plan is carried out.
+fn planned(place: &Root, path: String, head: &str, with: impl Fn(&str) -> String) -> Planned {
+    let before = place.kept(&path).ok();
+    let content = with(before.as_deref().unwrap_or(head));
+    let unchanged = before.as_ref() == Some(&content);
+    Planned { path, content, unchanged, before }
+}
+
+/// What a new file begins with.
+const HEAD: &str = "# Connection tracking.\n";
+
+const LOAD: &str = "/etc/modules-load.d/nf_conntrack.conf";
+const OPTIONS: &str = "/etc/modprobe.d/nf_conntrack.conf";
+
+/// The old name of `net/netfilter/nf_conntrack_max`.
+const OLD_MAX: &str = "net/nf_conntrack_max";
+
+/// Names for the file in `sysctl.d`.
+const NAMES: [&str; 4] = [
+    "99-nf_conntrack.conf",
+    "zz-nf_conntrack.conf",
+    "zzz-nf_conntrack.conf",
+    "zzzz-nf_conntrack.conf",
+];
+
+/// The file in `sysctl.d` for these lines: it is read after all others that set the same, and hides no file of another
+/// directory.
+fn file_after(place: &Root, named: &[(String, String)], lines: &[(String, String)]) -> String {
+    let is_wanted = |path: &str| {
+        lines.iter().any(|(key, _)| setting_of(&conf::normal(key)) == setting_of(path))
+    };
+    let files = named.iter().filter(|(path, _)| is_wanted(path)).map(|(_, file)| file.as_str());
+    let name_of = |file: &str| file.rsplit('/').next().unwrap_or_default().to_owned();
+    let last = files.max_by_key(|file| name_of(file)).unwrap_or_default();
+    let last_name = name_of(last);
+    let others = place.configuration("sysctl.d");
+    let hides = |name: &str| {
+        let found = others.iter().find(|file| name_of(&file.path) == name);
+        found.is_some_and(|file| !file.path.starts_with("/etc/"))
+    };
+    let name = NAMES.iter().find(|name| **name >= last_name.as_str() && !hides(name));
+    match name {
+        Some(name) => format!("/etc/sysctl.d/{name}"),
+        // From an earlier time, when there was no other name either.
+        None if last.starts_with("/etc/") && last.ends_with(ADDED) => last.to_owned(),
+        // In the order of bytes the underscore comes after the dot.
+        None => format!("/etc/sysctl.d/{}{ADDED}", last_name.trim_end_matches(".conf")),
+    }
+}
+
+const ADDED: &str = "_nf_conntrack.conf";
+
+/// A list of modules with this one on it.
+fn with_module(text: &str) -> String {
+    let listed = text.lines().any(|line| line.trim() == "nf_conntrack");
+    if listed { text.to_owned() } else { ended(text) + "nf_conntrack\n" }
+}
+
+/// Options of modules with the number of buckets; whatever else is there stays.
+fn with_hashsize(text: &str, buckets: u64) -> String {
+    let hashsize = format!("hashsize={buckets}");
+    let mut given = false;
+    let mut changed = String::new();
+    for line in text.lines() {
+        let words: Vec<_> = line.split_whitespace().collect();
+        if !matches!(words[..], ["options", "nf_conntrack" | "nf-conntrack", ..]) {
+            changed += line;
+        } else if given {
+            // It is on an earlier line.
+            let rest: Vec<_> =
+                words.into_iter().filter(|word| !word.starts_with("hashsize=")).collect();
+            changed += &rest.join(" ");
+        } else {
+            given = true;
+            let rest = words.into_iter().filter(|word| !word.starts_with("hashsize="));
+            changed += &rest.chain([&hashsize[..]]).collect::<Vec<_>>().join(" ");
+        }
+        changed.push('\n');
+    }
+    if !given {
+        changed += &format!("options nf_conntrack {hashsize}\n");
+    }
+    changed
+}
+
+/// Settings with these among them, at the end; whatever else is there stays.
+fn with_settings(text: &str, settings: &[(String, String)]) -> String {
+    let (found, _) = conf::parse(text.as_bytes());
+    let replaced = |line: usize| {
+        let of_line = found.iter().find(|found| found.line == line);
+        of_line.is_some_and(|found| {
+            settings.iter().any(|(key, _)| setting_of(&conf::normal(key)) == setting_of(&found.key))
+        })
+    };
+    let kept = (1..).zip(conf::lines(text.as_bytes())).filter(|(number, _)| !replaced(*number));
+    let kept: Vec<u8> = kept.flat_map(|(_, line)| line).copied().collect();
+    let set = settings.iter().map(|(key, value)| format!("{key} = {value}\n"));
+    // Lines end in ASCII, so what is left is text still.
+    ended(&String::from_utf8_lossy(&kept)) + &set.collect::<String>()
+}
+
+/// The text with the end of its last line.
+fn ended(text: &str) -> String {
+    let end = if text.is_empty() || text.ends_with(['\n', '\r', '\0']) { "" } else { "\n" };
+    format!("{text}{end}")
+}
+
+/// The files with their contents.
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for file in &self.files {
+            let state = if file.unchanged { " (unchanged)" } else { "" };
+            writeln!(f, "{}{state}", Escaped(&file.path))?;
+            for line in file.content.lines() {
+                writeln!(f, "  {}", Escaped(line))?;
+            }
+        }
+        if let Some(words) = &self.command_line {
+            writeln!(f, "kernel command line")?;
+            writeln!(f, "  {}", Escaped(words))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,372 @@
+//! Settings read and set, in the files where the kernel shows them.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::name::{PREFIX, bare_name};
+use super::setting::{Scope, Setting};
+use super::sizing;
+use crate::error::{ErrorKind, Result};
+use crate::kernel::Version;
+use crate::socket::Namespace;
+
+/// The settings of the table of one network namespace.
+///
+/// ```no_run
+/// use ctnetlink::operate::tune::Settings;
+/// # fn main() -> ctnetlink::Result<()> {
+/// let settings = Settings::here();
+/// println!("{}", settings.get("nf_conntrack_max")?);
+/// // Half an hour of accounting, and then as it was, whatever happens.
+/// let accounting = settings.set_for_now("nf_conntrack_acct", 1)?;
+/// # drop(accounting);
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Settings {
+    directory: PathBuf,
+    /// The file that sets the buckets in place of a setting that can only be read.
+    hashsize: Option<PathBuf>,
+    /// The kernel whose defaults they have; `None` means the newest.
+    kernel: Option<Version>,
+    /// Keeps the directory of another namespace open, and the namespace, which a directory does not:
+    /// it would be empty once nobody else is in there.
+    _held: Option<(fs::File, Namespace)>,
+}
+
+/// A setting that was set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Changed {
+    /// Its name.
+    pub name: String,
+    /// What it was.
+    pub old: i64,
+    /// What it is now, read back: the kernel rounds buckets up, for one.
+    pub new: i64,
+}
+
+/// Sets a setting back when it is dropped.
+///
+/// Unless somebody else has set it to another value meanwhile, which is then left alone.
+#[derive(Debug)]
+#[must_use = "it sets the setting back as soon as it is dropped"]
+pub struct Restore<'s> {
+    /// They hold the file.
+    _settings: &'s Settings,
+    file: PathBuf,
+    changed: Changed,
+}
+
+impl Settings {
+    /// Those of the calling thread's network namespace.
+    pub fn here() -> Self {
+        let kernel = this_kernel();
+        let hashsize = kernel.is_some_and(sizing::buckets_are_read_only);
+        let hashsize = hashsize.then(|| sizing::HASHSIZE.into());
+        Self { hashsize, kernel, ..Self::at("/proc/sys/net/netfilter") }
+    }
+
+    /// Those in this directory: of a machine that was copied, or made up.
+    pub fn at(directory: impl Into<PathBuf>) -> Self {
+        Self { directory: directory.into(), hashsize: None, kernel: None, _held: None }
+    }
+
+    /// Those of another network namespace. The calling thread stays where it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Namespace`](ErrorKind::Namespace) if it cannot be entered.
+    pub fn of(namespace: &Namespace) -> Result<Self> {
+        use std::os::fd::AsRawFd;
+        let held = namespace.enter(|| {
+            // The directory belongs to the namespace of the thread that opens it, and stays so.
+            fs::File::open("/proc/sys/net/netfilter").map_err(|source| {
+                let operation = "open the settings of the network namespace";
+                ErrorKind::Io { operation, source }.into()
+            })
+        })?;
+        let directory = format!("/proc/self/fd/{}", held.as_raw_fd()).into();
+        let held = Some((held, namespace.share()));
+        Ok(Self { directory, hashsize: None, kernel: this_kernel(), _held: held })
+    }
+
+    /// All there are, by name.
+    ///
+    /// # Errors
+    ///
+    /// [`Setting`](ErrorKind::Setting) if there are none, as before the module is loaded. A file that
+    /// cannot be read or holds no number is left out.
+    pub fn all(&self) -> Result<Vec<Setting>> {
+        let missing = |source| setting_error(&format!("{PREFIX}*"), source, MISSING);
+        let files = fs::read_dir(&self.directory).map_err(missing)?;
+        let names = files.filter_map(|file| file.ok()?.file_name().into_string().ok());
+        let mut names: Vec<_> = names.filter(|name| name.starts_with(PREFIX)).collect();
+        // The directory is there for nf_log before the module is.
+        if names.is_empty() {
+            return Err(missing(io::ErrorKind::NotFound.into()));
+        }
+        names.sort();
+        Ok(names.iter().filter_map(|name| self.get(name).ok()).collect())
+    }
+
+    /// The setting of this name, in any spelling that [`bare_name`] knows: `max`, `nf_conntrack_max`,
+    /// `net.netfilter.nf_conntrack_max` and so on.
+    ///
+    /// # Errors
+    ///
+    /// [`Setting`](ErrorKind::Setting) if there is none of that name here, or its file holds no
+    /// number.
+    pub fn get(&self, name: &str) -> Result<Setting> {
+        let name = full(name);
+        let file = self.file(&name)?;
+        let value = read(&file).map_err(|source| {
+            let remedy = match source.kind() {
+                io::ErrorKind::NotFound if self.has_any() => UNKNOWN,
+                io::ErrorKind::NotFound => MISSING,
+                _ => UNREADABLE,
+            };
+            setting_error(&name, source, remedy)
+        })?;
+        Ok(Setting::new(&name, value, is_writable(&file), self.kernel))
+    }
+
+    /// Sets it, and returns what it was and what it is now.
+    ///
+    /// Before Linux 4.8 `nf_conntrack_buckets` can only be read, and is set by
+    /// [`HASHSIZE`](sizing::HASHSIZE), which the kernel allows in the initial network namespace alone.
+    ///
+    /// # Errors
+    ///
+    /// [`Setting`](ErrorKind::Setting), and nothing is changed: there is none of that name; it can
+    /// only be read here; no right to; or the kernel refuses the value.
+    ///
+    /// # Cost
+    ///
+    /// That of a small file; but `nf_conntrack_buckets` rehashes every entry of the host while
+    /// packets wait: for each million an estimated quarter to half a second, which nobody measured.
+    pub fn set(&self, name: &str, value: i64) -> Result<Changed> {
+        let before = self.get(name)?;
+        let refused = |source: io::Error| {
+            let remedy = match (before.scope, source.kind()) {
+                (Scope::ReadOnly, _) if before.name.ends_with("_count") => COUNT,
+                (Scope::ReadOnly, _) => INITIAL,
+                (_, io::ErrorKind::PermissionDenied) => RIGHT,
+                (_, io::ErrorKind::ReadOnlyFilesystem) => {
+                    "/proc/sys is mounted read-only here, as in most containers; set it from outside"
+                }
+                _ => "the kernel does not take this value",
+            };
+            setting_error(&before.name, source, remedy)
+        };
+        if before.scope == Scope::ReadOnly {
+            let other = self.hashsize.as_ref().filter(|_| bare_name(name) == "buckets");
+            let other = other.ok_or_else(|| refused(io::ErrorKind::Unsupported.into()))?;
+            let new = write(other, value).and_then(|()| read(other)).map_err(refused)?;
+            return Ok(Changed { name: before.name, old: before.value, new });
+        }
+        let file = self.file(&before.name)?;
+        write(&file, value).map_err(refused)?;
+        Ok(Changed { name: before.name.clone(), old: before.value, new: self.get(name)?.value })
+    }
+
+    /// Sets it until what this returns is dropped.
+    ///
+    /// # Errors
+    ///
+    /// As [`set`](Self::set).
+    pub fn set_for_now(&self, name: &str, value: i64) -> Result<Restore<'_>> {
+        let by_hashsize = self.get(name)?.scope == Scope::ReadOnly;
+        let changed = self.set(name, value)?;
+        let file = match self.hashsize.clone().filter(|_| by_hashsize) {
+            Some(hashsize) => hashsize,
+            None => self.file(&changed.name)?,
+        };
+        Ok(Restore { _settings: self, file, changed })
+    }
+
+    /// Whether the directory has settings of the table at all.
+    fn has_any(&self) -> bool {
+        let files = fs::read_dir(&self.directory).into_iter().flatten().flatten();
+        files.into_iter().any(|file| file.file_name().to_string_lossy().starts_with(PREFIX))
+    }
+
+    fn file(&self, name: &str) -> Result<PathBuf> {
+        // A name is a name and no path.
+        if name.contains(['/', '\0']) || name.contains("..") {
+            let source = io::Error::new(io::ErrorKind::InvalidInput, "not the name of a setting");
+            return Err(setting_error(name, source, "name one, nf_conntrack_max for example"));
+        }
+        Ok(self.directory.join(name))
+    }
+}
+
+impl Restore<'_> {
+    /// What was changed.
+    pub fn changed(&self) -> &Changed {
+        &self.changed
+    }
+
+    /// Leaves it as it is now.
+    pub fn keep(mut self) -> Changed {
+        self.changed.old = self.changed.new;
+        self.changed.clone()
+    }
+}
+
+impl Drop for Restore<'_> {
+    fn drop(&mut self) {
+        let Changed { old, new, .. } = self.changed;
+        if old != new && read(&self.file).is_ok_and(|now| now == new) {
+            // Nobody is there to be told; it was writable a moment ago.
+            let _ = write(&self.file, old);
+        }
+    }
+}
+
+const MISSING: &str = "the module is not loaded (modprobe nf_conntrack), no rule of this namespace \
+    uses it, or this kernel does not have it";
+const UNKNOWN: &str = "there are others, but none of this name: this kernel does not have it, or has it \
+    in a module that is not loaded";
+const UNREADABLE: &str = "it is not what the kernel writes there";
+const INITIAL: &str =
+    "it is one number for the whole host: set it in the initial network namespace";
+const COUNT: &str = "it is a count, not a setting";
+const RIGHT: &str = "it takes root, or CAP_NET_ADMIN over this network namespace";
+
+fn full(name: &str) -> String {
+    format!("{PREFIX}{}", bare_name(name))
+}
+
+fn this_kernel() -> Option<Version> {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;
+    release.trim().parse().ok()
+}
+
+/// The number in a file; at most so much is read of whatever file it is.
+fn read(file: &Path) -> io::Result<i64> {
+    const LONGEST: u64 = 64;
+    let mut text = String::new();
+    io::Read::read_to_string(&mut io::Read::take(fs::File::open(file)?, LONGEST), &mut text)?;
+    let wrong =
+        |error| io::Error::new(io::ErrorKind::InvalidData, format!("{:?}: {error}", text.trim()));
+    text.trim().parse().map_err(wrong)
+}
+
+/// Writes to a file that is there: none is made that the kernel does not show.
+fn write(file: &Path, value: i64) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).truncate(true).open(file)?;
+    io::Write::write_all(&mut file, format!("{value}\n").as_bytes())
+}
+
+fn is_writable(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|metadata| metadata.permissions().mode() & 0o222 != 0)
+}
+
+fn setting_error(name: &str, source: io::Error, remedy: &'static str) -> crate::Error {
+    ErrorKind::Setting { name: name.to_owned(), source, remedy }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_made_up_directory_is_read_as_far_as_it_makes_sense() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| fs::write(directory.path().join(name), text).unwrap();
+        file("nf_conntrack_max", "65536\n");
+        file("nf_conntrack_acct", " 1 \n");
+        file("nf_conntrack_new_timeout", "7");
+        file("nf_conntrack_count", "many");
+        file("nf_conntrack_checksum", "");
+        file("nf_conntrack_events", &"1".repeat(1 << 20));
+        file("ip_forward", "1");
+        fs::create_dir(directory.path().join("nf_conntrack_dir")).unwrap();
+        std::os::unix::fs::symlink("nf_conntrack_loop", directory.path().join("nf_conntrack_loop"))
+            .unwrap();
+        let settings = Settings::at(directory.path());
+        let all: Vec<_> = settings.all().unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            all,
+            ["nf_conntrack_acct = 1", "nf_conntrack_max = 65536", "nf_conntrack_new_timeout = 7"]
+        );
+        let unknown = settings.get("new_timeout").unwrap();
+        assert_eq!((unknown.unit, unknown.default), (crate::operate::tune::Unit::Seconds, None));
+        for (name, word) in [
+            ("count", "many"),
+            ("checksum", "not what the kernel writes"),
+            ("events", "not what the kernel writes"),
+            ("dir", "not what the kernel writes"),
+            ("none", "none of this name"),
+        ] {
+            let error = settings.get(name).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+            assert_eq!(error.lines().count(), 1);
+        }
+        assert_eq!(settings.set("max", 9).unwrap().new, 9, "shorter than before");
+        assert!(settings.set("none", 1).is_err());
+        assert!(!directory.path().join("nf_conntrack_none").exists());
+        let other = tempfile::tempdir().unwrap();
+        fs::create_dir(other.path().join("nf_log")).unwrap();
+        for place in [Path::new("/no/such/place"), other.path()] {
+            let error = Settings::at(place).all().unwrap_err().to_string();
+            assert!(error.contains("modprobe nf_conntrack"), "{error}");
+        }
+        let error = Settings::at("/no/such/place").get("max").unwrap_err().to_string();
+        assert!(error.contains("modprobe nf_conntrack"), "{error}");
+    }
+
+    #[test]
+    fn any_spelling_finds_it() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("nf_conntrack_max"), "65536\n").unwrap();
+        let settings = Settings::at(directory.path());
+        for (value, name) in (1..).zip([
+            "max",
+            "nf_conntrack_max",
+            "net.netfilter.nf_conntrack_max",
+            "net/netfilter/nf_conntrack_max",
+            "/proc/sys/net/netfilter/nf_conntrack_max",
+            "net.nf_conntrack_max",
+        ]) {
+            let changed = settings.set(name, value).unwrap();
+            assert_eq!((changed.name.as_str(), changed.new), ("nf_conntrack_max", value), "{name}");
+        }
+        for name in
+            ["../nf_conntrack_max", "net.netfilter./etc/passwd", "/etc/passwd", "net/ipv4/x"]
+        {
+            let error = settings.set(name, 1).unwrap_err().to_string();
+            assert!(error.contains("not the name of a setting"), "{error}");
+        }
+    }
+
+    /// As before Linux 4.8: the setting can be read, and another file sets it.
+    #[test]
+    fn buckets_of_an_old_kernel_are_set_by_hashsize() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        for name in ["nf_conntrack_buckets", "nf_conntrack_count"] {
+            fs::write(path(name), "16384\n").unwrap();
+            fs::set_permissions(path(name), fs::Permissions::from_mode(0o444)).unwrap();
+        }
+        fs::write(path("hashsize"), "16384\n").unwrap();
+        let old =
+            || Settings { hashsize: Some(path("hashsize")), ..Settings::at(directory.path()) };
+        let changed = old().set("net.netfilter.nf_conntrack_buckets", 65_536).unwrap();
+        assert_eq!((changed.old, changed.new), (16_384, 65_536));
+        assert_eq!(fs::read_to_string(path("hashsize")).unwrap(), "65536\n");
+        assert!(old().set("count", 1).is_err(), "no other setting is set by it");
+        let guard = old();
+        drop(guard.set_for_now("buckets", 131_072).unwrap());
+        assert_eq!(fs::read_to_string(path("hashsize")).unwrap(), "16384\n", "and set back");
+        let error = Settings::at(directory.path()).set("buckets", 1).unwrap_err().to_string();
+        assert!(error.contains("initial network namespace"), "{error}");
+        fs::remove_file(path("hashsize")).unwrap();
+        let error = old().set("buckets", 1).unwrap_err().to_string();
+        assert!(error.contains("initial network namespace"), "{error}");
+    }
+}
