@@ -34,7 +34,8 @@ impl<'a> Attribute<'a> {
         Attributes::new(self.payload)
     }
 
-    fn fixed<const N: usize>(&self, what: &'static str) -> Result<[u8; N], WireError> {
+    /// Exactly `N` bytes. `what` names the attribute in the error.
+    pub(crate) fn fixed<const N: usize>(&self, what: &'static str) -> Result<[u8; N], WireError> {
         <[u8; N]>::try_from(self.payload).map_err(|_| WireError::length(what, self.payload.len()))
     }
 
@@ -82,8 +83,22 @@ impl<'a> Attributes<'a> {
         Self { rest: buffer }
     }
 
-    /// The next attribute; `None` at the end, and before a malformed one. For the hottest loop:
-    /// what [`remainder`](Self::remainder) says afterwards must be looked at.
+    /// The attributes of a nest by their kind: kind 1 comes first. Of several of one kind the last
+    /// is taken, and kinds above `N` are skipped.
+    #[inline]
+    pub(crate) fn by_kind<const N: usize>(self) -> Result<[Option<Attribute<'a>>; N], WireError> {
+        let mut found = [None; N];
+        for attribute in self {
+            let attribute = attribute?;
+            if let Some(place) = found.get_mut(usize::from(attribute.kind).wrapping_sub(1)) {
+                *place = Some(attribute);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The next attribute; `None` at the end, and before a malformed one. For the hottest loop,
+    /// which must ask [`remainder`](Self::remainder) afterwards.
     #[inline]
     pub(crate) fn step(&mut self) -> Option<Attribute<'a>> {
         let &[l0, l1, k0, k1] = self.rest.first_chunk()?;
@@ -129,51 +144,3 @@ impl<'a> Iterator for Attributes<'a> {
 }
 
 impl std::iter::FusedIterator for Attributes<'_> {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn bytes(length: u16, kind: u16, payload: &[u8]) -> Vec<u8> {
-        [&length.to_ne_bytes()[..], &kind.to_ne_bytes(), payload].concat()
-    }
-
-    #[test]
-    fn the_last_attribute_may_be_unpadded() {
-        let mut buffer = bytes(6, 18, &[0, 5, 0, 0]);
-        buffer.extend(bytes(5, 1 | NLA_F_NESTED, &[9]));
-        let all: Vec<_> = Attributes::new(&buffer).map(Result::unwrap).collect();
-        assert_eq!(all[0], Attribute { kind: 18, nested: false, payload: &[0, 5] });
-        assert_eq!(all[1], Attribute { kind: 1, nested: true, payload: &[9] });
-        assert_eq!(all.len(), 2);
-    }
-
-    #[test]
-    fn a_broken_length_is_reported_once() {
-        for (buffer, problem) in [
-            (bytes(3, 1, &[]), "length 3 is not possible here"),
-            (bytes(9, 1, &[0; 4]), "9 bytes needed, 8 there"),
-            (vec![0; 3], "4 bytes needed, 3 there"),
-        ] {
-            let mut attributes = Attributes::new(&buffer);
-            let error = attributes.next().unwrap().unwrap_err();
-            assert_eq!(error.to_string(), format!("malformed attribute: {problem}"));
-            assert_eq!(attributes.next(), None);
-        }
-    }
-
-    #[test]
-    fn a_number_of_the_wrong_size_is_refused() {
-        let attribute = Attribute { kind: 8, nested: false, payload: &[1, 2] };
-        assert_eq!(attribute.be16("CTA_ZONE"), Ok(0x0102));
-        assert_eq!(attribute.be32("CTA_MARK"), Err(WireError::length("CTA_MARK", 2)));
-    }
-
-    #[test]
-    fn text_ends_at_the_zero_byte() {
-        let text = |payload| Attribute { kind: 1, nested: false, payload }.text();
-        assert_eq!(text(b"ftp\0"), b"ftp");
-        assert_eq!(text(b"ftp"), b"ftp");
-        assert_eq!(text(b""), b"");
-    }
-}

@@ -39,34 +39,53 @@ pub const AF_UNSPEC: u8 = 0;
 pub const AF_INET: u8 = 2;
 pub const AF_INET6: u8 = 10;
 
-// `enum ctattr_type`: the attributes of an entry.
-pub const CTA_TUPLE_ORIG: u16 = 1;
-pub const CTA_TUPLE_REPLY: u16 = 2;
-pub const CTA_STATUS: u16 = 3;
-pub const CTA_PROTOINFO: u16 = 4;
-pub const CTA_HELP: u16 = 5;
-pub const CTA_NAT_SRC: u16 = 6;
-pub const CTA_TIMEOUT: u16 = 7;
-pub const CTA_MARK: u16 = 8;
-pub const CTA_COUNTERS_ORIG: u16 = 9;
-pub const CTA_COUNTERS_REPLY: u16 = 10;
-pub const CTA_USE: u16 = 11;
-pub const CTA_ID: u16 = 12;
-pub const CTA_NAT_DST: u16 = 13;
-pub const CTA_TUPLE_MASTER: u16 = 14;
-pub const CTA_SEQ_ADJ_ORIG: u16 = 15;
-pub const CTA_SEQ_ADJ_REPLY: u16 = 16;
-pub const CTA_SECMARK: u16 = 17;
-pub const CTA_ZONE: u16 = 18;
-pub const CTA_SECCTX: u16 = 19;
-pub const CTA_TIMESTAMP: u16 = 20;
-pub const CTA_MARK_MASK: u16 = 21;
-pub const CTA_LABELS: u16 = 22;
-pub const CTA_LABELS_MASK: u16 = 23;
-pub const CTA_SYNPROXY: u16 = 24;
-pub const CTA_FILTER: u16 = 25;
-pub const CTA_STATUS_MASK: u16 = 26;
-pub const CTA_TIMESTAMP_EVENT: u16 = 27;
+/// Numbers of attributes, and the function that names them.
+macro_rules! attributes {
+    ($(#[$doc:meta])* fn $name:ident; $($attribute:ident = $kind:literal,)*) => {
+        $(pub const $attribute: u16 = $kind;)*
+
+        $(#[$doc])*
+        pub const fn $name(kind: u16) -> &'static str {
+            match kind {
+                $($kind => stringify!($attribute),)*
+                _ => "an attribute this crate does not know",
+            }
+        }
+    };
+}
+
+attributes! {
+    /// The kernel's name of an attribute of an entry (`enum ctattr_type`), for messages to people.
+    fn attribute_name;
+
+    CTA_TUPLE_ORIG = 1,
+    CTA_TUPLE_REPLY = 2,
+    CTA_STATUS = 3,
+    CTA_PROTOINFO = 4,
+    CTA_HELP = 5,
+    CTA_NAT_SRC = 6,
+    CTA_TIMEOUT = 7,
+    CTA_MARK = 8,
+    CTA_COUNTERS_ORIG = 9,
+    CTA_COUNTERS_REPLY = 10,
+    CTA_USE = 11,
+    CTA_ID = 12,
+    CTA_NAT_DST = 13,
+    CTA_TUPLE_MASTER = 14,
+    CTA_SEQ_ADJ_ORIG = 15,
+    CTA_SEQ_ADJ_REPLY = 16,
+    CTA_SECMARK = 17,
+    CTA_ZONE = 18,
+    CTA_SECCTX = 19,
+    CTA_TIMESTAMP = 20,
+    CTA_MARK_MASK = 21,
+    CTA_LABELS = 22,
+    CTA_LABELS_MASK = 23,
+    CTA_SYNPROXY = 24,
+    CTA_FILTER = 25,
+    CTA_STATUS_MASK = 26,
+    CTA_TIMESTAMP_EVENT = 27,
+}
 
 // `enum ctattr_tuple`.
 pub const CTA_TUPLE_IP: u16 = 1;
@@ -145,18 +164,23 @@ pub const CTA_HELP_NAME: u16 = 1;
 pub const CTA_HELP_INFO: u16 = 2;
 pub const CTA_SECCTX_NAME: u16 = 1;
 
-// `enum ctattr_expect`: the attributes of an expectation.
-pub const CTA_EXPECT_MASTER: u16 = 1;
-pub const CTA_EXPECT_TUPLE: u16 = 2;
-pub const CTA_EXPECT_MASK: u16 = 3;
-pub const CTA_EXPECT_TIMEOUT: u16 = 4;
-pub const CTA_EXPECT_ID: u16 = 5;
-pub const CTA_EXPECT_HELP_NAME: u16 = 6;
-pub const CTA_EXPECT_ZONE: u16 = 7;
-pub const CTA_EXPECT_FLAGS: u16 = 8;
-pub const CTA_EXPECT_CLASS: u16 = 9;
-pub const CTA_EXPECT_NAT: u16 = 10;
-pub const CTA_EXPECT_FN: u16 = 11;
+attributes! {
+    /// The kernel's name of an attribute of an expectation (`enum ctattr_expect`), for messages to
+    /// people.
+    fn expectation_attribute_name;
+
+    CTA_EXPECT_MASTER = 1,
+    CTA_EXPECT_TUPLE = 2,
+    CTA_EXPECT_MASK = 3,
+    CTA_EXPECT_TIMEOUT = 4,
+    CTA_EXPECT_ID = 5,
+    CTA_EXPECT_HELP_NAME = 6,
+    CTA_EXPECT_ZONE = 7,
+    CTA_EXPECT_FLAGS = 8,
+    CTA_EXPECT_CLASS = 9,
+    CTA_EXPECT_NAT = 10,
+    CTA_EXPECT_FN = 11,
+}
 
 // `enum ctattr_expect_nat`.
 pub const CTA_EXPECT_NAT_DIR: u16 = 1;
@@ -165,73 +189,3 @@ pub const CTA_EXPECT_NAT_TUPLE: u16 = 2;
 // `enum ctattr_stats_global`.
 pub const CTA_STATS_GLOBAL_ENTRIES: u16 = 1;
 pub const CTA_STATS_GLOBAL_MAX_ENTRIES: u16 = 2;
-
-/// The kernel's name of an attribute of an entry, for messages to people.
-pub fn attribute_name(kind: u16) -> &'static str {
-    const NAMES: [&str; 28] = [
-        "CTA_UNSPEC",
-        "CTA_TUPLE_ORIG",
-        "CTA_TUPLE_REPLY",
-        "CTA_STATUS",
-        "CTA_PROTOINFO",
-        "CTA_HELP",
-        "CTA_NAT_SRC",
-        "CTA_TIMEOUT",
-        "CTA_MARK",
-        "CTA_COUNTERS_ORIG",
-        "CTA_COUNTERS_REPLY",
-        "CTA_USE",
-        "CTA_ID",
-        "CTA_NAT_DST",
-        "CTA_TUPLE_MASTER",
-        "CTA_SEQ_ADJ_ORIG",
-        "CTA_SEQ_ADJ_REPLY",
-        "CTA_SECMARK",
-        "CTA_ZONE",
-        "CTA_SECCTX",
-        "CTA_TIMESTAMP",
-        "CTA_MARK_MASK",
-        "CTA_LABELS",
-        "CTA_LABELS_MASK",
-        "CTA_SYNPROXY",
-        "CTA_FILTER",
-        "CTA_STATUS_MASK",
-        "CTA_TIMESTAMP_EVENT",
-    ];
-    NAMES.get(usize::from(kind)).copied().unwrap_or(UNKNOWN)
-}
-
-/// The kernel's name of an attribute of an expectation, for messages to people.
-pub fn expectation_attribute_name(kind: u16) -> &'static str {
-    const NAMES: [&str; 12] = [
-        "CTA_EXPECT_UNSPEC",
-        "CTA_EXPECT_MASTER",
-        "CTA_EXPECT_TUPLE",
-        "CTA_EXPECT_MASK",
-        "CTA_EXPECT_TIMEOUT",
-        "CTA_EXPECT_ID",
-        "CTA_EXPECT_HELP_NAME",
-        "CTA_EXPECT_ZONE",
-        "CTA_EXPECT_FLAGS",
-        "CTA_EXPECT_CLASS",
-        "CTA_EXPECT_NAT",
-        "CTA_EXPECT_FN",
-    ];
-    NAMES.get(usize::from(kind)).copied().unwrap_or(UNKNOWN)
-}
-
-const UNKNOWN: &str = "an attribute this crate does not know";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_stand_at_their_numbers() {
-        assert_eq!(attribute_name(CTA_LABELS), "CTA_LABELS");
-        assert_eq!(attribute_name(CTA_TIMESTAMP_EVENT), "CTA_TIMESTAMP_EVENT");
-        assert!(attribute_name(60).contains("does not know"));
-        assert_eq!(expectation_attribute_name(CTA_EXPECT_FN), "CTA_EXPECT_FN");
-        assert!(expectation_attribute_name(60).contains("does not know"));
-    }
-}

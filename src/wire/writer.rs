@@ -2,6 +2,8 @@
 //!
 //! This is the bulk path. A single request is put together in `socket::request`.
 
+use std::net::IpAddr;
+
 use bytes::{BufMut, BytesMut};
 use netlink_packet_core::NLA_F_NESTED;
 #[cfg(any(
@@ -85,6 +87,21 @@ impl<'b> Writer<'b> {
 
     pub(crate) fn put_be64(&mut self, kind: u16, value: u64) {
         self.put(kind, &value.to_be_bytes());
+    }
+
+    /// Appends an address, as the attribute of its family.
+    pub(crate) fn put_address(&mut self, address: IpAddr, v4: u16, v6: u16) {
+        match address {
+            IpAddr::V4(address) => self.put(v4, &address.octets()),
+            IpAddr::V6(address) => self.put(v6, &address.octets()),
+        }
+    }
+
+    /// Appends what `write` makes of a value, if there is one.
+    pub(crate) fn when<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) {
+        if let Some(value) = value {
+            write(self, value);
+        }
     }
 
     /// Appends a zero-terminated string.

@@ -8,6 +8,7 @@ mod filter;
 mod golden;
 mod hostile;
 mod import;
+mod messages;
 mod model;
 mod naive;
 mod parquet;
