@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-use super::objection::{Objection, check_protoinfo, check_scaling, check_timeout, whole_seconds};
+use super::invalid::{InvalidFlow, check_protoinfo, check_scaling, check_timeout, whole_seconds};
 use crate::flow::{Direction, Flow, FlowKey, Labels, ProtoInfo, SequenceAdjustment, Status};
 use crate::wire::ctnetlink::*;
 use crate::wire::writer::Writer;
@@ -131,10 +131,9 @@ impl Change {
         direction: Direction,
         adjustment: SequenceAdjustment,
     ) -> Self {
-        match direction {
-            Direction::Original => self.sequence_adjustment_original = Some(adjustment),
-            Direction::Reply => self.sequence_adjustment_reply = Some(adjustment),
-        }
+        *direction
+            .pick(&mut self.sequence_adjustment_original, &mut self.sequence_adjustment_reply) =
+            Some(adjustment);
         self
     }
 
@@ -162,13 +161,13 @@ impl Change {
     }
 
     /// What no kernel takes, and what kernels take and ignore or misunderstand.
-    pub(crate) fn check(&self, key: &FlowKey) -> Result<(), Objection> {
+    pub(crate) fn check(&self, key: &FlowKey) -> Result<(), InvalidFlow> {
         if *self == Self::default() {
-            return Err(Objection { what: "nothing to change", remedy: "say what is to change" });
+            return Err(InvalidFlow { what: "nothing to change", remedy: "say what is to change" });
         }
         if let Some(timeout) = self.timeout {
             if timeout.is_zero() {
-                return Err(Objection {
+                return Err(InvalidFlow {
                     what: "a timeout of zero, which would end the entry",
                     remedy: "delete it if that is meant, or give a second or more",
                 });
@@ -182,7 +181,7 @@ impl Change {
             labels.0.iter().zip(mask.0).any(|(label, mask)| label & !mask != 0)
         });
         if mark_outside || labels_outside {
-            return Err(Objection {
+            return Err(InvalidFlow {
                 what: "bits of a mark, or labels, that are outside of their mask",
                 remedy: "clear them, or set them in the mask as well",
             });
@@ -194,7 +193,7 @@ impl Change {
     }
 
     /// What the kernel would ignore, the entry being as it is.
-    pub(crate) fn check_against(&self, entry: &Flow) -> Result<(), Objection> {
+    pub(crate) fn check_against(&self, entry: &Flow) -> Result<(), InvalidFlow> {
         match &self.protoinfo {
             Some(protoinfo) => check_scaling(protoinfo, entry.protoinfo.as_ref()),
             None => Ok(()),
@@ -204,35 +203,28 @@ impl Change {
     /// Appends the change, to an entry whose status is `status` now.
     pub(crate) fn write(&self, status: Status, attributes: &mut BytesMut) {
         let writer = &mut Writer::new(attributes);
-        if let Some(timeout) = self.timeout {
-            let seconds = u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX);
-            writer.put_be32(CTA_TIMEOUT, seconds);
-        }
+        writer.when(self.timeout, |writer, timeout| {
+            writer.put_be32(CTA_TIMEOUT, u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX));
+        });
         if self.sets_status() {
             // The kernel takes only all the bits that are there and more.
             writer.put_be32(CTA_STATUS, (status | self.status).bits());
         }
-        if let Some(protoinfo) = &self.protoinfo {
-            protoinfo.write(writer);
-        }
-        if let Some((mark, mask)) = self.mark {
+        writer.when(self.protoinfo, |writer, protoinfo| protoinfo.write(writer));
+        writer.when(self.mark, |writer, (mark, mask)| {
             writer.put_be32(CTA_MARK, mark);
-            if let Some(mask) = mask {
-                writer.put_be32(CTA_MARK_MASK, mask);
-            }
+            writer.when(mask, |writer, mask| writer.put_be32(CTA_MARK_MASK, mask));
+        });
+        for (kind, adjustment) in [
+            (CTA_SEQ_ADJ_ORIG, self.sequence_adjustment_original),
+            (CTA_SEQ_ADJ_REPLY, self.sequence_adjustment_reply),
+        ] {
+            writer.when(adjustment, |writer, adjustment| adjustment.write(kind, writer));
         }
-        if let Some(adjustment) = self.sequence_adjustment_original {
-            adjustment.write(CTA_SEQ_ADJ_ORIG, writer);
-        }
-        if let Some(adjustment) = self.sequence_adjustment_reply {
-            adjustment.write(CTA_SEQ_ADJ_REPLY, writer);
-        }
-        if let Some((labels, mask)) = self.labels {
+        writer.when(self.labels, |writer, (labels, mask)| {
             writer.put(CTA_LABELS, &labels.0);
-            if let Some(mask) = mask {
-                writer.put(CTA_LABELS_MASK, &mask.0);
-            }
-        }
+            writer.when(mask, |writer, mask| writer.put(CTA_LABELS_MASK, &mask.0));
+        });
     }
 }
 
@@ -256,9 +248,9 @@ mod tests {
         }
     }
 
-    fn objects(result: Result<(), Objection>, words: &str) {
-        let objection = result.expect_err(words);
-        assert!(objection.what.contains(words), "{words}: {objection:?}");
+    fn refused(result: Result<(), InvalidFlow>, words: &str) {
+        let invalid = result.expect_err(words);
+        assert!(invalid.what.contains(words), "{words}: {invalid:?}");
     }
 
     #[test]
@@ -267,14 +259,14 @@ mod tests {
         let check = |change: Change| change.check(&key);
         let mut mask = Labels::default();
         assert!(mask.insert(3));
-        objects(check(Change::new()), "nothing to change");
-        objects(check(Change::new().timeout(Duration::ZERO)), "zero");
-        objects(check(Change::new().timeout(Duration::MAX)), "longer");
-        objects(check(Change::new().mark_masked(3, 2)), "outside");
-        objects(check(Change::new().labels_masked(Labels([1; 16]), mask)), "outside");
+        refused(check(Change::new()), "nothing to change");
+        refused(check(Change::new().timeout(Duration::ZERO)), "zero");
+        refused(check(Change::new().timeout(Duration::MAX)), "longer");
+        refused(check(Change::new().mark_masked(3, 2)), "outside");
+        refused(check(Change::new().labels_masked(Labels([1; 16]), mask)), "outside");
         let udp = FlowKey::new(Tuple { protocol: Protocol::UDP, ..tcp() });
         let state = Change::new().protoinfo(TcpInfo::new(TcpState::CLOSE));
-        objects(state.check(&udp), "another protocol");
+        refused(state.check(&udp), "another protocol");
         for change in [
             state,
             Change::new().mark(0),
@@ -295,10 +287,10 @@ mod tests {
         assert_eq!(change.check(&key), Ok(()));
         assert!(change.depends_on_entry());
         let mut entry = Flow::new(tcp(), tcp().inverse());
-        objects(change.check_against(&entry), "not agreed on");
+        refused(change.check_against(&entry), "not agreed on");
         entry.protoinfo = Some(scales(Some(TcpFlags { flags: 1, mask: 1 })).into());
         assert_eq!(change.check_against(&entry), Ok(()));
         let revoked = TcpInfo { flags_reply: Some(TcpFlags { flags: 0, mask: 1 }), ..scales(None) };
-        objects(Change::new().protoinfo(revoked).check_against(&entry), "not agreed on");
+        refused(Change::new().protoinfo(revoked).check_against(&entry), "not agreed on");
     }
 }

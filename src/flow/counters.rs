@@ -1,4 +1,6 @@
-//! Packets and bytes of one direction.
+//! What the kernel counts and times: packets and bytes of a direction, begin and end of a flow.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::wire::ctnetlink::*;
 use crate::wire::writer::Writer;
@@ -25,24 +27,19 @@ impl Counters {
     /// Reads the nest of a `CTA_COUNTERS_…` attribute. Padding inside it is skipped.
     #[inline]
     pub(crate) fn parse(nest: &[u8]) -> Result<Self, WireError> {
-        let (mut packets, mut bytes) = (None, None);
-        for attribute in Attributes::new(nest) {
-            let attribute = attribute?;
-            match attribute.kind {
-                CTA_COUNTERS_PACKETS => packets = Some(attribute.be64("CTA_COUNTERS_PACKETS")?),
-                CTA_COUNTERS_BYTES => bytes = Some(attribute.be64("CTA_COUNTERS_BYTES")?),
-                _ => {}
-            }
-        }
+        let missing = |part| WireError::missing("CTA_COUNTERS", part);
+        let [packets, bytes] = Attributes::new(nest).by_kind()?;
+        let packets = packets.ok_or(missing("CTA_COUNTERS_PACKETS"))?;
+        let bytes = bytes.ok_or(missing("CTA_COUNTERS_BYTES"))?;
         Ok(Self {
-            packets: packets.ok_or(WireError::missing("CTA_COUNTERS", "CTA_COUNTERS_PACKETS"))?,
-            bytes: bytes.ok_or(WireError::missing("CTA_COUNTERS", "CTA_COUNTERS_BYTES"))?,
+            packets: packets.be64("CTA_COUNTERS_PACKETS")?,
+            bytes: bytes.be64("CTA_COUNTERS_BYTES")?,
         })
     }
 
     /// What was added since an earlier reading of the same entry (same tuple and
-    /// [id](crate::flow::FlowId)). `None` if there is less than there was: somebody set the counters
-    /// back to zero, so that nobody knows.
+    /// [id](crate::flow::FlowId)). `None` if there is less than there was: then somebody has set the
+    /// counters back to zero, and the difference is unknown.
     ///
     /// ```
     /// use ctnetlink::flow::Counters;
@@ -64,4 +61,47 @@ impl Counters {
             writer.put_be64(CTA_COUNTERS_BYTES, self.bytes);
         });
     }
+}
+
+/// When a flow began and ended, by the host's clock at those moments.
+///
+/// The kernel notes it only where `nf_conntrack_timestamp` was on when the flow began.
+#[doc(alias = "CTA_TIMESTAMP")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timestamps {
+    /// The moment the flow entered the table.
+    #[doc(alias = "CTA_TIMESTAMP_START")]
+    pub start: SystemTime,
+    /// The moment it left; only with the event of its end.
+    #[doc(alias = "CTA_TIMESTAMP_STOP")]
+    pub stop: Option<SystemTime>,
+}
+
+impl Timestamps {
+    /// Reads the nest of a `CTA_TIMESTAMP` attribute. Padding inside it is skipped.
+    pub(crate) fn parse(nest: &[u8]) -> Result<Self, WireError> {
+        let [start, stop] = Attributes::new(nest).by_kind()?;
+        let start = start.ok_or(WireError::missing("CTA_TIMESTAMP", "CTA_TIMESTAMP_START"))?;
+        let stop = stop.map(|stop| stop.be64("CTA_TIMESTAMP_STOP")).transpose()?;
+        Ok(Self { start: moment(start.be64("CTA_TIMESTAMP_START")?), stop: stop.map(moment) })
+    }
+
+    pub(crate) fn write(self, writer: &mut Writer<'_>) {
+        writer.nest(CTA_TIMESTAMP, |writer| {
+            writer.put_be64(CTA_TIMESTAMP_START, nanoseconds(self.start));
+            writer.when(self.stop, |writer, stop| {
+                writer.put_be64(CTA_TIMESTAMP_STOP, nanoseconds(stop));
+            });
+        });
+    }
+}
+
+/// `u64` nanoseconds end in the year 2554, which every `SystemTime` of Linux can hold.
+fn moment(nanoseconds: u64) -> SystemTime {
+    UNIX_EPOCH.checked_add(Duration::from_nanos(nanoseconds)).unwrap_or(UNIX_EPOCH)
+}
+
+fn nanoseconds(moment: SystemTime) -> u64 {
+    let since = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

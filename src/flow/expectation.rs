@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use bitflags::bitflags;
 
+use super::status::write_names;
 use crate::escape::Word;
-use crate::flow::{Direction, ExpectationId, Tuple};
-use crate::wire::ctnetlink::*;
+use crate::flow::{Direction, ExpectationId, ExpectationKey, Tuple};
 use crate::wire::{Attribute, Attributes, WireError};
 
 /// A flow that a helper, or a program, expects because another flow (its *master*) announced it:
@@ -96,17 +96,7 @@ bitflags! {
 /// hexadecimal number; nothing for none.
 impl fmt::Display for ExpectationFlags {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut separator = "";
-        let mut unknown = *self;
-        for (name, flag) in self.iter_names() {
-            write!(f, "{separator}{name}")?;
-            separator = ",";
-            unknown.remove(flag);
-        }
-        if !unknown.is_empty() {
-            write!(f, "{separator}{:#x}", unknown.bits())?;
-        }
-        Ok(())
+        write_names(*self, ",", f)
     }
 }
 
@@ -118,78 +108,53 @@ impl Expectation {
     ///
     /// If an attribute is malformed, or if the tuple, the mask or the master is missing.
     pub fn parse(attributes: &[u8]) -> Result<Self, WireError> {
-        let (mut tuple, mut mask, mut master) = (None, None, None);
-        let (mut timeout, mut id, mut zone, mut flags, mut class) = (None, None, None, None, None);
-        let (mut helper, mut function, mut nat) = (None, None, None);
-        for attribute in Attributes::new(attributes) {
-            let attribute = attribute?;
-            let payload = attribute.payload;
-            match attribute.kind {
-                CTA_EXPECT_TUPLE => tuple = Some(Tuple::parse(payload, "CTA_EXPECT_TUPLE")?),
-                CTA_EXPECT_MASK => mask = Some(Tuple::parse(payload, "CTA_EXPECT_MASK")?),
-                CTA_EXPECT_MASTER => master = Some(Tuple::parse(payload, "CTA_EXPECT_MASTER")?),
-                CTA_EXPECT_TIMEOUT => {
-                    let seconds = attribute.be32("CTA_EXPECT_TIMEOUT")?;
-                    timeout = Some(Duration::from_secs(seconds.into()));
-                }
-                CTA_EXPECT_ID => id = Some(ExpectationId(attribute.be32("CTA_EXPECT_ID")?)),
-                CTA_EXPECT_ZONE => zone = Some(attribute.be16("CTA_EXPECT_ZONE")?),
-                CTA_EXPECT_FLAGS => {
-                    let bits = attribute.be32("CTA_EXPECT_FLAGS")?;
-                    flags = Some(ExpectationFlags::from_bits_retain(bits));
-                }
-                CTA_EXPECT_CLASS => class = Some(attribute.be32("CTA_EXPECT_CLASS")?),
-                CTA_EXPECT_HELP_NAME => helper = Some(text(&attribute)),
-                CTA_EXPECT_FN => function = Some(text(&attribute)),
-                CTA_EXPECT_NAT => nat = Some(ExpectationNat::parse(payload)?),
-                _ => {}
-            }
-        }
-        const WHAT: &str = "expectation";
+        let [master, tuple, mask, timeout, id, helper, zone, flags, class, nat, function] =
+            Attributes::new(attributes).by_kind()?;
+        let required = |tuple: Option<Attribute<'_>>, name| {
+            Tuple::parse(tuple.ok_or(WireError::missing("expectation", name))?.payload, name)
+        };
+        let number = |number: Option<Attribute<'_>>, name| number.map(|n| n.be32(name)).transpose();
+        let text = |text: Option<Attribute<'_>>| {
+            text.map(|text| String::from_utf8_lossy(text.text()).into_owned())
+        };
         Ok(Self {
-            tuple: tuple.ok_or(WireError::missing(WHAT, "CTA_EXPECT_TUPLE"))?,
-            mask: mask.ok_or(WireError::missing(WHAT, "CTA_EXPECT_MASK"))?,
-            master: master.ok_or(WireError::missing(WHAT, "CTA_EXPECT_MASTER"))?,
-            timeout,
-            id,
-            helper,
-            zone,
-            flags,
-            class,
-            nat,
-            function,
+            tuple: required(tuple, "CTA_EXPECT_TUPLE")?,
+            mask: required(mask, "CTA_EXPECT_MASK")?,
+            master: required(master, "CTA_EXPECT_MASTER")?,
+            timeout: number(timeout, "CTA_EXPECT_TIMEOUT")?
+                .map(|seconds| Duration::from_secs(seconds.into())),
+            id: number(id, "CTA_EXPECT_ID")?.map(ExpectationId),
+            helper: text(helper),
+            zone: zone.map(|zone| zone.be16("CTA_EXPECT_ZONE")).transpose()?,
+            flags: number(flags, "CTA_EXPECT_FLAGS")?.map(ExpectationFlags::from_bits_retain),
+            class: number(class, "CTA_EXPECT_CLASS")?,
+            nat: nat.map(|nat| ExpectationNat::parse(nat.attributes())).transpose()?,
+            function: text(function),
         })
     }
 }
 
-fn text(attribute: &Attribute<'_>) -> String {
-    String::from_utf8_lossy(attribute.text()).into_owned()
+impl ExpectationNat {
+    fn parse(nest: Attributes<'_>) -> Result<Self, WireError> {
+        let missing = |part| WireError::missing("CTA_EXPECT_NAT", part);
+        let [direction, tuple] = nest.by_kind()?;
+        let direction = direction.map(|direction| direction.be32("CTA_EXPECT_NAT_DIR"));
+        let tuple = tuple.ok_or(missing("CTA_EXPECT_NAT_TUPLE"))?;
+        Ok(Self {
+            direction: match direction.transpose()? {
+                Some(0) => Direction::Original,
+                Some(1) => Direction::Reply,
+                _ => return Err(missing("one of the two directions")),
+            },
+            tuple: Tuple::parse(tuple.payload, "CTA_EXPECT_NAT_TUPLE")?,
+        })
+    }
 }
 
-impl ExpectationNat {
-    fn parse(nest: &[u8]) -> Result<Self, WireError> {
-        const WHAT: &str = "CTA_EXPECT_NAT";
-        let (mut direction, mut tuple) = (None, None);
-        for attribute in Attributes::new(nest) {
-            let attribute = attribute?;
-            match attribute.kind {
-                CTA_EXPECT_NAT_DIR => {
-                    direction = match attribute.be32("CTA_EXPECT_NAT_DIR")? {
-                        0 => Some(Direction::Original),
-                        1 => Some(Direction::Reply),
-                        _ => None,
-                    };
-                }
-                CTA_EXPECT_NAT_TUPLE => {
-                    tuple = Some(Tuple::parse(attribute.payload, "CTA_EXPECT_NAT_TUPLE")?);
-                }
-                _ => {}
-            }
-        }
-        Ok(Self {
-            direction: direction.ok_or(WireError::missing(WHAT, "one of the two directions"))?,
-            tuple: tuple.ok_or(WireError::missing(WHAT, "CTA_EXPECT_NAT_TUPLE"))?,
-        })
+/// That very expectation, by its tuple and its id, and by its zone where that is known.
+impl From<&Expectation> for ExpectationKey {
+    fn from(expectation: &Expectation) -> Self {
+        Self { tuple: expectation.tuple, zone: expectation.zone, id: expectation.id }
     }
 }
 
@@ -225,6 +190,7 @@ fn write_prefixed(f: &mut fmt::Formatter<'_>, name: &str, tuple: &Tuple) -> fmt:
 mod tests {
     use super::*;
     use crate::flow::{Endpoints, NewExpectation, Protocol};
+    use crate::wire::ctnetlink::*;
     use crate::wire::writer::Writer;
     use bytes::BytesMut;
     use std::net::IpAddr;

@@ -7,58 +7,48 @@
 //!
 //! This folder turns bytes into values and back. It must not do I/O.
 
+mod attached;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 mod change;
 mod counters;
 mod encode;
 mod expectation;
-mod expectation_key;
-mod extension;
-mod key;
-mod layout;
-mod nat;
+mod flow_key;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
-mod nat_range;
+mod invalid;
+mod nat;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 mod new;
 mod new_expectation;
-#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
-mod objection;
 mod owned;
 mod protocol;
 mod protoinfo;
 mod reference;
 mod state;
 mod status;
-mod time;
 mod timeouts;
 mod tuple;
+mod tuple_bytes;
 
+pub use attached::{Helper, Labels, SequenceAdjustment, Synproxy};
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 pub use change::Change;
-pub use counters::Counters;
+pub use counters::{Counters, Timestamps};
 #[cfg(feature = "testing")]
 pub(crate) use encode::{Purpose, encode};
 pub use expectation::{Expectation, ExpectationFlags, ExpectationNat};
-pub use expectation_key::{ExpectationId, ExpectationKey};
-pub use extension::{Helper, Labels, SequenceAdjustment, Synproxy};
-pub use key::FlowKey;
-pub use nat::Translation;
+pub use flow_key::{ExpectationId, ExpectationKey, FlowId, FlowKey};
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
-pub use nat_range::NatRange;
+pub(crate) use invalid::InvalidFlow;
+pub use nat::{NatRange, Translation};
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 pub use new::NewFlow;
 pub use new_expectation::NewExpectation;
-#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
-pub(crate) use objection::Objection;
 pub use owned::{Flow, UnknownAttribute};
 pub use protocol::{Family, Protocol};
-pub use protoinfo::{
-    DccpInfo, DccpState, ProtoInfo, SctpInfo, SctpState, TcpFlags, TcpInfo, TcpState,
-};
-pub use reference::{FlowId, FlowRef};
-pub use state::State;
+pub use protoinfo::{DccpInfo, ProtoInfo, SctpInfo, TcpFlags, TcpInfo};
+pub use reference::FlowRef;
+pub use state::{DccpState, SctpState, State, TcpState};
 pub use status::Status;
-pub use time::Timestamps;
 pub use timeouts::{TimeoutPolicy, Timeouts};
 pub use tuple::{Direction, Endpoints, Tuple};

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::BytesMut;
 
 use super::encode::{Purpose, encode};
-use super::objection::{
-    Objection, check_helper, check_protoinfo, check_scaling, check_timeout, whole_seconds,
+use super::invalid::{
+    InvalidFlow, check_helper, check_protoinfo, check_scaling, check_timeout, whole_seconds,
 };
 use crate::flow::{
     Direction, Endpoints, Flow, FlowKey, Helper, Labels, NatRange, ProtoInfo, SequenceAdjustment,
@@ -188,10 +188,10 @@ impl NewFlow {
         direction: Direction,
         adjustment: SequenceAdjustment,
     ) -> Self {
-        match direction {
-            Direction::Original => self.flow.sequence_adjustment_original = Some(adjustment),
-            Direction::Reply => self.flow.sequence_adjustment_reply = Some(adjustment),
-        }
+        let flow = &mut self.flow;
+        *direction
+            .pick(&mut flow.sequence_adjustment_original, &mut flow.sequence_adjustment_reply) =
+            Some(adjustment);
         self
     }
 
@@ -217,27 +217,27 @@ impl NewFlow {
     }
 
     /// What no kernel takes, and what kernels take and ignore.
-    pub(crate) fn check(&self) -> Result<(), Objection> {
+    pub(crate) fn check(&self) -> Result<(), InvalidFlow> {
         let Flow { original, reply, .. } = &self.flow;
         let same = |tuple: &Tuple| {
             tuple.source.is_ipv4() == original.source.is_ipv4()
                 && tuple.destination.is_ipv4() == original.source.is_ipv4()
         };
         if !same(original) || !same(reply) || !self.flow.master.as_ref().is_none_or(same) {
-            return Err(Objection {
+            return Err(InvalidFlow {
                 what: "addresses of both families in one entry",
                 remedy: "give both tuples, and the master's, addresses of one family",
             });
         }
         if original.protocol != reply.protocol {
-            return Err(Objection {
+            return Err(InvalidFlow {
                 what: "a reply tuple of another protocol",
                 remedy: "give it the protocol of the original tuple",
             });
         }
         let timeout = self.flow.timeout.unwrap_or_default();
         if timeout.is_zero() {
-            return Err(Objection {
+            return Err(InvalidFlow {
                 what: "no timeout: the entry would end as it begins",
                 remedy: "give one of a second or more",
             });
@@ -245,13 +245,13 @@ impl NewFlow {
         check_timeout(timeout)?;
         let zones = [self.flow.zone, original.zone, reply.zone];
         if zones.iter().filter(|zone| zone.is_some_and(|zone| zone != 0)).count() > 1 {
-            return Err(Objection {
+            return Err(InvalidFlow {
                 what: "more than one zone",
                 remedy: "give one: of both directions, of the original, or of the reply tuple",
             });
         }
         if self.flow.master.is_some_and(|master| master.zone.is_some()) {
-            return Err(Objection {
+            return Err(InvalidFlow {
                 what: "a zone in the master's tuple",
                 remedy: "leave it out; the master is looked for in the zone of the entry",
             });
@@ -266,7 +266,7 @@ impl NewFlow {
         for range in [&self.source_nat, &self.destination_nat].into_iter().flatten() {
             range.check(original)?;
             if (Tuple { zone: None, ..*reply }) != original.inverse() {
-                return Err(Objection {
+                return Err(InvalidFlow {
                     what: "NAT and a reply tuple of one's own",
                     remedy: "leave the reply tuple out; NAT makes it",
                 });
@@ -281,9 +281,7 @@ impl NewFlow {
         encode(&self.flow, Purpose::Create, &mut writer);
         for (range, kind) in [(&self.source_nat, CTA_NAT_SRC), (&self.destination_nat, CTA_NAT_DST)]
         {
-            if let Some(range) = range {
-                range.write(kind, &mut writer);
-            }
+            writer.when(range.as_ref(), |writer, range| range.write(kind, writer));
         }
         attributes
     }
@@ -348,10 +346,6 @@ fn to_be_told(read: ProtoInfo) -> Option<ProtoInfo> {
 /// The entry it is to become.
 impl From<&NewFlow> for FlowKey {
     fn from(new: &NewFlow) -> Self {
-        let key = FlowKey::new(new.flow.original);
-        match new.flow.zone {
-            Some(zone) => key.zone(zone),
-            None => key,
-        }
+        Self { zone: new.flow.zone, ..Self::new(new.flow.original) }
     }
 }

@@ -48,17 +48,7 @@ impl NewExpectation {
     /// of the master; a zone in `tuple` is not looked at, nor is an id in `master`.
     pub fn new(master: impl Into<FlowKey>, tuple: Tuple) -> Self {
         let ones = |address: IpAddr| prefix_mask(address, u8::MAX);
-        let endpoints = match tuple.endpoints {
-            Endpoints::Ports { .. } => Endpoints::Ports { source: u16::MAX, destination: u16::MAX },
-            Endpoints::GreKeys { .. } => {
-                Endpoints::GreKeys { source: u16::MAX, destination: u16::MAX }
-            }
-            // The kernel wants a type that exists even in a mask.
-            Endpoints::Icmp { icmp_type, code, .. } => {
-                Endpoints::Icmp { icmp_type, code, id: u16::MAX }
-            }
-            Endpoints::None => Endpoints::None,
-        };
+        let endpoints = with_numbers(tuple.endpoints, u16::MAX, u16::MAX);
         let (source, destination) = (ones(tuple.source), ones(tuple.destination));
         Self {
             master: master.into(),
@@ -93,7 +83,7 @@ impl NewExpectation {
         self
     }
 
-    /// Waited for so long; part of a second counts as a whole one. The default is the helper's.
+    /// Expires after this time, rounded up to whole seconds. The default is the helper's.
     #[doc(alias = "CTA_EXPECT_TIMEOUT")]
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -127,14 +117,7 @@ impl NewExpectation {
             IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         };
-        let endpoints = match self.tuple.endpoints {
-            Endpoints::Ports { .. } => Endpoints::Ports { source: port, destination: 0 },
-            Endpoints::GreKeys { .. } => Endpoints::GreKeys { source: port, destination: 0 },
-            Endpoints::Icmp { icmp_type, code, .. } => {
-                Endpoints::Icmp { icmp_type, code, id: port }
-            }
-            Endpoints::None => Endpoints::None,
-        };
+        let endpoints = with_numbers(self.tuple.endpoints, port, 0);
         let protocol = self.tuple.protocol;
         let tuple = Tuple { source: address, destination, protocol, endpoints, zone: None };
         self.nat = Some(ExpectationNat { direction, tuple });
@@ -162,28 +145,20 @@ impl NewExpectation {
         self.mask.write(CTA_EXPECT_MASK, &mut writer);
         // The kernel takes no zone inside the tuple here.
         Tuple { zone: None, ..self.master.tuple }.write(CTA_EXPECT_MASTER, &mut writer);
-        if let Some(zone) = self.zone() {
-            writer.put_be16(CTA_EXPECT_ZONE, zone);
-        }
-        if let Some(nat) = &self.nat {
+        writer.when(self.zone(), |writer, zone| writer.put_be16(CTA_EXPECT_ZONE, zone));
+        writer.when(self.nat, |writer, nat| {
             writer.nest(CTA_EXPECT_NAT, |writer| {
-                writer.put_be32(CTA_EXPECT_NAT_DIR, u32::from(nat.direction == Direction::Reply));
+                writer.put_be32(CTA_EXPECT_NAT_DIR, nat.direction.pick(0, 1));
                 nat.tuple.write(CTA_EXPECT_NAT_TUPLE, writer);
             });
-        }
-        if let Some(timeout) = self.timeout {
+        });
+        writer.when(self.timeout, |writer, timeout| {
             let seconds = timeout.as_secs().saturating_add(u64::from(timeout.subsec_nanos() != 0));
             writer.put_be32(CTA_EXPECT_TIMEOUT, u32::try_from(seconds).unwrap_or(u32::MAX));
-        }
-        if let Some(flags) = self.flags {
-            writer.put_be32(CTA_EXPECT_FLAGS, flags.bits());
-        }
-        if let Some(class) = self.class {
-            writer.put_be32(CTA_EXPECT_CLASS, class);
-        }
-        if let Some(function) = &self.function {
-            writer.put_text(CTA_EXPECT_FN, function);
-        }
+        });
+        writer.when(self.flags, |writer, flags| writer.put_be32(CTA_EXPECT_FLAGS, flags.bits()));
+        writer.when(self.class, |writer, class| writer.put_be32(CTA_EXPECT_CLASS, class));
+        writer.when(self.function.as_ref(), |writer, name| writer.put_text(CTA_EXPECT_FN, name));
         Some(attributes)
     }
 
@@ -201,11 +176,9 @@ impl From<&Expectation> for NewExpectation {
         let mut new = Self::new(master, expectation.tuple);
         new.mask.source = expectation.mask.source;
         match (&mut new.mask.endpoints, expectation.mask.endpoints) {
-            (Endpoints::Ports { source: to, .. }, Endpoints::Ports { source, .. })
-            | (Endpoints::GreKeys { source: to, .. }, Endpoints::GreKeys { source, .. }) => {
-                *to = source;
-            }
-            (Endpoints::Icmp { id: to, .. }, Endpoints::Icmp { id, .. }) => *to = id,
+            (Endpoints::Ports { source: to, .. }, Endpoints::Ports { source: from, .. })
+            | (Endpoints::GreKeys { source: to, .. }, Endpoints::GreKeys { source: from, .. })
+            | (Endpoints::Icmp { id: to, .. }, Endpoints::Icmp { id: from, .. }) => *to = from,
             _ => {}
         }
         new.timeout = expectation.timeout;
@@ -214,6 +187,17 @@ impl From<&Expectation> for NewExpectation {
         new.nat = expectation.nat;
         new.function.clone_from(&expectation.function);
         new
+    }
+}
+
+/// Endpoints of the same kind with other ports or keys; of ICMP the identifier is the source. ICMP's
+/// type stays, since the kernel wants one that exists even in a mask.
+const fn with_numbers(endpoints: Endpoints, source: u16, destination: u16) -> Endpoints {
+    match endpoints {
+        Endpoints::Ports { .. } => Endpoints::Ports { source, destination },
+        Endpoints::GreKeys { .. } => Endpoints::GreKeys { source, destination },
+        Endpoints::Icmp { icmp_type, code, .. } => Endpoints::Icmp { icmp_type, code, id: source },
+        Endpoints::None => Endpoints::None,
     }
 }
 

@@ -1,63 +1,59 @@
-//! An entry kept.
+//! An entry with its own memory.
 
 use std::time::Duration;
 
-use bytes::BytesMut;
-
-use super::encode::{Purpose, encode};
 use crate::flow::{
-    Counters, Direction, FlowId, FlowRef, Helper, Labels, ProtoInfo, Protocol, SequenceAdjustment,
-    State, Status, Synproxy, Timestamps, Translation, Tuple,
+    Counters, FlowId, FlowKey, Helper, Labels, ProtoInfo, Protocol, SequenceAdjustment, State,
+    Status, Synproxy, Timestamps, Translation, Tuple,
 };
-use crate::wire::writer::Writer;
 
 /// An entry of the table with its own memory.
 ///
-/// Use it for the few entries you keep. To count or group, look at [`FlowRef`]s as they stream
-/// past, or let [`Aggregator`](crate::aggregate::Aggregator) do it: a table of a million entries
-/// kept as `Flow`s is half a gigabyte.
+/// Use it for the few entries you keep: a million of them take half a gigabyte. To count or group,
+/// look at [`FlowRef`](crate::flow::FlowRef)s as they stream past, or let
+/// [`Aggregator`](crate::aggregate::Aggregator) do it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Flow {
-    /// See [`FlowRef::original`].
+    /// See [`FlowRef::original`](crate::flow::FlowRef::original).
     pub original: Tuple,
-    /// See [`FlowRef::reply`].
+    /// See [`FlowRef::reply`](crate::flow::FlowRef::reply).
     pub reply: Tuple,
-    /// See [`FlowRef::status`].
+    /// See [`FlowRef::status`](crate::flow::FlowRef::status).
     pub status: Status,
-    /// See [`FlowRef::timeout`].
+    /// See [`FlowRef::timeout`](crate::flow::FlowRef::timeout).
     pub timeout: Option<Duration>,
-    /// See [`FlowRef::mark`].
+    /// See [`FlowRef::mark`](crate::flow::FlowRef::mark).
     pub mark: Option<u32>,
-    /// See [`FlowRef::zone`].
+    /// See [`FlowRef::zone`](crate::flow::FlowRef::zone).
     pub zone: Option<u16>,
-    /// See [`FlowRef::id`].
+    /// See [`FlowRef::id`](crate::flow::FlowRef::id).
     pub id: Option<FlowId>,
-    /// See [`FlowRef::use_count`].
+    /// See [`FlowRef::use_count`](crate::flow::FlowRef::use_count).
     pub use_count: Option<u32>,
-    /// See [`FlowRef::counters`].
+    /// See [`FlowRef::counters`](crate::flow::FlowRef::counters).
     pub counters_original: Option<Counters>,
-    /// See [`FlowRef::counters`].
+    /// See [`FlowRef::counters`](crate::flow::FlowRef::counters).
     pub counters_reply: Option<Counters>,
-    /// See [`FlowRef::timestamps`].
+    /// See [`FlowRef::timestamps`](crate::flow::FlowRef::timestamps).
     pub timestamps: Option<Timestamps>,
-    /// See [`FlowRef::protoinfo`].
+    /// See [`FlowRef::protoinfo`](crate::flow::FlowRef::protoinfo).
     pub protoinfo: Option<ProtoInfo>,
-    /// See [`FlowRef::labels`].
+    /// See [`FlowRef::labels`](crate::flow::FlowRef::labels).
     pub labels: Option<Labels>,
-    /// See [`FlowRef::security_context`].
+    /// See [`FlowRef::security_context`](crate::flow::FlowRef::security_context).
     pub security_context: Option<String>,
-    /// See [`FlowRef::helper`].
+    /// See [`FlowRef::helper`](crate::flow::FlowRef::helper).
     pub helper: Option<Helper<'static>>,
-    /// See [`FlowRef::master`].
+    /// See [`FlowRef::master`](crate::flow::FlowRef::master).
     pub master: Option<Tuple>,
-    /// See [`FlowRef::sequence_adjustment`].
+    /// See [`FlowRef::sequence_adjustment`](crate::flow::FlowRef::sequence_adjustment).
     pub sequence_adjustment_original: Option<SequenceAdjustment>,
-    /// See [`FlowRef::sequence_adjustment`].
+    /// See [`FlowRef::sequence_adjustment`](crate::flow::FlowRef::sequence_adjustment).
     pub sequence_adjustment_reply: Option<SequenceAdjustment>,
-    /// See [`FlowRef::synproxy`].
+    /// See [`FlowRef::synproxy`](crate::flow::FlowRef::synproxy).
     pub synproxy: Option<Synproxy>,
-    /// See [`FlowRef::unknown_attributes`].
+    /// See [`FlowRef::unknown_attributes`](crate::flow::FlowRef::unknown_attributes).
     pub unknown: Vec<UnknownAttribute>,
 }
 
@@ -97,25 +93,6 @@ impl Flow {
         }
     }
 
-    /// The flow as attributes, laid out as Linux 6.18 dumps them; [`FlowRef::parse`] reads them.
-    ///
-    /// ```
-    /// use ctnetlink::flow::{Flow, FlowRef, Protocol, Tuple};
-    /// let client = ("192.0.2.1".parse()?, 40000);
-    /// let server = ("198.51.100.7".parse()?, 443);
-    /// let original = Tuple::with_ports(Protocol::TCP, client, server);
-    /// let flow = Flow::new(original, original.inverse());
-    ///
-    /// let bytes = flow.to_bytes();
-    /// assert_eq!(FlowRef::parse(&bytes).map(|read| read.to_owned()), Ok(flow));
-    /// # Ok::<(), std::net::AddrParseError>(())
-    /// ```
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = BytesMut::new();
-        encode(self, Purpose::Dump, &mut Writer::new(&mut bytes));
-        bytes.into()
-    }
-
     /// The layer-4 protocol.
     pub fn protocol(&self) -> Protocol {
         self.original.protocol
@@ -137,35 +114,9 @@ impl Flow {
     }
 }
 
-impl From<&FlowRef<'_>> for Flow {
-    fn from(flow: &FlowRef<'_>) -> Self {
-        Self {
-            original: *flow.original(),
-            reply: *flow.reply(),
-            status: flow.status(),
-            timeout: flow.timeout(),
-            mark: flow.mark(),
-            zone: flow.zone(),
-            id: flow.id(),
-            use_count: flow.use_count(),
-            counters_original: flow.counters(Direction::Original),
-            counters_reply: flow.counters(Direction::Reply),
-            timestamps: flow.timestamps(),
-            protoinfo: flow.protoinfo(),
-            labels: flow.labels(),
-            security_context: flow.security_context().map(Into::into),
-            helper: flow.helper().map(Helper::into_owned),
-            master: flow.master(),
-            sequence_adjustment_original: flow.sequence_adjustment(Direction::Original),
-            sequence_adjustment_reply: flow.sequence_adjustment(Direction::Reply),
-            synproxy: flow.synproxy(),
-            unknown: flow
-                .unknown_attributes()
-                .map(|unknown| UnknownAttribute {
-                    kind: unknown.kind,
-                    payload: unknown.payload.to_vec(),
-                })
-                .collect(),
-        }
+/// That very entry: by its original tuple, its zone and its id.
+impl From<&Flow> for FlowKey {
+    fn from(flow: &Flow) -> Self {
+        Self { tuple: flow.original, zone: flow.zone, id: flow.id }
     }
 }

@@ -23,9 +23,7 @@ impl Family {
             Self::Ipv6 => ctnetlink::AF_INET6,
         }
     }
-}
 
-impl Family {
     /// The version of the Internet protocol: 4 or 6.
     pub const fn version(self) -> u8 {
         match self {
@@ -46,52 +44,53 @@ impl fmt::Display for Family {
 
 /// A layer-4 protocol, by its IP protocol number.
 ///
-/// A number and not a closed list, so that one the crate has no name for is still a value. It
-/// prints as `conntrack` names it where `conntrack` has a name, else as the number (where
-/// `conntrack` prints `unknown`).
+/// It is a number, so a protocol that the crate has no name for is a value too. It prints as
+/// `conntrack` names it. Without such a name it prints as the number, where `conntrack` prints
+/// `unknown`.
 #[doc(alias = "CTA_PROTO_NUM")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Protocol(pub u8);
 
-impl Protocol {
-    /// ICMP (1).
-    pub const ICMP: Self = Self(1);
-    /// TCP (6).
-    pub const TCP: Self = Self(6);
-    /// UDP (17).
-    pub const UDP: Self = Self(17);
-    /// DCCP (33). Tracked up to Linux 6.16; a protocol without ports since.
-    pub const DCCP: Self = Self(33);
-    /// GRE (47).
-    pub const GRE: Self = Self(47);
-    /// ICMPv6 (58).
-    pub const ICMPV6: Self = Self(58);
-    /// SCTP (132).
-    pub const SCTP: Self = Self(132);
-    /// UDP-Lite (136). Tracked up to Linux 7.0; a protocol without ports since.
-    pub const UDPLITE: Self = Self(136);
+/// Makes the constants, the names and the list of names from the table of protocols.
+macro_rules! protocols {
+    ($($(#[$doc:meta])* $protocol:ident = $number:literal $name:literal;)*) => {
+        impl Protocol {
+            $($(#[$doc])* pub const $protocol: Self = Self($number);)*
 
-    /// The name `conntrack` prints, if it has one.
-    pub const fn name(self) -> Option<&'static str> {
-        Some(match self {
-            Self::ICMP => "icmp",
-            Self::TCP => "tcp",
-            Self::UDP => "udp",
-            Self::DCCP => "dccp",
-            Self::GRE => "gre",
-            Self::ICMPV6 => "icmpv6",
-            Self::SCTP => "sctp",
-            Self::UDPLITE => "udplite",
-            _ => return None,
-        })
-    }
+            /// Every name.
+            pub(crate) const NAMES: &[&str] = &[$($name),*];
+
+            /// The name `conntrack` prints, if it has one.
+            pub const fn name(self) -> Option<&'static str> {
+                match self.0 {
+                    $($number => Some($name),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+protocols! {
+    /// ICMP (1).
+    ICMP = 1 "icmp";
+    /// TCP (6).
+    TCP = 6 "tcp";
+    /// UDP (17).
+    UDP = 17 "udp";
+    /// DCCP (33). Kernels up to 6.16 track it; to later ones it has no ports.
+    DCCP = 33 "dccp";
+    /// GRE (47).
+    GRE = 47 "gre";
+    /// ICMPv6 (58).
+    ICMPV6 = 58 "icmpv6";
+    /// SCTP (132).
+    SCTP = 132 "sctp";
+    /// UDP-Lite (136). Kernels up to 7.0 track it; to later ones it has no ports.
+    UDPLITE = 136 "udplite";
 }
 
 impl Protocol {
-    /// Every name.
-    pub(crate) const NAMES: [&str; 8] =
-        ["icmp", "tcp", "udp", "dccp", "gre", "icmpv6", "sctp", "udplite"];
-
     /// The protocol of this name.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         let name = if name == "ipv6-icmp" { "icmpv6" } else { name };

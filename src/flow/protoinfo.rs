@@ -1,11 +1,9 @@
-//! What the tracker of a protocol keeps: TCP, SCTP and DCCP state and its company.
+//! What the tracker of TCP, SCTP or DCCP keeps about a flow.
 
-use std::fmt;
-
-use crate::flow::State;
+use crate::flow::{DccpState, Protocol, SctpState, State, Status, TcpState};
 use crate::wire::ctnetlink::*;
 use crate::wire::writer::Writer;
-use crate::wire::{Attributes, WireError};
+use crate::wire::{Attribute, Attributes, WireError};
 
 /// What the tracker of a stateful protocol keeps about a flow.
 ///
@@ -28,123 +26,8 @@ pub enum ProtoInfo {
     Other(u16),
 }
 
-macro_rules! state_type {
-    ($(#[$doc:meta])* $name:ident { $($(#[$state_doc:meta])* $state:ident = $number:literal $text:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(pub u8);
-
-        impl $name {
-            $($(#[$state_doc])* pub const $state: Self = Self($number);)*
-
-            /// The name `conntrack` prints, for the states that have one.
-            pub const fn name(self) -> Option<&'static str> {
-                match self.0 {
-                    $($number => Some($text),)*
-                    _ => None,
-                }
-            }
-        }
-
-        /// The name, or the number of a state this crate has no name for.
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                match self.name() {
-                    Some(name) => f.pad(name),
-                    None => fmt::Display::fmt(&self.0, f),
-                }
-            }
-        }
-    };
-}
-
-state_type! {
-    /// The state of a TCP flow (`enum tcp_conntrack`), as seen from the middle.
-    #[doc(alias = "CTA_PROTOINFO_TCP_STATE")]
-    #[doc(alias = "tcp_conntrack")]
-    TcpState {
-        /// No packet was judged yet; entries made by hand start here.
-        NONE = 0 "NONE",
-        /// A SYN was seen.
-        SYN_SENT = 1 "SYN_SENT",
-        /// A SYN was answered.
-        SYN_RECV = 2 "SYN_RECV",
-        /// Open.
-        ESTABLISHED = 3 "ESTABLISHED",
-        /// A FIN was seen.
-        FIN_WAIT = 4 "FIN_WAIT",
-        /// A FIN was acknowledged by the other side, which has not sent its own.
-        CLOSE_WAIT = 5 "CLOSE_WAIT",
-        /// Both FINs were seen, one acknowledgement is missing.
-        LAST_ACK = 6 "LAST_ACK",
-        /// Closed in order.
-        TIME_WAIT = 7 "TIME_WAIT",
-        /// Reset, or closed.
-        CLOSE = 8 "CLOSE",
-        /// A second SYN crossed the first (`TCP_CONNTRACK_SYN_SENT2`; `LISTEN` in old kernels).
-        #[doc(alias = "LISTEN")]
-        SYN_SENT2 = 9 "SYN_SENT2",
-    }
-}
-
-state_type! {
-    /// The state of an SCTP flow (`enum sctp_conntrack`).
-    #[doc(alias = "CTA_PROTOINFO_SCTP_STATE")]
-    #[doc(alias = "sctp_conntrack")]
-    SctpState {
-        /// No chunk was judged yet.
-        NONE = 0 "NONE",
-        /// Closed.
-        CLOSED = 1 "CLOSED",
-        /// An INIT was seen.
-        COOKIE_WAIT = 2 "COOKIE_WAIT",
-        /// A COOKIE ECHO was seen.
-        COOKIE_ECHOED = 3 "COOKIE_ECHOED",
-        /// Open.
-        ESTABLISHED = 4 "ESTABLISHED",
-        /// A SHUTDOWN was sent by the opener.
-        SHUTDOWN_SENT = 5 "SHUTDOWN_SENT",
-        /// A SHUTDOWN was sent by the other side.
-        SHUTDOWN_RECD = 6 "SHUTDOWN_RECD",
-        /// The SHUTDOWN was acknowledged.
-        SHUTDOWN_ACK_SENT = 7 "SHUTDOWN_ACK_SENT",
-        /// Picked up by a heartbeat of another path.
-        HEARTBEAT_SENT = 8 "HEARTBEAT_SENT",
-        /// The heartbeat was answered (not sent by kernels since 6.0).
-        HEARTBEAT_ACKED = 9 "HEARTBEAT_ACKED",
-    }
-}
-
-state_type! {
-    /// The state of a DCCP flow (`enum ct_dccp_states`). Kernels track DCCP up to 6.16.
-    #[doc(alias = "CTA_PROTOINFO_DCCP_STATE")]
-    #[doc(alias = "ct_dccp_states")]
-    DccpState {
-        /// No packet was judged yet.
-        NONE = 0 "NONE",
-        /// A REQUEST was seen.
-        REQUEST = 1 "REQUEST",
-        /// A RESPONSE was seen.
-        RESPOND = 2 "RESPOND",
-        /// The RESPONSE was acknowledged.
-        PARTOPEN = 3 "PARTOPEN",
-        /// Open.
-        OPEN = 4 "OPEN",
-        /// The server asks to close.
-        CLOSEREQ = 5 "CLOSEREQ",
-        /// A CLOSE was seen.
-        CLOSING = 6 "CLOSING",
-        /// Closed in order.
-        TIMEWAIT = 7 "TIMEWAIT",
-        /// A packet to be passed without judging it.
-        IGNORE = 8 "IGNORE",
-        /// A packet that does not fit.
-        INVALID = 9 "INVALID",
-    }
-}
-
-/// What TCP tracking keeps. `None` where the kernel did not send the part; it sends all of them
-/// in a dump and only the state with the event of a flow's end.
+/// What TCP tracking keeps. A part that the kernel did not send is `None`. In a dump the kernel sends
+/// all parts; with the event of a flow's end it sends only the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TcpInfo {
     /// The state.
@@ -262,7 +145,7 @@ impl ProtoInfo {
         };
         for attribute in inner.attributes() {
             let attribute = attribute?;
-            // One number for all three.
+            // The state has the same number in all three.
             if attribute.kind == CTA_PROTOINFO_TCP_STATE {
                 return attribute.u8(what).map(|state| Some(name(state)));
             }
@@ -291,34 +174,31 @@ impl ProtoInfo {
     }
 }
 
+impl State {
+    /// The state of an entry with this protocol, protocol information and status.
+    pub fn of(protocol: Protocol, protoinfo: Option<ProtoInfo>, status: Status) -> Self {
+        Self::of_tracked(protocol, protoinfo.and_then(|info| info.state()), status)
+    }
+}
+
+/// The number of the state, which each of the three nests must have.
+fn state(state: Option<Attribute<'_>>, nest: &'static str) -> Result<u8, WireError> {
+    state.ok_or(WireError::missing(nest, "the state"))?.u8(nest)
+}
+
 impl TcpInfo {
-    fn parse(attributes: Attributes<'_>) -> Result<Self, WireError> {
-        let mut state = None;
-        let mut info = Self::new(TcpState::NONE);
-        for attribute in attributes {
-            let attribute = attribute?;
-            match attribute.kind {
-                CTA_PROTOINFO_TCP_STATE => {
-                    state = Some(TcpState(attribute.u8("CTA_PROTOINFO_TCP_STATE")?));
-                }
-                CTA_PROTOINFO_TCP_WSCALE_ORIGINAL => {
-                    info.window_scale_original =
-                        Some(attribute.u8("CTA_PROTOINFO_TCP_WSCALE_ORIGINAL")?);
-                }
-                CTA_PROTOINFO_TCP_WSCALE_REPLY => {
-                    info.window_scale_reply = Some(attribute.u8("CTA_PROTOINFO_TCP_WSCALE_REPLY")?);
-                }
-                CTA_PROTOINFO_TCP_FLAGS_ORIGINAL => {
-                    info.flags_original = Some(TcpFlags::parse(attribute.payload)?);
-                }
-                CTA_PROTOINFO_TCP_FLAGS_REPLY => {
-                    info.flags_reply = Some(TcpFlags::parse(attribute.payload)?);
-                }
-                _ => {}
-            }
-        }
-        info.state = state.ok_or(WireError::missing("CTA_PROTOINFO_TCP", "the state"))?;
-        Ok(info)
+    fn parse(nest: Attributes<'_>) -> Result<Self, WireError> {
+        let [number, scale_original, scale_reply, flags_original, flags_reply] = nest.by_kind()?;
+        let scale =
+            |scale: Option<Attribute<'_>>, what| scale.map(|scale| scale.u8(what)).transpose();
+        let flags = |flags: Option<Attribute<'_>>| flags.map(TcpFlags::parse).transpose();
+        Ok(Self {
+            state: TcpState(state(number, "CTA_PROTOINFO_TCP")?),
+            window_scale_original: scale(scale_original, "CTA_PROTOINFO_TCP_WSCALE_ORIGINAL")?,
+            window_scale_reply: scale(scale_reply, "CTA_PROTOINFO_TCP_WSCALE_REPLY")?,
+            flags_original: flags(flags_original)?,
+            flags_reply: flags(flags_reply)?,
+        })
     }
 
     fn write(&self, writer: &mut Writer<'_>) {
@@ -327,92 +207,64 @@ impl TcpInfo {
             (CTA_PROTOINFO_TCP_WSCALE_ORIGINAL, self.window_scale_original),
             (CTA_PROTOINFO_TCP_WSCALE_REPLY, self.window_scale_reply),
         ] {
-            if let Some(scale) = scale {
-                writer.put_u8(kind, scale);
-            }
+            writer.when(scale, |writer, scale| writer.put_u8(kind, scale));
         }
         for (kind, flags) in [
             (CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, self.flags_original),
             (CTA_PROTOINFO_TCP_FLAGS_REPLY, self.flags_reply),
         ] {
-            if let Some(TcpFlags { flags, mask }) = flags {
-                writer.put(kind, &[flags, mask]);
-            }
+            writer.when(flags, |writer, TcpFlags { flags, mask }| writer.put(kind, &[flags, mask]));
         }
     }
 }
 
 impl TcpFlags {
-    fn parse(payload: &[u8]) -> Result<Self, WireError> {
-        let &[flags, mask] = payload else {
-            return Err(WireError::length("CTA_PROTOINFO_TCP_FLAGS", payload.len()));
+    fn parse(attribute: Attribute<'_>) -> Result<Self, WireError> {
+        let &[flags, mask] = attribute.payload else {
+            return Err(WireError::length("CTA_PROTOINFO_TCP_FLAGS", attribute.payload.len()));
         };
         Ok(Self { flags, mask })
     }
 }
 
 impl SctpInfo {
-    fn parse(attributes: Attributes<'_>) -> Result<Self, WireError> {
-        let (mut state, mut vtag_original, mut vtag_reply) = (None, None, None);
-        for attribute in attributes {
-            let attribute = attribute?;
-            match attribute.kind {
-                CTA_PROTOINFO_SCTP_STATE => {
-                    state = Some(SctpState(attribute.u8("CTA_PROTOINFO_SCTP_STATE")?));
-                }
-                CTA_PROTOINFO_SCTP_VTAG_ORIGINAL => {
-                    vtag_original = Some(attribute.be32("CTA_PROTOINFO_SCTP_VTAG_ORIGINAL")?);
-                }
-                CTA_PROTOINFO_SCTP_VTAG_REPLY => {
-                    vtag_reply = Some(attribute.be32("CTA_PROTOINFO_SCTP_VTAG_REPLY")?);
-                }
-                _ => {}
-            }
-        }
-        let state = state.ok_or(WireError::missing("CTA_PROTOINFO_SCTP", "the state"))?;
-        Ok(Self { state, vtag_original, vtag_reply })
+    fn parse(nest: Attributes<'_>) -> Result<Self, WireError> {
+        let [number, original, reply] = nest.by_kind()?;
+        let vtag = |vtag: Option<Attribute<'_>>, what| vtag.map(|vtag| vtag.be32(what)).transpose();
+        Ok(Self {
+            state: SctpState(state(number, "CTA_PROTOINFO_SCTP")?),
+            vtag_original: vtag(original, "CTA_PROTOINFO_SCTP_VTAG_ORIGINAL")?,
+            vtag_reply: vtag(reply, "CTA_PROTOINFO_SCTP_VTAG_REPLY")?,
+        })
     }
 
     fn write(&self, writer: &mut Writer<'_>) {
         writer.put_u8(CTA_PROTOINFO_SCTP_STATE, self.state.0);
-        if let Some(vtag) = self.vtag_original {
-            writer.put_be32(CTA_PROTOINFO_SCTP_VTAG_ORIGINAL, vtag);
-        }
-        if let Some(vtag) = self.vtag_reply {
-            writer.put_be32(CTA_PROTOINFO_SCTP_VTAG_REPLY, vtag);
+        for (kind, vtag) in [
+            (CTA_PROTOINFO_SCTP_VTAG_ORIGINAL, self.vtag_original),
+            (CTA_PROTOINFO_SCTP_VTAG_REPLY, self.vtag_reply),
+        ] {
+            writer.when(vtag, |writer, vtag| writer.put_be32(kind, vtag));
         }
     }
 }
 
 impl DccpInfo {
-    fn parse(attributes: Attributes<'_>) -> Result<Self, WireError> {
-        let (mut state, mut role, mut handshake_sequence) = (None, None, None);
-        for attribute in attributes {
-            let attribute = attribute?;
-            match attribute.kind {
-                CTA_PROTOINFO_DCCP_STATE => {
-                    state = Some(DccpState(attribute.u8("CTA_PROTOINFO_DCCP_STATE")?));
-                }
-                CTA_PROTOINFO_DCCP_ROLE => {
-                    role = Some(attribute.u8("CTA_PROTOINFO_DCCP_ROLE")?);
-                }
-                CTA_PROTOINFO_DCCP_HANDSHAKE_SEQ => {
-                    handshake_sequence = Some(attribute.be64("CTA_PROTOINFO_DCCP_HANDSHAKE_SEQ")?);
-                }
-                _ => {}
-            }
-        }
-        let state = state.ok_or(WireError::missing("CTA_PROTOINFO_DCCP", "the state"))?;
-        Ok(Self { state, role, handshake_sequence })
+    fn parse(nest: Attributes<'_>) -> Result<Self, WireError> {
+        let [number, role, sequence] = nest.by_kind()?;
+        let sequence = sequence.map(|sequence| sequence.be64("CTA_PROTOINFO_DCCP_HANDSHAKE_SEQ"));
+        Ok(Self {
+            state: DccpState(state(number, "CTA_PROTOINFO_DCCP")?),
+            role: role.map(|role| role.u8("CTA_PROTOINFO_DCCP_ROLE")).transpose()?,
+            handshake_sequence: sequence.transpose()?,
+        })
     }
 
     fn write(&self, writer: &mut Writer<'_>) {
         writer.put_u8(CTA_PROTOINFO_DCCP_STATE, self.state.0);
-        if let Some(role) = self.role {
-            writer.put_u8(CTA_PROTOINFO_DCCP_ROLE, role);
-        }
-        if let Some(sequence) = self.handshake_sequence {
+        writer.when(self.role, |writer, role| writer.put_u8(CTA_PROTOINFO_DCCP_ROLE, role));
+        writer.when(self.handshake_sequence, |writer, sequence| {
             writer.put_be64(CTA_PROTOINFO_DCCP_HANDSHAKE_SEQ, sequence);
-        }
+        });
     }
 }

@@ -1,34 +1,16 @@
-//! An entry looked at in place.
+//! An entry read in place.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use super::extension::security_context;
+use super::attached::security_context;
 use crate::flow::{
-    Counters, Direction, Flow, Helper, Labels, ProtoInfo, Protocol, SequenceAdjustment, State,
-    Status, Synproxy, Timestamps, Translation, Tuple,
+    Counters, Direction, Flow, FlowId, FlowKey, Helper, Labels, ProtoInfo, Protocol,
+    SequenceAdjustment, State, Status, Synproxy, Timestamps, Translation, Tuple, UnknownAttribute,
 };
 use crate::wire::ctnetlink::*;
 use crate::wire::{Attribute, Attributes, WireError};
-
-/// The kernel's id of an entry.
-///
-/// It stays the same for the life of the entry, and a later entry with the same tuple has another
-/// one, unless the kernel gives it the very memory of the one before: the id is 32 bits of a hash
-/// of the tuple and the entry's address. That is common where an entry is made anew at once, so a
-/// delete compares more than the id (see `DeletePlan`). It is **not unique**: among 250,000 entries a
-/// handful share theirs. Never use it as a key.
-#[doc(alias = "CTA_ID")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FlowId(pub u32);
-
-/// As `conntrack -o id` prints it.
-impl fmt::Display for FlowId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
 
 /// How many kinds of attribute have a place in the index.
 const KINDS: usize = CTA_SYNPROXY as usize + 1;
@@ -72,25 +54,37 @@ impl<'a> FlowRef<'a> {
         let mut at = 0_usize;
         for attribute in Attributes::new(attributes) {
             let attribute = attribute?;
-            check(&attribute)?;
-            match attribute.kind {
-                CTA_TUPLE_ORIG => {
-                    original = Some(Tuple::parse(attribute.payload, "CTA_TUPLE_ORIG")?);
+            let Attribute { kind, payload, .. } = attribute;
+            let offset = at + Attributes::HEADER;
+            at += crate::wire::align(Attributes::HEADER + payload.len());
+            // The attributes that have a getter. Reading one here is what its getter relies on.
+            match kind {
+                CTA_TUPLE_ORIG => original = Some(Tuple::parse(payload, "CTA_TUPLE_ORIG")?),
+                CTA_TUPLE_REPLY => reply = Some(Tuple::parse(payload, "CTA_TUPLE_REPLY")?),
+                CTA_PROTOINFO => protoinfo = ProtoInfo::parse(payload)?,
+                CTA_STATUS | CTA_TIMEOUT | CTA_MARK | CTA_USE | CTA_ID => {
+                    attribute.be32(attribute_name(kind)).map(drop)?;
                 }
-                CTA_TUPLE_REPLY => {
-                    reply = Some(Tuple::parse(attribute.payload, "CTA_TUPLE_REPLY")?);
+                CTA_ZONE => attribute.be16("CTA_ZONE").map(drop)?,
+                CTA_COUNTERS_ORIG | CTA_COUNTERS_REPLY => Counters::parse(payload).map(drop)?,
+                CTA_TIMESTAMP => Timestamps::parse(payload).map(drop)?,
+                CTA_LABELS => Labels::parse(payload).map(drop)?,
+                CTA_SECCTX => security_context(payload).map(drop)?,
+                CTA_HELP => Helper::parse(payload).map(drop)?,
+                CTA_TUPLE_MASTER => Tuple::parse(payload, "CTA_TUPLE_MASTER").map(drop)?,
+                CTA_SEQ_ADJ_ORIG | CTA_SEQ_ADJ_REPLY => {
+                    SequenceAdjustment::parse(payload).map(drop)?;
                 }
-                CTA_PROTOINFO => protoinfo = ProtoInfo::parse(attribute.payload)?,
-                _ => {}
+                CTA_SYNPROXY => Synproxy::parse(payload).map(drop)?,
+                _ => continue,
             }
-            if let Some(place) = index.get_mut(usize::from(attribute.kind)) {
-                let offset = u16::try_from(at + Attributes::HEADER);
-                let length = u16::try_from(attribute.payload.len());
-                if let (Ok(offset), Ok(length)) = (offset, length) {
-                    *place = (offset, length);
-                }
+            let place = index.get_mut(usize::from(kind));
+            // An entry is shorter than 65,535 bytes, so both numbers fit.
+            if let (Some(place), Ok(offset), Ok(length)) =
+                (place, u16::try_from(offset), u16::try_from(payload.len()))
+            {
+                *place = (offset, length);
             }
-            at += crate::wire::align(Attributes::HEADER + attribute.payload.len());
         }
         Ok(Self {
             attributes,
@@ -136,20 +130,14 @@ impl<'a> FlowRef<'a> {
 
     /// The tuple of a direction.
     pub fn tuple(&self, direction: Direction) -> &Tuple {
-        match direction {
-            Direction::Original => &self.original,
-            Direction::Reply => &self.reply,
-        }
+        direction.pick(&self.original, &self.reply)
     }
 
     /// The tuple of a direction as the kernel sent it: the payload of its attribute, to be sent
     /// back.
     #[allow(dead_code)] // Only where there is a kernel to ask.
     pub(crate) fn tuple_as_sent(&self, direction: Direction) -> &'a [u8] {
-        let kind = match direction {
-            Direction::Original => CTA_TUPLE_ORIG,
-            Direction::Reply => CTA_TUPLE_REPLY,
-        };
+        let kind = direction.pick(CTA_TUPLE_ORIG, CTA_TUPLE_REPLY);
         self.payload(kind).unwrap_or_default()
     }
 
@@ -207,10 +195,7 @@ impl<'a> FlowRef<'a> {
     #[doc(alias = "CTA_COUNTERS_ORIG")]
     #[doc(alias = "CTA_COUNTERS_REPLY")]
     pub fn counters(&self, direction: Direction) -> Option<Counters> {
-        let kind = match direction {
-            Direction::Original => CTA_COUNTERS_ORIG,
-            Direction::Reply => CTA_COUNTERS_REPLY,
-        };
+        let kind = direction.pick(CTA_COUNTERS_ORIG, CTA_COUNTERS_REPLY);
         Counters::parse(self.payload(kind)?).ok()
     }
 
@@ -254,10 +239,7 @@ impl<'a> FlowRef<'a> {
     #[doc(alias = "CTA_SEQ_ADJ_ORIG")]
     #[doc(alias = "CTA_SEQ_ADJ_REPLY")]
     pub fn sequence_adjustment(&self, direction: Direction) -> Option<SequenceAdjustment> {
-        let kind = match direction {
-            Direction::Original => CTA_SEQ_ADJ_ORIG,
-            Direction::Reply => CTA_SEQ_ADJ_REPLY,
-        };
+        let kind = direction.pick(CTA_SEQ_ADJ_ORIG, CTA_SEQ_ADJ_REPLY);
         SequenceAdjustment::parse(self.payload(kind)?).ok()
     }
 
@@ -284,7 +266,8 @@ impl<'a> FlowRef<'a> {
 
     /// The attributes this crate has no getter for.
     pub fn unknown_attributes(&self) -> impl Iterator<Item = Attribute<'a>> + use<'a> {
-        self.attributes().filter(|attribute| !is_known(attribute.kind))
+        let flow = *self;
+        self.attributes().filter(move |attribute| flow.payload(attribute.kind).is_none())
     }
 
     /// The entry with its own memory.
@@ -299,35 +282,42 @@ impl fmt::Debug for FlowRef<'_> {
     }
 }
 
-fn is_known(kind: u16) -> bool {
-    matches!(
-        kind,
-        CTA_TUPLE_ORIG..=CTA_HELP
-            | CTA_TIMEOUT..=CTA_ID
-            | CTA_TUPLE_MASTER..=CTA_SEQ_ADJ_REPLY
-            | CTA_ZONE..=CTA_TIMESTAMP
-            | CTA_LABELS
-            | CTA_SYNPROXY
-    )
+impl From<&FlowRef<'_>> for Flow {
+    fn from(flow: &FlowRef<'_>) -> Self {
+        Self {
+            original: *flow.original(),
+            reply: *flow.reply(),
+            status: flow.status(),
+            timeout: flow.timeout(),
+            mark: flow.mark(),
+            zone: flow.zone(),
+            id: flow.id(),
+            use_count: flow.use_count(),
+            counters_original: flow.counters(Direction::Original),
+            counters_reply: flow.counters(Direction::Reply),
+            timestamps: flow.timestamps(),
+            protoinfo: flow.protoinfo(),
+            labels: flow.labels(),
+            security_context: flow.security_context().map(Into::into),
+            helper: flow.helper().map(Helper::into_owned),
+            master: flow.master(),
+            sequence_adjustment_original: flow.sequence_adjustment(Direction::Original),
+            sequence_adjustment_reply: flow.sequence_adjustment(Direction::Reply),
+            synproxy: flow.synproxy(),
+            unknown: flow
+                .unknown_attributes()
+                .map(|unknown| UnknownAttribute {
+                    kind: unknown.kind,
+                    payload: unknown.payload.to_vec(),
+                })
+                .collect(),
+        }
+    }
 }
 
-/// Checks the attributes that are not read at once, so that their getters cannot fail.
-#[inline]
-fn check(attribute: &Attribute<'_>) -> Result<(), WireError> {
-    let payload = attribute.payload;
-    match attribute.kind {
-        CTA_STATUS | CTA_TIMEOUT | CTA_MARK | CTA_USE | CTA_ID => {
-            attribute.be32(attribute_name(attribute.kind)).map(drop)
-        }
-        CTA_ZONE => attribute.be16("CTA_ZONE").map(drop),
-        CTA_COUNTERS_ORIG | CTA_COUNTERS_REPLY => Counters::parse(payload).map(drop),
-        CTA_TIMESTAMP => Timestamps::parse(payload).map(drop),
-        CTA_LABELS => Labels::parse(payload).map(drop),
-        CTA_SECCTX => security_context(payload).map(drop),
-        CTA_HELP => Helper::parse(payload).map(drop),
-        CTA_TUPLE_MASTER => Tuple::parse(payload, "CTA_TUPLE_MASTER").map(drop),
-        CTA_SEQ_ADJ_ORIG | CTA_SEQ_ADJ_REPLY => SequenceAdjustment::parse(payload).map(drop),
-        CTA_SYNPROXY => Synproxy::parse(payload).map(drop),
-        _ => Ok(()),
+/// That very entry: by its original tuple, its zone and its id.
+impl From<&FlowRef<'_>> for FlowKey {
+    fn from(flow: &FlowRef<'_>) -> Self {
+        Self { tuple: *flow.original(), zone: flow.zone(), id: flow.id() }
     }
 }

@@ -1,124 +1,179 @@
-//! One state for every entry, whatever its protocol.
+//! The states of entries: those of each protocol's tracker, and one [`State`] for all of them.
 
 use std::fmt;
 
-use crate::flow::{DccpState, ProtoInfo, Protocol, SctpState, Status, TcpState};
+use crate::flow::{Protocol, Status};
 
 /// The state of an entry, by name, whatever its protocol.
 ///
-/// Protocols with a tracker of their own have its states (TCP, SCTP, DCCP); all others have
+/// TCP, SCTP and DCCP have the states of their trackers. All other protocols have
 /// [`UNREPLIED`](Self::UNREPLIED), [`REPLIED`](Self::REPLIED) and [`ASSURED`](Self::ASSURED), from
-/// the status bits. A name shared by two protocols is one state: `ESTABLISHED` counts TCP and
-/// SCTP together, as the column `conntrack` prints does. Group by protocol too to part them.
+/// the status bits. A name that two protocols share is one state: `ESTABLISHED` counts TCP and SCTP
+/// together, as the column of `conntrack` does. To tell them apart, group by protocol too.
 ///
-/// A flow that a flow table has taken over has no protocol information; it is
-/// [`OFFLOAD`](Self::OFFLOAD), since what its last known state was nobody says.
+/// The kernel sends no state for a flow that a flow table has taken over. Such a flow is
+/// [`OFFLOAD`](Self::OFFLOAD).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct State(u16);
 
-/// Where the states without a name begin, each its protocol's number further on.
-const UNNAMED: u16 = 0x100;
+/// The state of a TCP flow (`enum tcp_conntrack`), as seen from the middle.
+#[doc(alias = "CTA_PROTOINFO_TCP_STATE")]
+#[doc(alias = "tcp_conntrack")]
+#[doc(alias = "LISTEN")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TcpState(pub u8);
 
-macro_rules! states {
-    ($($(#[$doc:meta])* $state:ident = $code:literal $text:literal,)*) => {
-        impl State {
-            $($(#[$doc])* pub const $state: Self = Self($code);)*
+/// The state of an SCTP flow (`enum sctp_conntrack`).
+#[doc(alias = "CTA_PROTOINFO_SCTP_STATE")]
+#[doc(alias = "sctp_conntrack")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SctpState(pub u8);
 
-            /// The name, for states that have one.
+/// The state of a DCCP flow (`enum ct_dccp_states`). Kernels track DCCP up to 6.16.
+#[doc(alias = "CTA_PROTOINFO_DCCP_STATE")]
+#[doc(alias = "ct_dccp_states")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DccpState(pub u8);
+
+/// Makes constants, names and the [`State`] of each state of one tracker.
+macro_rules! tracker {
+    ($tracker:ident: $($doc:literal $state:ident = $number:literal;)*) => {
+        impl $tracker {
+            $(#[doc = $doc] pub const $state: Self = Self($number);)*
+
+            /// The name `conntrack` prints, for the states that have one.
             pub const fn name(self) -> Option<&'static str> {
                 match self.0 {
-                    $($code => Some($text),)*
+                    $($number => Some(stringify!($state)),)*
                     _ => None,
                 }
             }
+        }
 
-            /// Every name, in the order of the protocols.
-            pub(crate) const NAMES: &[&str] = &[$($text),*];
+        impl From<$tracker> for State {
+            #[inline]
+            fn from(state: $tracker) -> Self {
+                match state.0 {
+                    $($number => Self::$state,)*
+                    number => Self::unnamed(number),
+                }
+            }
+        }
 
-            fn named(name: &str) -> Option<Self> {
-                match name {
-                    $($text => Some(Self($code)),)*
-                    _ => None,
+        /// The name, or the number of a state this crate has no name for.
+        impl fmt::Display for $tracker {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self.name() {
+                    Some(name) => f.pad(name),
+                    None => fmt::Display::fmt(&self.0, f),
                 }
             }
         }
     };
 }
 
-states! {
-    /// Tracked, but no packet was judged yet.
-    NONE = 0 "NONE",
-    /// TCP: see [`TcpState::SYN_SENT`].
-    SYN_SENT = 1 "SYN_SENT",
-    /// TCP: see [`TcpState::SYN_RECV`].
-    SYN_RECV = 2 "SYN_RECV",
-    /// TCP and SCTP: open.
-    ESTABLISHED = 3 "ESTABLISHED",
-    /// TCP: see [`TcpState::FIN_WAIT`].
-    FIN_WAIT = 4 "FIN_WAIT",
-    /// TCP: see [`TcpState::CLOSE_WAIT`].
-    CLOSE_WAIT = 5 "CLOSE_WAIT",
-    /// TCP: see [`TcpState::LAST_ACK`].
-    LAST_ACK = 6 "LAST_ACK",
-    /// TCP: see [`TcpState::TIME_WAIT`].
-    TIME_WAIT = 7 "TIME_WAIT",
-    /// TCP: see [`TcpState::CLOSE`].
-    CLOSE = 8 "CLOSE",
-    /// TCP: see [`TcpState::SYN_SENT2`].
-    SYN_SENT2 = 9 "SYN_SENT2",
-    /// SCTP: see [`SctpState::CLOSED`].
-    CLOSED = 16 "CLOSED",
-    /// SCTP: see [`SctpState::COOKIE_WAIT`].
-    COOKIE_WAIT = 17 "COOKIE_WAIT",
-    /// SCTP: see [`SctpState::COOKIE_ECHOED`].
-    COOKIE_ECHOED = 18 "COOKIE_ECHOED",
-    /// SCTP: see [`SctpState::SHUTDOWN_SENT`].
-    SHUTDOWN_SENT = 19 "SHUTDOWN_SENT",
-    /// SCTP: see [`SctpState::SHUTDOWN_RECD`].
-    SHUTDOWN_RECD = 20 "SHUTDOWN_RECD",
-    /// SCTP: see [`SctpState::SHUTDOWN_ACK_SENT`].
-    SHUTDOWN_ACK_SENT = 21 "SHUTDOWN_ACK_SENT",
-    /// SCTP: see [`SctpState::HEARTBEAT_SENT`].
-    HEARTBEAT_SENT = 22 "HEARTBEAT_SENT",
-    /// SCTP: see [`SctpState::HEARTBEAT_ACKED`].
-    HEARTBEAT_ACKED = 23 "HEARTBEAT_ACKED",
-    /// DCCP: see [`DccpState::REQUEST`].
-    REQUEST = 32 "REQUEST",
-    /// DCCP: see [`DccpState::RESPOND`].
-    RESPOND = 33 "RESPOND",
-    /// DCCP: see [`DccpState::PARTOPEN`].
-    PARTOPEN = 34 "PARTOPEN",
-    /// DCCP: see [`DccpState::OPEN`].
-    OPEN = 35 "OPEN",
-    /// DCCP: see [`DccpState::CLOSEREQ`].
-    CLOSEREQ = 36 "CLOSEREQ",
-    /// DCCP: see [`DccpState::CLOSING`].
-    CLOSING = 37 "CLOSING",
-    /// DCCP: see [`DccpState::TIMEWAIT`].
-    TIMEWAIT = 38 "TIMEWAIT",
-    /// DCCP: see [`DccpState::IGNORE`].
-    IGNORE = 39 "IGNORE",
-    /// DCCP: see [`DccpState::INVALID`].
-    INVALID = 40 "INVALID",
-    /// No tracker, and no packet came back yet.
-    UNREPLIED = 64 "UNREPLIED",
-    /// No tracker, and packets went both ways.
-    REPLIED = 65 "REPLIED",
-    /// No tracker, packets went both ways for a while, and the entry is not evicted early.
-    ASSURED = 66 "ASSURED",
-    /// In a flow table, in software or hardware.
-    OFFLOAD = 67 "OFFLOAD",
-    /// A TCP or SCTP entry the kernel sent no state for, and no reason either.
-    UNREPORTED = 68 "UNREPORTED",
+/// Takes the table of states: for each its meaning, its name, its code in [`State`], and its number
+/// in every tracker that has it.
+macro_rules! states {
+    ($(
+        #[doc = $doc:literal]
+        $state:ident = $code:literal
+            $(, tcp $tcp:literal)? $(, sctp $sctp:literal)? $(, dccp $dccp:literal)?;
+    )*) => {
+        impl State {
+            $(#[doc = $doc] pub const $state: Self = Self($code);)*
+
+            /// Every name, in the order of the protocols.
+            pub(crate) const NAMES: &[&str] = &[$(stringify!($state)),*];
+
+            /// The name, for states that have one.
+            pub const fn name(self) -> Option<&'static str> {
+                match self.0 {
+                    $($code => Some(stringify!($state)),)*
+                    _ => None,
+                }
+            }
+        }
+
+        tracker!(TcpState: $($($doc $state = $tcp;)?)*);
+        tracker!(SctpState: $($($doc $state = $sctp;)?)*);
+        tracker!(DccpState: $($($doc $state = $dccp;)?)*);
+    };
 }
 
-impl State {
-    /// The state of an entry with this protocol, protocol information and status.
-    pub fn of(protocol: Protocol, protoinfo: Option<ProtoInfo>, status: Status) -> Self {
-        Self::of_tracked(protocol, protoinfo.and_then(|info| info.state()), status)
-    }
+states! {
+    /// No packet was judged yet. Entries made by hand start here.
+    NONE = 0, tcp 0, sctp 0, dccp 0;
+    /// TCP: a SYN was seen.
+    SYN_SENT = 1, tcp 1;
+    /// TCP: a SYN was answered.
+    SYN_RECV = 2, tcp 2;
+    /// TCP and SCTP: open.
+    ESTABLISHED = 3, tcp 3, sctp 4;
+    /// TCP: a FIN was seen.
+    FIN_WAIT = 4, tcp 4;
+    /// TCP: the other side has acknowledged a FIN, and has not sent its own.
+    CLOSE_WAIT = 5, tcp 5;
+    /// TCP: both FINs were seen; one acknowledgement is missing.
+    LAST_ACK = 6, tcp 6;
+    /// TCP: closed in order.
+    TIME_WAIT = 7, tcp 7;
+    /// TCP: reset, or closed.
+    CLOSE = 8, tcp 8;
+    /// TCP: a second SYN crossed the first. Old kernels and tools call it `LISTEN`.
+    SYN_SENT2 = 9, tcp 9;
+    /// SCTP: closed.
+    CLOSED = 16, sctp 1;
+    /// SCTP: an INIT was seen.
+    COOKIE_WAIT = 17, sctp 2;
+    /// SCTP: a COOKIE ECHO was seen.
+    COOKIE_ECHOED = 18, sctp 3;
+    /// SCTP: the opener has sent a SHUTDOWN.
+    SHUTDOWN_SENT = 19, sctp 5;
+    /// SCTP: the other side has sent a SHUTDOWN.
+    SHUTDOWN_RECD = 20, sctp 6;
+    /// SCTP: the SHUTDOWN was acknowledged.
+    SHUTDOWN_ACK_SENT = 21, sctp 7;
+    /// SCTP: picked up by a heartbeat of another path.
+    HEARTBEAT_SENT = 22, sctp 8;
+    /// SCTP: the heartbeat was answered. Kernels since 6.0 do not send it.
+    HEARTBEAT_ACKED = 23, sctp 9;
+    /// DCCP: a REQUEST was seen.
+    REQUEST = 32, dccp 1;
+    /// DCCP: a RESPONSE was seen.
+    RESPOND = 33, dccp 2;
+    /// DCCP: the RESPONSE was acknowledged.
+    PARTOPEN = 34, dccp 3;
+    /// DCCP: open.
+    OPEN = 35, dccp 4;
+    /// DCCP: the server asks to close.
+    CLOSEREQ = 36, dccp 5;
+    /// DCCP: a CLOSE was seen.
+    CLOSING = 37, dccp 6;
+    /// DCCP: closed in order.
+    TIMEWAIT = 38, dccp 7;
+    /// DCCP: the last packet was passed without judging it.
+    IGNORE = 39, dccp 8;
+    /// DCCP: the last packet did not fit.
+    INVALID = 40, dccp 9;
+    /// No tracker, and no packet came back yet.
+    UNREPLIED = 64;
+    /// No tracker, and packets went both ways.
+    REPLIED = 65;
+    /// No tracker, packets went both ways for a while, and the entry is not evicted early.
+    ASSURED = 66;
+    /// In a flow table, in software or hardware.
+    OFFLOAD = 67;
+    /// A TCP or SCTP entry for which the kernel sent neither a state nor a reason.
+    UNREPORTED = 68;
+}
 
-    /// As [`of`](Self::of), with the tracker's state, where the protocol has one.
+/// Where the codes of states without a name begin: this, and the protocol's number.
+const UNNAMED: u16 = 0x100;
+
+impl State {
+    /// The state of an entry with this protocol and status; `tracked` is the tracker's state, where
+    /// the protocol has one.
     #[inline]
     pub(crate) fn of_tracked(protocol: Protocol, tracked: Option<Self>, status: Status) -> Self {
         if let Some(state) = tracked {
@@ -136,9 +191,10 @@ impl State {
         }
     }
 
-    /// The state of this name, or of one that older kernels and tools have for it.
+    /// The state of this name, or of the name that older kernels and tools have for it.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        if name == "LISTEN" { Some(Self::SYN_SENT2) } else { Self::named(name) }
+        let name = if name == "LISTEN" { "SYN_SENT2" } else { name };
+        (0..UNNAMED).map(Self).find(|state| state.name() == Some(name))
     }
 
     /// A protocol's state without a name.
@@ -146,27 +202,23 @@ impl State {
         Self(UNNAMED + number as u16)
     }
 
-    /// Whether entries of this protocol can be in it.
+    /// Whether entries of this protocol can be in this state.
     pub(crate) fn is_possible_for(self, protocol: Protocol) -> bool {
-        let tracked = [Protocol::TCP, Protocol::SCTP, Protocol::DCCP].contains(&protocol);
+        let of_tracker: fn(u8) -> Self = match protocol {
+            Protocol::TCP => |number| TcpState(number).into(),
+            Protocol::SCTP => |number| SctpState(number).into(),
+            Protocol::DCCP => |number| DccpState(number).into(),
+            _ => {
+                return [Self::UNREPLIED, Self::REPLIED, Self::ASSURED, Self::OFFLOAD]
+                    .contains(&self);
+            }
+        };
         match self {
-            Self::OFFLOAD => true,
-            // Up to Linux 6.16 DCCP has a tracker, and since then none.
-            Self::UNREPLIED | Self::REPLIED | Self::ASSURED => {
-                !tracked || protocol == Protocol::DCCP
-            }
-            Self::UNREPORTED => protocol == Protocol::TCP || protocol == Protocol::SCTP,
-            Self::NONE => tracked,
-            Self(UNNAMED..) => tracked,
-            state => {
-                let is = |name: Option<&str>| name.is_some() && name == state.name();
-                (0..16).any(|number| match protocol {
-                    Protocol::TCP => is(TcpState(number).name()),
-                    Protocol::SCTP => is(SctpState(number).name()),
-                    Protocol::DCCP => is(DccpState(number).name()),
-                    _ => false,
-                })
-            }
+            Self::OFFLOAD | Self(UNNAMED..) => true,
+            // Kernels up to 6.16 have a tracker of DCCP, later ones have none.
+            Self::UNREPLIED | Self::REPLIED | Self::ASSURED => protocol == Protocol::DCCP,
+            Self::UNREPORTED => protocol != Protocol::DCCP,
+            state => (0..16).any(|number| of_tracker(number) == state),
         }
     }
 
@@ -176,30 +228,6 @@ impl State {
 
     pub(crate) const fn from_code(code: u16) -> Self {
         Self(code)
-    }
-
-    fn from_parts(name: Option<&str>, number: u8) -> Self {
-        name.and_then(Self::named).unwrap_or(Self::unnamed(number))
-    }
-}
-
-impl From<TcpState> for State {
-    #[inline]
-    fn from(state: TcpState) -> Self {
-        // The first ten codes are TCP's own numbers.
-        if state.0 <= 9 { Self(u16::from(state.0)) } else { Self::from_parts(None, state.0) }
-    }
-}
-
-impl From<SctpState> for State {
-    fn from(state: SctpState) -> Self {
-        Self::from_parts(state.name(), state.0)
-    }
-}
-
-impl From<DccpState> for State {
-    fn from(state: DccpState) -> Self {
-        Self::from_parts(state.name(), state.0)
     }
 }
 
@@ -216,61 +244,27 @@ impl fmt::Display for State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flow::TcpInfo;
-
-    #[test]
-    fn every_state_of_every_protocol_keeps_its_name_or_number() {
-        for number in 0..=u8::MAX {
-            let tcp = TcpState(number);
-            assert_eq!(State::from(tcp).to_string(), tcp.to_string());
-            let sctp = SctpState(number);
-            assert_eq!(State::from(sctp).to_string(), sctp.to_string());
-            let dccp = DccpState(number);
-            assert_eq!(State::from(dccp).to_string(), dccp.to_string());
-        }
-        assert_eq!(State::from(TcpState::ESTABLISHED), State::from(SctpState::ESTABLISHED));
-    }
-
-    #[test]
-    fn an_offloaded_flow_has_a_state_of_its_own() {
-        let offloaded = Status::OFFLOAD | Status::ASSURED;
-        assert_eq!(State::of(Protocol::TCP, None, offloaded), State::OFFLOAD);
-        assert_eq!(State::of(Protocol::UDP, None, offloaded), State::OFFLOAD);
-        assert_eq!(State::of(Protocol::TCP, None, Status::ASSURED), State::UNREPORTED);
-        let known = Some(ProtoInfo::Tcp(TcpInfo::new(TcpState::CLOSE_WAIT)));
-        assert_eq!(State::of(Protocol::TCP, known, offloaded), State::CLOSE_WAIT);
-    }
 
     #[test]
     fn a_state_is_possible_for_the_protocols_that_have_it() {
         for protocol in (0..=u8::MAX).map(Protocol) {
             for number in 0..=u8::MAX {
+                let tracked = match protocol {
+                    Protocol::TCP => Some(TcpState(number).into()),
+                    Protocol::SCTP => Some(SctpState(number).into()),
+                    Protocol::DCCP => Some(DccpState(number).into()),
+                    _ => None,
+                };
                 let status = Status::from_bits_retain(u32::from(number) << 1);
-                assert!(State::of(protocol, None, status).is_possible_for(protocol));
-                assert!(
-                    protocol != Protocol::TCP
-                        || State::from(TcpState(number)).is_possible_for(protocol)
-                );
-                assert!(
-                    protocol != Protocol::SCTP
-                        || State::from(SctpState(number)).is_possible_for(protocol)
-                );
-                assert!(
-                    protocol != Protocol::DCCP
-                        || State::from(DccpState(number)).is_possible_for(protocol)
-                );
+                for tracked in [None, tracked] {
+                    let state = State::of_tracked(protocol, tracked, status);
+                    assert!(state.is_possible_for(protocol), "{protocol} {state}");
+                }
             }
         }
         assert!(!State::TIME_WAIT.is_possible_for(Protocol::UDP));
+        assert!(!State::NONE.is_possible_for(Protocol::UDP));
         assert!(!State::ASSURED.is_possible_for(Protocol::TCP));
         assert!(!State::SHUTDOWN_SENT.is_possible_for(Protocol::TCP));
-    }
-
-    #[test]
-    fn protocols_without_a_tracker_have_states_too() {
-        let of = |status| State::of(Protocol::UDP, None, status);
-        assert_eq!(of(Status::CONFIRMED), State::UNREPLIED);
-        assert_eq!(of(Status::CONFIRMED | Status::SEEN_REPLY), State::REPLIED);
-        assert_eq!(of(Status::SEEN_REPLY | Status::ASSURED), State::ASSURED);
     }
 }

@@ -7,11 +7,11 @@ use std::borrow::Cow;
 use rustix::io::Errno;
 
 use crate::error::{Error, ErrorKind};
-use crate::flow::{Change, NewFlow, Objection};
+use crate::flow::{Change, InvalidFlow, NewFlow};
 
-/// An objection as an error: nothing was sent.
-pub(super) fn invalid(operation: &'static str, objection: Objection) -> Error {
-    let Objection { what, remedy } = objection;
+/// What is wrong with a request, as an error: nothing was sent.
+pub(super) fn invalid(operation: &'static str, invalid: InvalidFlow) -> Error {
+    let InvalidFlow { what, remedy } = invalid;
     ErrorKind::Invalid { operation, what, remedy }.into()
 }
 

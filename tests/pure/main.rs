@@ -5,6 +5,7 @@ mod bounds;
 mod capture;
 mod diagnose;
 mod filter;
+mod flow;
 mod golden;
 mod hostile;
 mod import;

@@ -2,20 +2,16 @@
 
 use std::time::Duration;
 
-use crate::flow::{Helper, ProtoInfo, Protocol, TcpFlags, TcpInfo};
+use crate::flow::{Helper, ProtoInfo, Protocol, TcpFlags, TcpInfo, Timeouts};
 
-/// Why the kernel could not take it, or would take it for something else, and what to do.
+/// Why the kernel would refuse, ignore or misunderstand it, and what to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Objection {
+pub(crate) struct InvalidFlow {
     /// What is wrong.
     pub(crate) what: &'static str,
     /// What would be right.
     pub(crate) remedy: &'static str,
 }
-
-/// The longest timeout that is one on every kernel. Above it the kernel takes its own longest, as
-/// many ticks as fit an `int`: these seconds where a second has 1000 ticks.
-const LONGEST: Duration = Duration::from_secs(2_147_483);
 
 /// RFC 7323: the kernel shifts by what it is given, however far.
 const LARGEST_SCALE: u8 = 14;
@@ -33,9 +29,9 @@ pub(super) fn whole_seconds(timeout: Duration) -> Duration {
     Duration::from_secs(timeout.as_secs().saturating_add(more))
 }
 
-pub(super) fn check_timeout(timeout: Duration) -> Result<(), Objection> {
-    if timeout > LONGEST {
-        return Err(Objection {
+pub(super) fn check_timeout(timeout: Duration) -> Result<(), InvalidFlow> {
+    if timeout > Timeouts::LONGEST {
+        return Err(InvalidFlow {
             what: "a timeout longer than kernels can count",
             remedy: "give at most 2147483 seconds (24 days)",
         });
@@ -43,15 +39,15 @@ pub(super) fn check_timeout(timeout: Duration) -> Result<(), Objection> {
     Ok(())
 }
 
-pub(super) fn check_helper(helper: &Helper<'_>) -> Result<(), Objection> {
+pub(super) fn check_helper(helper: &Helper<'_>) -> Result<(), InvalidFlow> {
     if helper.name.is_empty() || helper.name.len() > HELPER_NAME || helper.name.contains('\0') {
-        return Err(Objection {
+        return Err(InvalidFlow {
             what: "a name that no helper can have",
             remedy: "give one of 1 to 15 bytes, such as ftp",
         });
     }
     if helper.info.as_ref().is_some_and(|info| info.len() > HELPER_INFO) {
-        return Err(Objection {
+        return Err(InvalidFlow {
             what: "more data than a helper keeps",
             remedy: "give at most 32 bytes",
         });
@@ -60,7 +56,10 @@ pub(super) fn check_helper(helper: &Helper<'_>) -> Result<(), Objection> {
 }
 
 /// Checks what the tracker of `protocol` is told.
-pub(super) fn check_protoinfo(protoinfo: &ProtoInfo, protocol: Protocol) -> Result<(), Objection> {
+pub(super) fn check_protoinfo(
+    protoinfo: &ProtoInfo,
+    protocol: Protocol,
+) -> Result<(), InvalidFlow> {
     let (of, known) = match protoinfo {
         ProtoInfo::Tcp(tcp) => (Some(Protocol::TCP), tcp.state.name().is_some()),
         ProtoInfo::Sctp(sctp) => (Some(Protocol::SCTP), sctp.state.name().is_some()),
@@ -68,14 +67,14 @@ pub(super) fn check_protoinfo(protoinfo: &ProtoInfo, protocol: Protocol) -> Resu
         ProtoInfo::Other(_) => (None, true),
     };
     if of != Some(protocol) {
-        return Err(Objection {
+        return Err(InvalidFlow {
             what: "protocol information of another protocol, which the kernel would ignore",
             remedy: "give that of the tuple's protocol, or none",
         });
     }
     // For SCTP some kernels look the number up in their tables without a look at it.
     if !known {
-        return Err(Objection {
+        return Err(InvalidFlow {
             what: "a state that this crate knows no kernel to have",
             remedy: "give one of the named states",
         });
@@ -83,7 +82,7 @@ pub(super) fn check_protoinfo(protoinfo: &ProtoInfo, protocol: Protocol) -> Resu
     match protoinfo {
         ProtoInfo::Tcp(tcp) => check_window_scales(tcp),
         ProtoInfo::Sctp(sctp) if sctp.vtag_original.is_none() || sctp.vtag_reply.is_none() => {
-            Err(Objection {
+            Err(InvalidFlow {
                 what: "an SCTP state without both verification tags",
                 remedy: "give both tags; the kernel takes the three together or not at all",
             })
@@ -92,13 +91,13 @@ pub(super) fn check_protoinfo(protoinfo: &ProtoInfo, protocol: Protocol) -> Resu
     }
 }
 
-fn check_window_scales(tcp: &TcpInfo) -> Result<(), Objection> {
+fn check_window_scales(tcp: &TcpInfo) -> Result<(), InvalidFlow> {
     match (tcp.window_scale_original, tcp.window_scale_reply) {
-        (Some(original), Some(reply)) if original.max(reply) > LARGEST_SCALE => Err(Objection {
+        (Some(original), Some(reply)) if original.max(reply) > LARGEST_SCALE => Err(InvalidFlow {
             what: "a TCP window scale that TCP does not have",
             remedy: "give at most 14",
         }),
-        (Some(_), None) | (None, Some(_)) => Err(Objection {
+        (Some(_), None) | (None, Some(_)) => Err(InvalidFlow {
             what: "a TCP window scale for one direction, which the kernel would ignore",
             remedy: "give the scales of both directions",
         }),
@@ -111,7 +110,7 @@ fn check_window_scales(tcp: &TcpInfo) -> Result<(), Objection> {
 pub(super) fn check_scaling(
     protoinfo: &ProtoInfo,
     had: Option<&ProtoInfo>,
-) -> Result<(), Objection> {
+) -> Result<(), InvalidFlow> {
     let ProtoInfo::Tcp(tcp) = protoinfo else { return Ok(()) };
     if tcp.window_scale_original.is_none() {
         return Ok(());
@@ -130,7 +129,7 @@ pub(super) fn check_scaling(
     {
         return Ok(());
     }
-    Err(Objection {
+    Err(InvalidFlow {
         what: "TCP window scales where scaling was not agreed on, which the kernel would ignore",
         remedy: "give both directions the flag 0x01, in flags and mask",
     })
@@ -167,10 +166,10 @@ mod tests {
         }
     }
 
-    fn objects(result: Result<(), Objection>, words: &str) {
-        let objection = result.expect_err(words);
-        assert!(objection.what.contains(words), "{words}: {objection:?}");
-        assert!(!objection.remedy.is_empty());
+    fn refused(result: Result<(), InvalidFlow>, words: &str) {
+        let invalid = result.expect_err(words);
+        assert!(invalid.what.contains(words), "{words}: {invalid:?}");
+        assert!(!invalid.remedy.is_empty());
     }
 
     #[test]
@@ -181,7 +180,7 @@ mod tests {
             new().zone(0).zone(9).source_nat(to).destination_nat((to, 9)),
             new().protoinfo(scales(Some(14), Some(0), Some(1))),
             new()
-                .timeout(LONGEST)
+                .timeout(Timeouts::LONGEST)
                 .helper(Helper { name: "a-name-this-long".into(), info: None })
                 .helper(Helper { name: "fifteen-letters".into(), info: None }),
         ] {
@@ -193,27 +192,27 @@ mod tests {
     fn tuples_that_do_not_go_together() {
         let mut other = tcp().inverse();
         other.source = V6;
-        objects(new().reply(other).check(), "both families");
-        objects(new().master(other).check(), "both families");
-        objects(NewFlow::new(other, MINUTE).check(), "both families");
+        refused(new().reply(other).check(), "both families");
+        refused(new().master(other).check(), "both families");
+        refused(NewFlow::new(other, MINUTE).check(), "both families");
         let udp = Tuple { protocol: Protocol::UDP, ..tcp().inverse() };
-        objects(new().reply(udp).check(), "another protocol");
+        refused(new().reply(udp).check(), "another protocol");
         let zoned = Tuple { zone: Some(3), ..tcp() };
-        objects(NewFlow::new(zoned, MINUTE).zone(5).check(), "more than one zone");
-        objects(new().reply(Tuple { zone: Some(3), ..tcp().inverse() }).zone(5).check(), "zone");
-        objects(new().master(zoned).check(), "master's tuple");
+        refused(NewFlow::new(zoned, MINUTE).zone(5).check(), "more than one zone");
+        refused(new().reply(Tuple { zone: Some(3), ..tcp().inverse() }).zone(5).check(), "zone");
+        refused(new().master(zoned).check(), "master's tuple");
         assert_eq!(NewFlow::new(zoned, MINUTE).zone(0).check(), Ok(()));
     }
 
     #[test]
     fn timeouts() {
-        objects(new().timeout(Duration::ZERO).check(), "no timeout");
-        objects(new().timeout(LONGEST + Duration::from_nanos(1)).check(), "longer");
-        objects(new().timeout(Duration::MAX).check(), "longer");
+        refused(new().timeout(Duration::ZERO).check(), "no timeout");
+        refused(new().timeout(Timeouts::LONGEST + Duration::from_nanos(1)).check(), "longer");
+        refused(new().timeout(Duration::MAX).check(), "longer");
         assert_eq!(whole_seconds(Duration::from_nanos(1)), Duration::from_secs(1));
         assert_eq!(whole_seconds(Duration::from_secs(1)), Duration::from_secs(1));
         let offloaded = Flow::new(tcp(), tcp().inverse());
-        objects(NewFlow::from(&offloaded).check(), "no timeout");
+        refused(NewFlow::from(&offloaded).check(), "no timeout");
         assert_eq!(NewFlow::from(&offloaded).timeout(Duration::from_millis(1)).check(), Ok(()));
     }
 
@@ -225,13 +224,13 @@ mod tests {
             vtag_reply,
         };
         let dccp = DccpInfo { state: DccpState::OPEN, role: None, handshake_sequence: None };
-        objects(new().protoinfo(sctp(Some(2))).check(), "another protocol");
-        objects(new().protoinfo(dccp).check(), "another protocol");
-        objects(new().protoinfo(ProtoInfo::Other(9)).check(), "another protocol");
+        refused(new().protoinfo(sctp(Some(2))).check(), "another protocol");
+        refused(new().protoinfo(dccp).check(), "another protocol");
+        refused(new().protoinfo(ProtoInfo::Other(9)).check(), "another protocol");
         let over_sctp = NewFlow::new(Tuple { protocol: Protocol::SCTP, ..tcp() }, MINUTE);
-        objects(over_sctp.clone().protoinfo(sctp(None)).check(), "both verification tags");
+        refused(over_sctp.clone().protoinfo(sctp(None)).check(), "both verification tags");
         assert_eq!(over_sctp.protoinfo(sctp(Some(0))).check(), Ok(()));
-        objects(new().protoinfo(TcpInfo::new(TcpState(10))).check(), "state");
+        refused(new().protoinfo(TcpInfo::new(TcpState(10))).check(), "state");
         for (original, reply, flags, words) in [
             (Some(7), None, Some(1), "one direction"),
             (None, Some(7), Some(1), "one direction"),
@@ -239,29 +238,29 @@ mod tests {
             (Some(7), Some(7), Some(2), "not agreed on"),
             (Some(7), Some(7), None, "not agreed on"),
         ] {
-            objects(new().protoinfo(scales(original, reply, flags)).check(), words);
+            refused(new().protoinfo(scales(original, reply, flags)).check(), words);
         }
     }
 
     #[test]
     fn translations_and_helpers() {
         let to: IpAddr = [10, 0, 0, 9].into();
-        objects(new().source_nat(V6).check(), "other family");
-        objects(new().destination_nat(NatRange::addresses(to..=V6)).check(), "other family");
+        refused(new().source_nat(V6).check(), "other family");
+        refused(new().destination_nat(NatRange::addresses(to..=V6)).check(), "other family");
         let before: IpAddr = [10, 0, 0, 8].into();
-        objects(new().source_nat(NatRange::addresses(to..=before)).check(), "ends before");
+        refused(new().source_nat(NatRange::addresses(to..=before)).check(), "ends before");
         #[allow(clippy::reversed_empty_ranges)]
         let backwards = NatRange::address(to).ports(2..=1);
-        objects(new().source_nat(backwards).check(), "ends before");
+        refused(new().source_nat(backwards).check(), "ends before");
         let esp = Tuple { protocol: Protocol(50), endpoints: Endpoints::None, ..tcp() };
-        objects(NewFlow::new(esp, MINUTE).source_nat((to, 1)).check(), "has none");
-        objects(new().reply(tcp()).source_nat(to).check(), "reply tuple of one's own");
+        refused(NewFlow::new(esp, MINUTE).source_nat((to, 1)).check(), "has none");
+        refused(new().reply(tcp()).source_nat(to).check(), "reply tuple of one's own");
         for name in ["", "a-name-too-long-", "a\0b"] {
             let helper = Helper { name: name.into(), info: None };
-            objects(new().helper(helper).check(), "name");
+            refused(new().helper(helper).check(), "name");
         }
         let info = Some(vec![0; 33].into());
-        objects(new().helper(Helper { name: "x".into(), info }).check(), "more data");
+        refused(new().helper(Helper { name: "x".into(), info }).check(), "more data");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The small things an entry may carry: helper, labels, sequence adjustment, SYN proxy.
+//! What rules and kernel modules attach to an entry: helper, labels, sequence adjustment, SYN proxy,
+//! security context.
 
 use std::borrow::Cow;
 
@@ -20,17 +21,10 @@ pub struct Helper<'a> {
 
 impl<'a> Helper<'a> {
     pub(crate) fn parse(nest: &'a [u8]) -> Result<Self, WireError> {
-        let (mut name, mut info) = (None, None);
-        for attribute in Attributes::new(nest) {
-            let attribute = attribute?;
-            match attribute.kind {
-                CTA_HELP_NAME => name = Some(String::from_utf8_lossy(attribute.text())),
-                CTA_HELP_INFO => info = Some(Cow::Borrowed(attribute.payload)),
-                _ => {}
-            }
-        }
+        let [name, info] = Attributes::new(nest).by_kind()?;
         let name = name.ok_or(WireError::missing("CTA_HELP", "CTA_HELP_NAME"))?;
-        Ok(Self { name, info })
+        let info = info.map(|info| Cow::Borrowed(info.payload));
+        Ok(Self { name: String::from_utf8_lossy(name.text()), info })
     }
 
     /// The helper with its own memory.
@@ -44,17 +38,15 @@ impl<'a> Helper<'a> {
     pub(crate) fn write(&self, writer: &mut Writer<'_>) {
         writer.nest(CTA_HELP, |writer| {
             writer.put_text(CTA_HELP_NAME, &self.name);
-            if let Some(info) = &self.info {
-                writer.put(CTA_HELP_INFO, info);
-            }
+            writer.when(self.info.as_ref(), |writer, info| writer.put(CTA_HELP_INFO, info));
         });
     }
 }
 
 /// The labels of a flow: 128 bits that rules set and test.
 ///
-/// The kernel keeps them as words of the host, so which byte a bit is in depends on the host the
-/// entry was read on; [`contains`](Self::contains) reads them for the host this runs on.
+/// The kernel keeps them as words of its host, so the host decides which byte a bit is in.
+/// [`contains`](Self::contains) reads them as words of the host this runs on.
 #[doc(alias = "CTA_LABELS")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Labels(pub [u8; 16]);
@@ -62,10 +54,8 @@ pub struct Labels(pub [u8; 16]);
 impl Labels {
     /// Whether a label is set. Labels are numbered from 0 to 127.
     pub fn contains(&self, label: u8) -> bool {
-        const WORD: usize = size_of::<usize>();
-        let (index, bit) = (usize::from(label) / (WORD * 8), usize::from(label) % (WORD * 8));
-        let word = self.0.chunks_exact(WORD).nth(index).and_then(|word| word.first_chunk());
-        word.is_some_and(|word| usize::from_ne_bytes(*word) >> bit & 1 == 1)
+        let (byte, bit) = place(label);
+        self.0.get(byte).is_some_and(|byte| byte & bit != 0)
     }
 
     /// Sets a label. `false`, and nothing set, if there is no label of that number.
@@ -76,13 +66,8 @@ impl Labels {
     /// assert_eq!(labels.iter().collect::<Vec<_>>(), [127]);
     /// ```
     pub fn insert(&mut self, label: u8) -> bool {
-        const WORD: usize = size_of::<usize>();
-        let (index, bit) = (usize::from(label) / (WORD * 8), usize::from(label) % (WORD * 8));
-        let Some(bytes) = self.0.chunks_exact_mut(WORD).nth(index) else { return false };
-        for (byte, more) in bytes.iter_mut().zip((1_usize << bit).to_ne_bytes()) {
-            *byte |= more;
-        }
-        true
+        let (byte, bit) = place(label);
+        self.0.get_mut(byte).map(|byte| *byte |= bit).is_some()
     }
 
     /// The labels that are set, in ascending order.
@@ -99,6 +84,14 @@ impl Labels {
         place.copy_from_slice(payload);
         Ok(Self(labels))
     }
+}
+
+/// The byte of a label, which is beyond the last for one above 127, and its bit in that byte.
+fn place(label: u8) -> (usize, u8) {
+    const WORD: usize = size_of::<usize>();
+    let byte = usize::from(label / 8);
+    let byte = if cfg!(target_endian = "big") { byte ^ (WORD - 1) } else { byte };
+    (byte, 1 << (label % 8))
 }
 
 /// How much a helper or SYN proxy shifts the TCP sequence numbers of one direction.
@@ -174,29 +167,17 @@ impl Synproxy {
 /// Sequence adjustment and SYN proxy are nests of the same shape: three words, kinds 1 to 3, all
 /// of them always sent.
 fn three_words(nest: &[u8], what: &'static str) -> Result<[u32; 3], WireError> {
-    let mut words = [None; 3];
-    for attribute in Attributes::new(nest) {
-        let attribute = attribute?;
-        let index = usize::from(attribute.kind).wrapping_sub(1);
-        if let Some(word) = words.get_mut(index) {
-            *word = Some(attribute.be32(what)?);
-        }
-    }
-    let [Some(first), Some(second), Some(third)] = words else {
+    let [Some(first), Some(second), Some(third)] = Attributes::new(nest).by_kind()? else {
         return Err(WireError::missing(what, "one of its three words"));
     };
-    Ok([first, second, third])
+    Ok([first.be32(what)?, second.be32(what)?, third.be32(what)?])
 }
 
 /// Reads the name out of a `CTA_SECCTX` nest.
 pub(crate) fn security_context(nest: &[u8]) -> Result<Cow<'_, str>, WireError> {
-    for attribute in Attributes::new(nest) {
-        let attribute = attribute?;
-        if attribute.kind == CTA_SECCTX_NAME {
-            return Ok(String::from_utf8_lossy(attribute.text()));
-        }
-    }
-    Err(WireError::missing("CTA_SECCTX", "CTA_SECCTX_NAME"))
+    let [name] = Attributes::new(nest).by_kind()?;
+    let name = name.ok_or(WireError::missing("CTA_SECCTX", "CTA_SECCTX_NAME"))?;
+    Ok(String::from_utf8_lossy(name.text()))
 }
 
 pub(crate) fn write_security_context(context: &str, writer: &mut Writer<'_>) {
@@ -206,16 +187,6 @@ pub(crate) fn write_security_context(context: &str, writer: &mut Writer<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn labels_are_words_of_the_host() {
-        let mut bytes = [0; 16];
-        bytes[..size_of::<usize>()].copy_from_slice(&0b1001_usize.to_ne_bytes());
-        bytes[16 - size_of::<usize>()..].copy_from_slice(&1_usize.to_ne_bytes());
-        let labels = Labels::parse(&bytes).unwrap();
-        let last_word = 128 - u8::try_from(usize::BITS).unwrap();
-        assert_eq!(labels.iter().collect::<Vec<_>>(), [0, 3, last_word]);
-    }
 
     #[test]
     fn short_labels_are_filled_up_and_long_ones_refused() {
