@@ -10,6 +10,7 @@ use crate::wire::{Attributes, WireError};
 /// The helper attached to a flow, such as `ftp` or `sip`.
 #[doc(alias = "CTA_HELP")]
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Helper<'a> {
     /// Its name.
     #[doc(alias = "CTA_HELP_NAME")]
@@ -99,6 +100,7 @@ fn place(label: u8) -> (usize, u8) {
 #[doc(alias = "CTA_SEQ_ADJ_REPLY")]
 #[doc(alias = "nf_ct_seqadj")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct SequenceAdjustment {
     /// The sequence number of the last change.
     #[doc(alias = "CTA_SEQADJ_CORRECTION_POS")]
@@ -136,6 +138,7 @@ impl SequenceAdjustment {
 #[doc(alias = "CTA_SYNPROXY")]
 #[doc(alias = "nf_conn_synproxy")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Synproxy {
     /// Initial sequence number.
     #[doc(alias = "CTA_SYNPROXY_ISN")]

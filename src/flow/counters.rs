@@ -96,6 +96,12 @@ impl Timestamps {
     }
 }
 
+/// The moment as the kernel could have noted it: from 1970 to 2554.
+#[cfg(feature = "serde")]
+pub(super) fn bounded(time: SystemTime) -> SystemTime {
+    moment(nanoseconds(time))
+}
+
 /// `u64` nanoseconds end in the year 2554, which every `SystemTime` of Linux can hold.
 fn moment(nanoseconds: u64) -> SystemTime {
     UNIX_EPOCH.checked_add(Duration::from_nanos(nanoseconds)).unwrap_or(UNIX_EPOCH)

@@ -18,6 +18,7 @@ use crate::wire::{Attribute, Attributes, WireError};
 /// expectation ends with its master.
 #[doc(alias = "nf_conntrack_expect")]
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Expectation {
     /// What packets of the flow look like, where the mask has bits.
@@ -32,6 +33,7 @@ pub struct Expectation {
     pub master: Tuple,
     /// How long it will still be waited for, in whole seconds.
     #[doc(alias = "CTA_EXPECT_TIMEOUT")]
+    #[cfg_attr(feature = "serde", serde(serialize_with = "super::serialize::seconds"))]
     pub timeout: Option<Duration>,
     /// The kernel's id.
     #[doc(alias = "CTA_EXPECT_ID")]
@@ -62,6 +64,7 @@ pub struct Expectation {
 /// What NAT a flow that comes of an expectation will get.
 #[doc(alias = "CTA_EXPECT_NAT")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct ExpectationNat {
     /// The direction of the flow, seen from its master.

@@ -13,6 +13,7 @@ use crate::flow::Tuple;
 /// Never use it as a key.
 #[doc(alias = "CTA_ID")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct FlowId(pub u32);
 
 /// As `conntrack -o id` prints it.
@@ -34,6 +35,7 @@ impl fmt::Display for FlowId {
 /// # Ok::<(), std::net::AddrParseError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct FlowKey {
     /// A tuple of either direction.
@@ -75,12 +77,14 @@ impl FlowKey {
 /// it deletes.
 #[doc(alias = "CTA_EXPECT_ID")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct ExpectationId(pub u32);
 
 /// What one expectation is found by: a tuple, the zone of its master, and perhaps the id.
 ///
 /// There is no key without a tuple: a request without one would be about all expectations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct ExpectationKey {
     /// The tuple.

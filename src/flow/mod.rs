@@ -1,11 +1,30 @@
 //! What an entry means: one file per noun of the kernel's.
 //!
-//! [`FlowRef`] looks, [`Flow`] keeps; there is no third form. A `FlowRef` borrows the receive
-//! buffer and allocates nothing; every attribute it knows was checked when it was made, so its
-//! getters cannot fail, and `None` always means that the kernel did not send the attribute. What
-//! this crate does not know (attributes, states, protocols, status bits) survives with its number.
+//! [`FlowRef`] reads in place, [`Flow`] keeps. A `FlowRef` borrows the receive buffer and allocates
+//! nothing. Making one checks every attribute it knows, so its getters cannot fail, and `None` always
+//! means that the kernel did not send the attribute. What this crate does not know (attributes,
+//! states, protocols, status bits) is kept with its number.
 //!
-//! This folder turns bytes into values and back. It must not do I/O.
+//! # As a log or an API carries it
+//!
+//! With the feature `serde` flows, tuples, keys and expectations serialize. What has a name is text:
+//! `"tcp"`, `"ESTABLISHED"`, `"SEEN_REPLY|ASSURED"`; a protocol or state without a name is its number,
+//! as text too. Times that an entry has left are whole seconds, and moments are text by RFC 3339, in
+//! UTC. Labels are a list of their numbers, and bytes a list of numbers. What the kernel did not send
+//! is `null`. A tuple has only the members that its protocol has.
+//!
+//! ```json
+//! {"state": "ESTABLISHED",
+//!  "original": {"protocol": "tcp", "source": "10.0.0.1", "destination": "10.0.0.2",
+//!               "source_port": 40000, "destination_port": 443},
+//!  "status": "SEEN_REPLY|ASSURED|CONFIRMED", "timeout": 431999, "mark": 0, "zone": null,
+//!  "counters_original": {"packets": 9, "bytes": 1200}, "labels": [3, 7],
+//!  "protoinfo": {"tcp": {"state": "ESTABLISHED", "window_scale_original": 7}}}
+//! ```
+//!
+//! The other members are named like the fields.
+
+// This folder turns bytes into values and back. It must not do I/O.
 
 mod attached;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
@@ -24,6 +43,8 @@ mod owned;
 mod protocol;
 mod protoinfo;
 mod reference;
+#[cfg(feature = "serde")]
+mod serialize;
 mod state;
 mod status;
 mod timeouts;

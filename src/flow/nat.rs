@@ -17,6 +17,7 @@ use crate::wire::{ctnetlink::*, writer::Writer};
 #[doc(alias = "CTA_NAT_SRC")]
 #[doc(alias = "CTA_NAT_DST")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Translation {
     /// The address it was translated to.
     pub address: IpAddr,

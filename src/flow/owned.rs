@@ -59,6 +59,7 @@ pub struct Flow {
 
 /// An attribute this crate has no type for.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct UnknownAttribute {
     /// The kind, without flag bits.
     pub kind: u16,

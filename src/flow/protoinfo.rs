@@ -11,6 +11,8 @@ use crate::wire::{Attribute, Attributes, WireError};
 /// table has taken the flow over.
 #[doc(alias = "CTA_PROTOINFO")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
 #[non_exhaustive]
 pub enum ProtoInfo {
     /// TCP.
@@ -29,6 +31,7 @@ pub enum ProtoInfo {
 /// What TCP tracking keeps. A part that the kernel did not send is `None`. In a dump the kernel sends
 /// all parts; with the event of a flow's end it sends only the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct TcpInfo {
     /// The state.
     pub state: TcpState,
@@ -64,6 +67,7 @@ impl TcpInfo {
 /// `linux/netfilter/nf_conntrack_tcp.h`.
 #[doc(alias = "nf_ct_tcp_flags")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct TcpFlags {
     /// The bits.
     pub flags: u8,
@@ -73,6 +77,7 @@ pub struct TcpFlags {
 
 /// What SCTP tracking keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct SctpInfo {
     /// The state.
     pub state: SctpState,
@@ -86,6 +91,7 @@ pub struct SctpInfo {
 
 /// What DCCP tracking keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct DccpInfo {
     /// The state.
     pub state: DccpState,

@@ -161,6 +161,7 @@ fn slots(protocol: Protocol) -> &'static [Slot] {
 /// Timeouts under a name, which rules can give to flows in place of the defaults
 /// (`iptables -j CT --timeout NAME`; those of `nft` are others).
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct TimeoutPolicy {
     /// Its name, at most 31 bytes.

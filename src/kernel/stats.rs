@@ -252,6 +252,14 @@ impl<C: Kind> serde::Serialize for CpuStats<C> {
     }
 }
 
+/// The counters of each processor, one after the other.
+#[cfg(feature = "serde")]
+impl<C: Kind> serde::Serialize for Stats<C> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(&self.cpus)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
