@@ -4,9 +4,10 @@
 //! the difference, [`Stats::since`]. What the kernel does not send is absent and not zero, and a
 //! counter this crate has no name for is kept by its number.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::wire::{Attributes, WireError};
+use crate::wire::{Attribute, Attributes, WireError};
 
 /// Which counter: one of tracking ([`Counter`]) or of expectations ([`ExpectationCounter`]).
 pub trait Kind: Copy + Ord + fmt::Debug + fmt::Display + From<u16> + sealed::Sealed {}
@@ -66,15 +67,15 @@ counters! {
     /// A counter of tracking (`enum ctattr_stats_cpu`).
     #[doc(alias = "ctattr_stats_cpu")]
     Counter {
-        /// Times NAT found a tuple taken and had to look for another. Not lookups. Harmless; many
-        /// mean that source ports run short.
+        /// How often NAT found a tuple taken and had to look for another. It does not count lookups. It
+        /// is harmless, but a high number means that source ports run short.
         #[doc(alias = "CTA_STATS_FOUND")]
         FOUND = 2 "found" "NAT found a tuple taken and tried another",
         /// Packets that could not be tracked. With a rule that drops what is invalid, they are
         /// lost: look at `nf_conntrack_tcp_be_liberal` and at asymmetric routes.
         #[doc(alias = "CTA_STATS_INVALID")]
         INVALID = 4 "invalid" "packets that could not be tracked",
-        /// Packets left alone on purpose. Gone since Linux 5.10.
+        /// Packets left alone on purpose. Linux 5.10 and later do not count them.
         #[doc(alias = "CTA_STATS_IGNORE")]
         IGNORE = 5 "ignore" "packets left alone (up to Linux 5.9)",
         /// Entries made over netlink. Flows that packets open are not in it.
@@ -96,8 +97,8 @@ counters! {
         /// ICMP packets that are too short or whose checksum is wrong.
         #[doc(alias = "CTA_STATS_ERROR")]
         ERROR = 12 "error" "broken ICMP packets",
-        /// Lookups that had to start again since the table changed under them. Many mean heavy
-        /// churn.
+        /// Lookups that had to start again since the table changed under them. A high number means
+        /// heavy churn.
         #[doc(alias = "CTA_STATS_SEARCH_RESTART")]
         SEARCH_RESTART = 13 "search_restart" "lookups begun anew under churn",
         /// Races for a tuple that ended well, since Linux 5.10: the good half of
@@ -130,21 +131,24 @@ counters! {
 /// Counters with their values, in the order of their numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counts<C> {
-    values: Vec<(C, u64)>,
+    values: BTreeMap<C, u64>,
 }
 
-/// The counters of one processor.
+/// The counters of one processor. They serialize beside its number.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(bound = "C: Kind"))]
 #[non_exhaustive]
 pub struct CpuStats<C> {
     /// The processor's number.
     pub cpu: u16,
     /// Its counters; each is 32 bits wide in the kernel.
+    #[cfg_attr(feature = "serde", serde(flatten))]
     pub counts: Counts<C>,
 }
 
 /// The counters of all processors, as they were at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(transparent, bound = "C: Kind"))]
 #[non_exhaustive]
 pub struct Stats<C> {
     /// Processor by processor: every one the host could have, present or not.
@@ -154,12 +158,12 @@ pub struct Stats<C> {
 impl<C: Kind> Counts<C> {
     /// The value of a counter; `None` where the kernel did not send it.
     pub fn get(&self, counter: C) -> Option<u64> {
-        self.iter().find_map(|(found, value)| (found == counter).then_some(value))
+        self.values.get(&counter).copied()
     }
 
     /// Every counter the kernel sent.
     pub fn iter(&self) -> impl Iterator<Item = (C, u64)> + '_ {
-        self.values.iter().copied()
+        self.values.iter().map(|(counter, value)| (*counter, *value))
     }
 
     /// Reads the attributes of a processor's message, what stands behind its netfilter header.
@@ -168,35 +172,22 @@ impl<C: Kind> Counts<C> {
     ///
     /// An attribute is malformed, or is not a number of 32 bits.
     pub fn parse(attributes: &[u8]) -> Result<Self, WireError> {
-        let mut values = Vec::new();
-        for attribute in Attributes::new(attributes) {
+        let number = |attribute: Result<Attribute<'_>, WireError>| {
             let attribute = attribute?;
-            values.push((C::from(attribute.kind), attribute.be32("CTA_STATS")?.into()));
-        }
-        values.sort_unstable();
-        Ok(Self { values })
-    }
-
-    fn add(&mut self, counter: C, value: u64) {
-        match self.values.binary_search_by_key(&counter, |(found, _)| *found) {
-            Ok(at) => {
-                if let Some((_, sum)) = self.values.get_mut(at) {
-                    *sum += value;
-                }
-            }
-            Err(at) => self.values.insert(at, (counter, value)),
-        }
+            Ok((C::from(attribute.kind), attribute.be32("CTA_STATS")?.into()))
+        };
+        Attributes::new(attributes).map(number).collect()
     }
 }
 
 /// Values of one counter are added.
 impl<C: Kind> FromIterator<(C, u64)> for Counts<C> {
     fn from_iter<T: IntoIterator<Item = (C, u64)>>(counts: T) -> Self {
-        let mut all = Self { values: Vec::new() };
+        let mut values = BTreeMap::new();
         for (counter, value) in counts {
-            all.add(counter, value);
+            *values.entry(counter).or_default() += value;
         }
-        all
+        Self { values }
     }
 }
 
@@ -204,28 +195,23 @@ impl<C: Kind> Stats<C> {
     /// All processors together. The sum of counters that may have wrapped says little by itself;
     /// the difference of two readings does.
     pub fn sum(&self) -> Counts<C> {
-        let mut sum = Counts { values: Vec::new() };
-        for (counter, value) in self.cpus.iter().flat_map(|cpu| cpu.counts.iter()) {
-            sum.add(counter, value);
-        }
-        sum
+        self.cpus.iter().flat_map(|cpu| cpu.counts.iter()).collect()
     }
 
     /// What was counted since an earlier reading of the same network namespace, all processors
     /// together. Right as long as no counter of a processor grew by 2³² in between. A counter or
     /// processor the earlier reading lacks is left out.
     pub fn since(&self, earlier: &Self) -> Counts<C> {
-        let mut since = Counts { values: Vec::new() };
-        for now in &self.cpus {
-            let Some(then) = earlier.cpus.iter().find(|then| then.cpu == now.cpu) else { continue };
-            for (counter, value) in now.counts.iter() {
-                if let Some(before) = then.counts.get(counter) {
-                    // Both are 32 bits wide, and so is their distance.
-                    since.add(counter, value.wrapping_sub(before) & u64::from(u32::MAX));
-                }
-            }
-        }
-        since
+        let since = |now: &CpuStats<C>| {
+            let then = earlier.cpus.iter().find(|then| then.cpu == now.cpu)?;
+            let grown = |(counter, value): (C, u64)| {
+                let before = then.counts.get(counter)?;
+                // Both are 32 bits wide, and so is their distance.
+                Some((counter, value.wrapping_sub(before) & u64::from(u32::MAX)))
+            };
+            Some(now.counts.iter().filter_map(grown).collect::<Vec<_>>())
+        };
+        self.cpus.iter().filter_map(since).flatten().collect()
     }
 }
 
@@ -234,29 +220,6 @@ impl<C: Kind> Stats<C> {
 impl<C: Kind> serde::Serialize for Counts<C> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.iter().map(|(counter, value)| (counter.to_string(), value)))
-    }
-}
-
-/// The processor, and its counters beside it.
-#[cfg(feature = "serde")]
-impl<C: Kind> serde::Serialize for CpuStats<C> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use serde::ser::SerializeMap;
-
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("cpu", &self.cpu)?;
-        for (counter, value) in self.counts.iter() {
-            map.serialize_entry(&counter.to_string(), &value)?;
-        }
-        map.end()
-    }
-}
-
-/// The counters of each processor, one after the other.
-#[cfg(feature = "serde")]
-impl<C: Kind> serde::Serialize for Stats<C> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(&self.cpus)
     }
 }
 
@@ -299,5 +262,16 @@ mod tests {
     #[test]
     fn a_counter_of_another_size_is_malformed() {
         assert!(Counts::<Counter>::parse(&[6, 0, 10, 0, 1, 1]).is_err());
+    }
+
+    #[cfg(feature = "json")]
+    #[test]
+    fn counters_serialize_beside_their_processor() {
+        let stats = stats(&[(1, &[(11, 5), (10, 7)])]);
+        assert_eq!(
+            serde_json::to_string(&stats).unwrap(),
+            r#"[{"cpu":1,"drop":7,"early_drop":5}]"#
+        );
+        assert_eq!(serde_json::to_string(&stats.sum()).unwrap(), r#"{"drop":7,"early_drop":5}"#);
     }
 }
