@@ -13,6 +13,7 @@ use crate::flow::{
 /// look at [`FlowRef`](crate::flow::FlowRef)s as they stream past, or let
 /// [`Aggregator`](crate::aggregate::Aggregator) do it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(remote = "Self"))]
 #[non_exhaustive]
 pub struct Flow {
     /// See [`FlowRef::original`](crate::flow::FlowRef::original).
@@ -22,6 +23,7 @@ pub struct Flow {
     /// See [`FlowRef::status`](crate::flow::FlowRef::status).
     pub status: Status,
     /// See [`FlowRef::timeout`](crate::flow::FlowRef::timeout).
+    #[cfg_attr(feature = "serde", serde(serialize_with = "super::serialize::seconds"))]
     pub timeout: Option<Duration>,
     /// See [`FlowRef::mark`](crate::flow::FlowRef::mark).
     pub mark: Option<u32>,
@@ -115,7 +117,7 @@ impl Flow {
     }
 }
 
-/// That very entry: by its original tuple, its zone and its id.
+/// Exactly that entry: by its original tuple, its zone and its id.
 impl From<&Flow> for FlowKey {
     fn from(flow: &Flow) -> Self {
         Self { tuple: flow.original, zone: flow.zone, id: flow.id }

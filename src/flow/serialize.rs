@@ -83,54 +83,25 @@ pub(super) fn seconds<S: Serializer>(
     timeout.map(|timeout| timeout.as_secs()).serialize(serializer)
 }
 
-/// The fields, and the state beside them.
+/// The state, and the fields as `derive` has them.
 impl Serialize for Flow {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // All of them, so that none is forgotten here.
-        let Self {
-            original,
-            reply,
-            status,
-            timeout,
-            mark,
-            zone,
-            id,
-            use_count,
-            counters_original,
-            counters_reply,
-            timestamps,
-            protoinfo,
-            labels,
-            security_context,
-            helper,
-            master,
-            sequence_adjustment_original,
-            sequence_adjustment_reply,
-            synproxy,
-            unknown,
-        } = self;
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("state", &self.state())?;
-        map.serialize_entry("original", original)?;
-        map.serialize_entry("reply", reply)?;
-        map.serialize_entry("status", status)?;
-        map.serialize_entry("timeout", &timeout.map(|timeout| timeout.as_secs()))?;
-        map.serialize_entry("mark", mark)?;
-        map.serialize_entry("zone", zone)?;
-        map.serialize_entry("id", id)?;
-        map.serialize_entry("use_count", use_count)?;
-        map.serialize_entry("counters_original", counters_original)?;
-        map.serialize_entry("counters_reply", counters_reply)?;
-        map.serialize_entry("timestamps", timestamps)?;
-        map.serialize_entry("protoinfo", protoinfo)?;
-        map.serialize_entry("labels", labels)?;
-        map.serialize_entry("security_context", security_context)?;
-        map.serialize_entry("helper", helper)?;
-        map.serialize_entry("master", master)?;
-        map.serialize_entry("sequence_adjustment_original", sequence_adjustment_original)?;
-        map.serialize_entry("sequence_adjustment_reply", sequence_adjustment_reply)?;
-        map.serialize_entry("synproxy", synproxy)?;
-        map.serialize_entry("unknown", unknown)?;
-        map.end()
+        struct Fields<'f>(&'f Flow);
+
+        impl Serialize for Fields<'_> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                // What `derive` has made, not the trait's method.
+                Flow::serialize(self.0, serializer)
+            }
+        }
+
+        #[derive(serde::Serialize)]
+        struct WithState<'f> {
+            state: State,
+            #[serde(flatten)]
+            fields: Fields<'f>,
+        }
+
+        WithState { state: self.state(), fields: Fields(self) }.serialize(serializer)
     }
 }
