@@ -1,4 +1,4 @@
-//! A tuple: what packets of one direction look like, and so what the kernel finds an entry by.
+//! A tuple: what packets of one direction look like. The kernel finds an entry by it.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -12,7 +12,7 @@ use crate::flow::{Family, Protocol};
 pub enum Direction {
     /// The direction of the first packet, from the one who opened the flow.
     Original,
-    /// The way back. With NAT its addresses are not the original's turned round.
+    /// The direction of the answers. With NAT it is not just the original with its ends exchanged.
     Reply,
 }
 
@@ -44,8 +44,8 @@ pub struct Tuple {
     pub protocol: Protocol,
     /// What tells flows between the same hosts apart.
     pub endpoints: Endpoints,
-    /// The zone of this direction only (Linux 4.3 and later). `None` for a flow whose zone, if
-    /// any, holds for both directions: that one is [`FlowRef::zone`](crate::flow::FlowRef::zone).
+    /// The zone of this direction only (Linux 4.3 and later). A zone of both directions is
+    /// [`FlowRef::zone`](crate::flow::FlowRef::zone), and this is `None` then.
     #[doc(alias = "CTA_TUPLE_ZONE")]
     pub zone: Option<u16>,
 }
@@ -151,8 +151,8 @@ impl Tuple {
         }
     }
 
-    /// The tuple of the way back if nothing translates it: ends exchanged, ICMP requests turned
-    /// into their answers. ICMP types that have no answer stay as they are.
+    /// The tuple of the answers if nothing translates them: the ends are exchanged, and an ICMP
+    /// request becomes its answer. ICMP types without an answer stay as they are.
     pub fn inverse(&self) -> Self {
         let endpoints = match self.endpoints {
             Endpoints::Ports { source, destination } => {
@@ -163,19 +163,13 @@ impl Tuple {
             }
             Endpoints::Icmp { icmp_type, code, id } => {
                 // The pairs the kernel's `icmp_invert_tuple` and its ICMPv6 twin know.
-                const V4: [(u8, u8); 4] = [(8, 0), (13, 14), (15, 16), (17, 18)];
-                const V6: [(u8, u8); 2] = [(128, 129), (139, 140)];
-                let pairs: &[(u8, u8)] = if self.protocol == Protocol::ICMPV6 { &V6 } else { &V4 };
-                let answer = pairs.iter().find_map(|&(request, reply)| {
-                    if icmp_type == request {
-                        Some(reply)
-                    } else if icmp_type == reply {
-                        Some(request)
-                    } else {
-                        None
-                    }
-                });
-                Endpoints::Icmp { icmp_type: answer.unwrap_or(icmp_type), code, id }
+                let pairs: &[[u8; 2]] = match self.protocol {
+                    Protocol::ICMPV6 => &[[128, 129], [139, 140]],
+                    _ => &[[8, 0], [13, 14], [15, 16], [17, 18]],
+                };
+                let pair = pairs.iter().find(|pair| pair.contains(&icmp_type));
+                let other = pair.map(|[request, answer]| request ^ answer ^ icmp_type);
+                Endpoints::Icmp { icmp_type: other.unwrap_or(icmp_type), code, id }
             }
             Endpoints::None => Endpoints::None,
         };

@@ -1,17 +1,11 @@
-//! Attributes and messages out: appended to one reused buffer, without a value per attribute.
+//! Writes attributes and messages: appends them to one reused buffer, without a value per attribute.
 //!
-//! This is the bulk path. A single request is put together in `socket::request`.
+//! This is the bulk path. `socket::request` puts single requests together.
 
 use std::net::IpAddr;
 
 use bytes::{BufMut, BytesMut};
-use netlink_packet_core::NLA_F_NESTED;
-#[cfg(any(
-    feature = "testing",
-    feature = "files",
-    all(target_os = "linux", not(ctnetlink_pure))
-))]
-use netlink_packet_core::{Emitable, NetlinkHeader};
+use netlink_packet_core::{Emitable, NLA_F_NESTED, NetlinkHeader};
 
 use super::{Attributes, align};
 
@@ -34,11 +28,7 @@ impl<'b> Writer<'b> {
     }
 
     /// Appends a message: header, `nfgenmsg` of `family`, and what `attributes` writes.
-    #[cfg(any(
-        feature = "testing",
-        feature = "files",
-        all(target_os = "linux", not(ctnetlink_pure))
-    ))]
+    #[allow(dead_code)] // Only where there is a kernel to ask, or a file to write.
     pub(crate) fn message(
         &mut self,
         mut header: NetlinkHeader,
