@@ -1,4 +1,4 @@
-//! A change to an entry that is there.
+//! A change to an existing entry.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::flow::{Direction, Flow, FlowKey, Labels, ProtoInfo, SequenceAdjustmen
 use crate::wire::ctnetlink::*;
 use crate::wire::writer::Writer;
 
-/// What is to change in an entry that is there; all else stays as it is.
+/// What to change in an existing entry; the rest of it stays.
 ///
-/// It happens with `Conntrack::update`. Tuples, zone, NAT, helper and master are decided when an
-/// entry is made, and no bit of its status can be taken away: for that, delete it and make another.
+/// `Conntrack::update` applies it. Tuples, zone, NAT, helper and master are fixed when an entry is
+/// made, and no status bit can be removed. To change those, delete the entry and make another.
 ///
 /// ```
 /// use ctnetlink::flow::Change;
@@ -38,8 +38,8 @@ impl Change {
     }
 
     /// Ends after this time from now, unless packets renew it. Rounded up to whole seconds; 1 to
-    /// 2,147,483 of them are possible. Zero is refused, since it would end the entry: to do that,
-    /// delete it. `conntrack -U --timeout`
+    /// 2,147,483 of them are possible. Zero is refused, since it would end the entry: delete it
+    /// instead. `conntrack -U --timeout`
     #[doc(alias = "CTA_TIMEOUT")]
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -63,8 +63,8 @@ impl Change {
         self
     }
 
-    /// From now on the timeout is neither renewed by packets nor changed by hand; one given along
-    /// with this is the last. `conntrack -U --status FIXED_TIMEOUT`
+    /// Neither packets nor requests change the timeout any more. A timeout in the same change is the
+    /// last. `conntrack -U --status FIXED_TIMEOUT`
     #[doc(alias = "IPS_FIXED_TIMEOUT")]
     #[must_use]
     pub fn fixed_timeout(mut self) -> Self {
@@ -72,7 +72,7 @@ impl Change {
         self
     }
 
-    /// The whole mark. `conntrack -U --mark`
+    /// Sets the whole mark. `conntrack -U --mark`
     #[doc(alias = "CTA_MARK")]
     #[must_use]
     pub fn mark(mut self, mark: u32) -> Self {
@@ -80,8 +80,8 @@ impl Change {
         self
     }
 
-    /// The bits of the mark that are set in `mask`. Bits of `mark` outside of it are refused: the
-    /// kernel would turn them over. `conntrack -U --mark …/…`
+    /// Sets the bits of the mark that are in `mask`. Bits of `mark` outside of it are refused, since
+    /// the kernel would flip them. `conntrack -U --mark …/…`
     #[doc(alias = "CTA_MARK_MASK")]
     #[must_use]
     pub fn mark_masked(mut self, mark: u32, mask: u32) -> Self {
@@ -89,7 +89,7 @@ impl Change {
         self
     }
 
-    /// All of the labels.
+    /// Sets all of the labels.
     ///
     /// An entry has room for labels if some rule of the network namespace used them when it was
     /// made.
@@ -100,8 +100,8 @@ impl Change {
         self
     }
 
-    /// The labels that are set in `mask`. Others in `labels` are refused: the kernel would turn them
-    /// over. `conntrack -U --label-add`, `--label-del`
+    /// Sets the labels that are in `mask`. Others in `labels` are refused, since the kernel would flip
+    /// them. `conntrack -U --label-add`, `--label-del`
     #[doc(alias = "CTA_LABELS_MASK")]
     #[must_use]
     pub fn labels_masked(mut self, labels: Labels, mask: Labels) -> Self {
@@ -109,9 +109,9 @@ impl Change {
         self
     }
 
-    /// What the protocol's tracker keeps. Parts of TCP's that are `None` stay; window scales are
-    /// taken in pairs, where both directions have the flag 0x01 or are given it. SCTP's state goes
-    /// with both tags. `conntrack -U --state`
+    /// Sets what the protocol's tracker keeps. Parts of TCP's that are `None` stay. The kernel takes
+    /// window scales of both directions together, and only where both have the flag 0x01 or get it.
+    /// An SCTP state needs both tags. `conntrack -U --state`
     #[doc(alias = "CTA_PROTOINFO")]
     #[must_use]
     pub fn protoinfo(mut self, protoinfo: impl Into<ProtoInfo>) -> Self {
@@ -119,7 +119,7 @@ impl Change {
         self
     }
 
-    /// How far the sequence numbers of this direction are shifted.
+    /// Shifts the sequence numbers of this direction.
     ///
     /// An entry has room for it if it was made by hand, or with NAT and a helper, or by the SYN
     /// proxy.
@@ -153,14 +153,14 @@ impl Change {
         !self.status.is_empty()
     }
 
-    /// Whether what to send, or whether it may be sent, depends on the entry as it is.
+    /// Whether the entry as it is decides what is sent, or whether anything may be sent.
     pub(crate) fn depends_on_entry(&self) -> bool {
         let scales = matches!(self.protoinfo, Some(ProtoInfo::Tcp(tcp))
             if tcp.window_scale_original.is_some());
         self.sets_status() || self.sets_sequence_adjustment() || scales
     }
 
-    /// What no kernel takes, and what kernels take and ignore or misunderstand.
+    /// Finds what kernels refuse, ignore or misunderstand.
     pub(crate) fn check(&self, key: &FlowKey) -> Result<(), InvalidFlow> {
         if *self == Self::default() {
             return Err(InvalidFlow { what: "nothing to change", remedy: "say what is to change" });
@@ -192,7 +192,7 @@ impl Change {
         Ok(())
     }
 
-    /// What the kernel would ignore, the entry being as it is.
+    /// Finds what the kernel would ignore, with the entry as it is.
     pub(crate) fn check_against(&self, entry: &Flow) -> Result<(), InvalidFlow> {
         match &self.protoinfo {
             Some(protoinfo) => check_scaling(protoinfo, entry.protoinfo.as_ref()),
@@ -225,72 +225,5 @@ impl Change {
             writer.put(CTA_LABELS, &labels.0);
             writer.when(mask, |writer, mask| writer.put(CTA_LABELS_MASK, &mask.0));
         });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::flow::{Protocol, TcpFlags, TcpInfo, TcpState, Tuple};
-
-    fn tcp() -> Tuple {
-        Tuple::with_ports(Protocol::TCP, ([10, 0, 0, 1].into(), 1), ([10, 0, 0, 2].into(), 2))
-    }
-
-    /// Both scales, and flags for both directions.
-    fn scales(flags: Option<TcpFlags>) -> TcpInfo {
-        TcpInfo {
-            window_scale_original: Some(7),
-            window_scale_reply: Some(7),
-            flags_original: flags,
-            flags_reply: flags,
-            ..TcpInfo::new(TcpState::ESTABLISHED)
-        }
-    }
-
-    fn refused(result: Result<(), InvalidFlow>, words: &str) {
-        let invalid = result.expect_err(words);
-        assert!(invalid.what.contains(words), "{words}: {invalid:?}");
-    }
-
-    #[test]
-    fn changes() {
-        let key = FlowKey::new(tcp());
-        let check = |change: Change| change.check(&key);
-        let mut mask = Labels::default();
-        assert!(mask.insert(3));
-        refused(check(Change::new()), "nothing to change");
-        refused(check(Change::new().timeout(Duration::ZERO)), "zero");
-        refused(check(Change::new().timeout(Duration::MAX)), "longer");
-        refused(check(Change::new().mark_masked(3, 2)), "outside");
-        refused(check(Change::new().labels_masked(Labels([1; 16]), mask)), "outside");
-        let udp = FlowKey::new(Tuple { protocol: Protocol::UDP, ..tcp() });
-        let state = Change::new().protoinfo(TcpInfo::new(TcpState::CLOSE));
-        refused(state.check(&udp), "another protocol");
-        for change in [
-            state,
-            Change::new().mark(0),
-            Change::new().mark_masked(0, 0xff),
-            Change::new().labels(Labels::default()),
-            Change::new().labels_masked(mask, mask),
-            Change::new().timeout(Duration::from_nanos(1)),
-            Change::new().seen_reply(),
-        ] {
-            assert_eq!(check(change), Ok(()));
-        }
-    }
-
-    #[test]
-    fn scaling_agreed_on_earlier_will_do() {
-        let key = FlowKey::new(tcp());
-        let change = Change::new().protoinfo(scales(None));
-        assert_eq!(change.check(&key), Ok(()));
-        assert!(change.depends_on_entry());
-        let mut entry = Flow::new(tcp(), tcp().inverse());
-        refused(change.check_against(&entry), "not agreed on");
-        entry.protoinfo = Some(scales(Some(TcpFlags { flags: 1, mask: 1 })).into());
-        assert_eq!(change.check_against(&entry), Ok(()));
-        let revoked = TcpInfo { flags_reply: Some(TcpFlags { flags: 0, mask: 1 }), ..scales(None) };
-        refused(Change::new().protoinfo(revoked).check_against(&entry), "not agreed on");
     }
 }

@@ -1,4 +1,4 @@
-//! What is wrong with an entry to make or a change, found before anything is sent.
+//! What is wrong with an entry to make, or with a change. It is found before anything is sent.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ const HELPER_INFO: usize = 32;
 /// Window scaling was agreed on: `IP_CT_TCP_FLAG_WINDOW_SCALE`.
 const WINDOW_SCALE: u8 = 0x01;
 
-/// The kernel counts whole seconds. Up, so that no time is lost and nothing becomes zero.
+/// The kernel counts whole seconds. Rounded up, so that no time is lost and nothing becomes zero.
 pub(super) fn whole_seconds(timeout: Duration) -> Duration {
     let more = u64::from(timeout.subsec_nanos() != 0);
     Duration::from_secs(timeout.as_secs().saturating_add(more))
@@ -72,10 +72,10 @@ pub(super) fn check_protoinfo(
             remedy: "give that of the tuple's protocol, or none",
         });
     }
-    // For SCTP some kernels look the number up in their tables without a look at it.
+    // For SCTP some kernels use the number as an index without checking it.
     if !known {
         return Err(InvalidFlow {
-            what: "a state that this crate knows no kernel to have",
+            what: "a state that no known kernel has",
             remedy: "give one of the named states",
         });
     }
@@ -94,7 +94,7 @@ pub(super) fn check_protoinfo(
 fn check_window_scales(tcp: &TcpInfo) -> Result<(), InvalidFlow> {
     match (tcp.window_scale_original, tcp.window_scale_reply) {
         (Some(original), Some(reply)) if original.max(reply) > LARGEST_SCALE => Err(InvalidFlow {
-            what: "a TCP window scale that TCP does not have",
+            what: "a window scale that TCP does not have",
             remedy: "give at most 14",
         }),
         (Some(_), None) | (None, Some(_)) => Err(InvalidFlow {
@@ -105,8 +105,8 @@ fn check_window_scales(tcp: &TcpInfo) -> Result<(), InvalidFlow> {
     }
 }
 
-/// The kernel takes window scales only where both directions agreed on scaling: now, or before,
-/// which is `had`. Else it ignores them, without a word.
+/// The kernel takes window scales only where both directions agreed on scaling, in this request or
+/// before it (`had`). Otherwise it silently ignores them.
 pub(super) fn check_scaling(
     protoinfo: &ProtoInfo,
     had: Option<&ProtoInfo>,
@@ -139,8 +139,8 @@ pub(super) fn check_scaling(
 mod tests {
     use super::*;
     use crate::flow::{
-        DccpInfo, DccpState, Endpoints, Flow, NatRange, NewFlow, SctpInfo, SctpState, Status,
-        TcpState, Tuple,
+        Change, DccpInfo, DccpState, Endpoints, Flow, FlowKey, Labels, NatRange, NewFlow, SctpInfo,
+        SctpState, Status, TcpState, Tuple,
     };
     use std::net::{IpAddr, Ipv6Addr};
 
@@ -286,5 +286,49 @@ mod tests {
         assert!(new.has_nat());
         assert_eq!(new.as_flow().reply, tcp().inverse());
         assert_eq!(new.check(), Ok(()));
+    }
+
+    #[test]
+    fn changes() {
+        let key = FlowKey::new(tcp());
+        let check = |change: Change| change.check(&key);
+        let mut mask = Labels::default();
+        assert!(mask.insert(3));
+        refused(check(Change::new()), "nothing to change");
+        refused(check(Change::new().timeout(Duration::ZERO)), "zero");
+        refused(check(Change::new().timeout(Duration::MAX)), "longer");
+        refused(check(Change::new().mark_masked(3, 2)), "outside");
+        refused(check(Change::new().labels_masked(Labels([1; 16]), mask)), "outside");
+        let udp = FlowKey::new(Tuple { protocol: Protocol::UDP, ..tcp() });
+        let state = Change::new().protoinfo(TcpInfo::new(TcpState::CLOSE));
+        refused(state.check(&udp), "another protocol");
+        for change in [
+            state,
+            Change::new().mark(0),
+            Change::new().mark_masked(0, 0xff),
+            Change::new().labels(Labels::default()),
+            Change::new().labels_masked(mask, mask),
+            Change::new().timeout(Duration::from_nanos(1)),
+            Change::new().seen_reply(),
+        ] {
+            assert_eq!(check(change), Ok(()));
+        }
+    }
+
+    #[test]
+    fn scaling_agreed_on_earlier_will_do() {
+        let key = FlowKey::new(tcp());
+        let change = Change::new().protoinfo(scales(Some(7), Some(7), None));
+        assert_eq!(change.check(&key), Ok(()));
+        assert!(change.depends_on_entry());
+        let mut entry = Flow::new(tcp(), tcp().inverse());
+        refused(change.check_against(&entry), "not agreed on");
+        entry.protoinfo = Some(scales(Some(7), Some(7), Some(1)).into());
+        assert_eq!(change.check_against(&entry), Ok(()));
+        let revoked = TcpInfo {
+            flags_reply: Some(TcpFlags { flags: 0, mask: 1 }),
+            ..scales(Some(7), Some(7), None)
+        };
+        refused(Change::new().protoinfo(revoked).check_against(&entry), "not agreed on");
     }
 }
