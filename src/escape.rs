@@ -1,14 +1,14 @@
-//! Escapes text that others wrote, so that it can be shown.
+//! Escapes text that others wrote, so that it is safe to show.
 //!
-//! Somebody else wrote the names of helpers, security contexts, names of files and nodes, and log lines. On a terminal
-//! some characters are commands: they move the cursor, erase text, set a title, or reverse what follows. In a list of
+//! Names of helpers, security contexts, names of files and nodes, and log lines are text that others wrote. On a
+//! terminal some characters are commands: they move the cursor, erase text, set a title, or reverse what follows. In a list of
 //! lines, a line break makes a line that nobody wrote. [`Escaped`] shows such characters as Rust writes them: `\n`,
 //! `\u{1b}`, `\u{202e}`. This crate does so where it makes lines: in [`Line`](crate::files::text::Line),
 //! [`CsvRow`](crate::files::rows::CsvRow), [`Expectation`](crate::flow::Expectation) and errors that quote text. Fields hold
 //! the text as it was read.
 //!
-//! The result is for people to read, and cannot be turned back. A backslash is not doubled, since names of systemd
-//! units are full of them: a name that holds `\n` as two characters looks the same as one with a line break. To keep
+//! The result is for people to read, and cannot be reversed. A backslash is not doubled, since names of systemd
+//! units are full of them. So a name that holds `\n` as two characters looks like one with a line break. To keep
 //! text as it was, use JSON, Parquet or a capture.
 
 use std::fmt::{self, Write};
@@ -24,11 +24,11 @@ use std::fmt::{self, Write};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Escaped<T>(pub T);
 
-/// The same for a word of a line: blanks are escaped, too, since they would end it.
+/// The same for one word of a line: blanks are escaped too, since they would end the word.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Word<T>(pub(crate) T);
 
-/// Whether a character is shown as it is.
+/// Whether a character is shown unchanged.
 pub fn is_plain(c: char) -> bool {
     !c.is_control()
         && !matches!(

@@ -76,7 +76,7 @@ impl Labels {
         (0..128).filter(|&label| self.contains(label))
     }
 
-    /// Kernels up to 4.7 sent only as many words as rules used.
+    /// Reads the payload. Kernels up to 4.7 sent only as many words as rules used.
     pub(crate) fn parse(payload: &[u8]) -> Result<Self, WireError> {
         let mut labels = [0; 16];
         let place = labels
@@ -134,7 +134,7 @@ impl SequenceAdjustment {
 
 /// What the SYN proxy keeps.
 ///
-/// Entries made over netlink carry it, too, all zero, where the kernel has the SYN proxy.
+/// Where the kernel has the SYN proxy, entries made over netlink have it too, all zero.
 #[doc(alias = "CTA_SYNPROXY")]
 #[doc(alias = "nf_conn_synproxy")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,7 +19,8 @@ pub(crate) enum Purpose {
 }
 
 impl Flow {
-    /// The flow as attributes, laid out as Linux 6.18 dumps them; [`FlowRef::parse`](crate::flow::FlowRef::parse) reads them.
+    /// The flow as attributes, laid out as Linux 6.18 dumps them.
+    /// [`FlowRef::parse`](crate::flow::FlowRef::parse) reads them.
     ///
     /// ```
     /// use ctnetlink::flow::{Flow, FlowRef, Protocol, Tuple};

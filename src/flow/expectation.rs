@@ -1,4 +1,4 @@
-//! An expectation: a flow that another one announced, and that has not come yet.
+//! An expectation: a flow that another flow has announced, and that has not come yet.
 
 use std::fmt;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub struct Expectation {
     /// The flow that announced it, by its original tuple.
     #[doc(alias = "CTA_EXPECT_MASTER")]
     pub master: Tuple,
-    /// How long it will still be waited for, in whole seconds.
+    /// The time until it expires, in whole seconds.
     #[doc(alias = "CTA_EXPECT_TIMEOUT")]
     #[cfg_attr(feature = "serde", serde(serialize_with = "super::serialize::seconds"))]
     pub timeout: Option<Duration>,
@@ -41,10 +41,9 @@ pub struct Expectation {
     /// The name of the master's helper, such as `ftp`.
     #[doc(alias = "CTA_EXPECT_HELP_NAME")]
     pub helper: Option<String>,
-    /// The zone of the master. Kernels up to 6.18 at least do not send it; where it was part of
-    /// the question ([`expectations_of`](crate::Reader::expectations_of),
-    /// [`expectation`](crate::Reader::expectation)) it is filled in from there. `None` is the
-    /// default zone, or unknown.
+    /// The zone of the master; `None` for the default zone, or an unknown one. Kernels up to 6.18 at
+    /// least do not send it. [`expectations_of`](crate::Reader::expectations_of) and
+    /// [`expectation`](crate::Reader::expectation) fill in the zone they were asked for.
     #[doc(alias = "CTA_EXPECT_ZONE")]
     pub zone: Option<u16>,
     /// The flags.
@@ -80,13 +79,13 @@ bitflags! {
     #[doc(alias = "CTA_EXPECT_FLAGS")]
     #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub struct ExpectationFlags: u32 {
-        /// It is not used up by the first flow.
+        /// It stays after the first flow that fits.
         #[doc(alias = "NF_CT_EXPECT_PERMANENT")]
         const PERMANENT = 1;
-        /// It is not looked for until it is made active.
+        /// Packets are not compared with it until it is made active.
         #[doc(alias = "NF_CT_EXPECT_INACTIVE")]
         const INACTIVE = 2;
-        /// A program in user space made it. Linux 6.18 takes the flag and does not keep it.
+        /// A program in user space made it. Linux 6.18 accepts the flag and does not keep it.
         #[doc(alias = "NF_CT_EXPECT_USERSPACE")]
         const USERSPACE = 4;
 
@@ -154,7 +153,7 @@ impl ExpectationNat {
     }
 }
 
-/// That very expectation, by its tuple and its id, and by its zone where that is known.
+/// Exactly that expectation, by its tuple and its id, and by its zone where that is known.
 impl From<&Expectation> for ExpectationKey {
     fn from(expectation: &Expectation) -> Self {
         Self { tuple: expectation.tuple, zone: expectation.zone, id: expectation.id }

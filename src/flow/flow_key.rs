@@ -25,7 +25,7 @@ impl fmt::Display for FlowId {
 
 /// What one entry is found by: a tuple of either direction, the zone, and perhaps the id.
 ///
-/// There is no key without a tuple: a request without one would be about the whole table.
+/// Every key has a tuple: a request without one would be about the whole table.
 ///
 /// ```
 /// use ctnetlink::flow::{FlowKey, Protocol, Tuple};
@@ -42,7 +42,7 @@ pub struct FlowKey {
     pub tuple: Tuple,
     /// The zone of both directions; `None` for the default zone.
     pub zone: Option<u16>,
-    /// The id, if only the entry with that one is meant.
+    /// The id, if only the entry with this id is meant.
     pub id: Option<FlowId>,
 }
 
@@ -53,7 +53,7 @@ impl FlowKey {
         Self { tuple, zone: None, id: None }
     }
 
-    /// In this zone. An entry in a zone is not found without it.
+    /// Adds the zone. An entry in a zone is not found without it.
     #[doc(alias = "CTA_ZONE")]
     #[must_use]
     pub const fn zone(mut self, zone: u16) -> Self {
@@ -61,7 +61,7 @@ impl FlowKey {
         self
     }
 
-    /// The one with this id, and no later one with the same tuple.
+    /// Adds the id, so that no later one with the same tuple is meant.
     #[doc(alias = "CTA_ID")]
     #[must_use]
     pub const fn id(mut self, id: FlowId) -> Self {
@@ -82,7 +82,7 @@ pub struct ExpectationId(pub u32);
 
 /// What one expectation is found by: a tuple, the zone of its master, and perhaps the id.
 ///
-/// There is no key without a tuple: a request without one would be about all expectations.
+/// Every key has a tuple: a request without one would be about all expectations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -91,7 +91,7 @@ pub struct ExpectationKey {
     pub tuple: Tuple,
     /// The zone of the master; `None` for the default zone.
     pub zone: Option<u16>,
-    /// The id, if only the expectation with that one is meant.
+    /// The id, if only the expectation with this id is meant.
     pub id: Option<ExpectationId>,
 }
 
@@ -101,7 +101,7 @@ impl ExpectationKey {
         Self { tuple, zone: None, id: None }
     }
 
-    /// Whose master is in this zone. An expectation in a zone is not found without it.
+    /// Adds the zone of the master. An expectation in a zone is not found without it.
     #[doc(alias = "CTA_EXPECT_ZONE")]
     #[must_use]
     pub const fn zone(mut self, zone: u16) -> Self {
@@ -109,7 +109,7 @@ impl ExpectationKey {
         self
     }
 
-    /// The one with this id, and no later one with the same tuple.
+    /// Adds the id, so that no later one with the same tuple is meant.
     #[doc(alias = "CTA_EXPECT_ID")]
     #[must_use]
     pub const fn id(mut self, id: ExpectationId) -> Self {

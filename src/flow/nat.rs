@@ -26,7 +26,7 @@ pub struct Translation {
 }
 
 impl Translation {
-    /// Source NAT: what the far end takes for the source, if that is not the original source.
+    /// Source NAT: what the far end sees as the source, if that is not the original source.
     pub(crate) fn of_source(original: &Tuple, reply: &Tuple) -> Option<Self> {
         let seen = Self { address: reply.destination, port: reply.endpoints.destination_port() };
         let id_changed = matches!((original.endpoints, reply.endpoints),
@@ -96,7 +96,7 @@ impl NatRange {
 
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 impl NatRange {
-    /// What no kernel takes, or takes and ignores, for an entry with this tuple.
+    /// Finds what kernels refuse or ignore for an entry with this tuple.
     pub(super) fn check(&self, original: &Tuple) -> Result<(), InvalidFlow> {
         let (first, last) = (self.addresses.start(), self.addresses.end());
         let v4 = original.source.is_ipv4();

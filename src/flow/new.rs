@@ -1,4 +1,4 @@
-//! An entry to be made.
+//! An entry to make.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use crate::flow::{
 use crate::wire::ctnetlink::{CTA_NAT_DST, CTA_NAT_SRC};
 use crate::wire::writer::Writer;
 
-/// An entry to be made: what the kernel cannot do without, and what it takes besides.
+/// An entry to make: what the kernel requires, and what it takes besides.
 ///
-/// It becomes one with `Conntrack::create`. There is no way to name what only the kernel may
-/// decide: id, counters, timestamps, and the status bits it sets by itself.
+/// `Conntrack::create` makes it. What only the kernel decides cannot be set: id, counters,
+/// timestamps, and the status bits that it sets by itself.
 ///
 /// ```
 /// use ctnetlink::flow::{NatRange, NewFlow, Protocol, TcpInfo, TcpState, Tuple};
@@ -66,8 +66,8 @@ impl NewFlow {
         self
     }
 
-    /// The way back is this one. A reply tuple that is not the original's inverse looks like NAT,
-    /// but translates no packet; for one that does, see [`source_nat`](Self::source_nat).
+    /// Sets the reply tuple. One that is not the original's inverse looks like NAT, but translates no
+    /// packet. For NAT, see [`source_nat`](Self::source_nat).
     ///
     /// `conntrack -I -r … -q … --reply-port-src … --reply-port-dst …`
     #[doc(alias = "CTA_TUPLE_REPLY")]
@@ -93,7 +93,7 @@ impl NewFlow {
         self
     }
 
-    /// The timeout is neither renewed by packets nor changed by hand: the entry ends when it ends.
+    /// Neither packets nor requests change the timeout any more.
     /// `conntrack -I --status FIXED_TIMEOUT`
     #[doc(alias = "IPS_FIXED_TIMEOUT")]
     #[must_use]
@@ -128,12 +128,12 @@ impl NewFlow {
         self
     }
 
-    /// With this in the protocol's tracker; the default is the state `NONE`.
+    /// Sets what the protocol's tracker keeps; the default is the state `NONE`.
     ///
     /// TCP: the kernel learns sequence numbers from the next packets, but window scales only from a
-    /// handshake. They are taken in pairs, where both directions have the flag 0x01; if you do not
-    /// know them, let packets out of the window pass, with the flag 0x08 (`conntrack -I` sets it,
-    /// and 0x02). SCTP: state and both tags, or nothing.
+    /// handshake. It takes the scales of both directions together, and only where both have the flag
+    /// 0x01. If you do not know them, set the flag 0x08, which lets packets outside of the window pass
+    /// (`conntrack -I` sets it, and 0x02). SCTP: give the state and both tags, or nothing.
     ///
     /// `conntrack -I --state`, `--orig-vtag`, `--reply-vtag`
     #[doc(alias = "CTA_PROTOINFO")]
@@ -143,7 +143,8 @@ impl NewFlow {
         self
     }
 
-    /// Translated, so that it comes from here to the far end. The kernel makes the reply tuple.
+    /// Translates the source to this address, which the far end then sees. The kernel makes the reply
+    /// tuple.
     ///
     /// Packets are translated where the network namespace tracks connections and has a NAT chain,
     /// even an empty one; without one the kernel has no hook there. `conntrack -I --src-nat`
@@ -154,8 +155,8 @@ impl NewFlow {
         self
     }
 
-    /// Translated, so that this end answers. The kernel makes the reply tuple. As with
-    /// [`source_nat`](Self::source_nat), it takes a NAT chain. `conntrack -I --dst-nat`
+    /// Translates the destination to this address, which then answers. The kernel makes the reply
+    /// tuple. As with [`source_nat`](Self::source_nat), it takes a NAT chain. `conntrack -I --dst-nat`
     #[doc(alias = "CTA_NAT_DST")]
     #[must_use]
     pub fn destination_nat(mut self, to: impl Into<NatRange>) -> Self {
@@ -163,7 +164,7 @@ impl NewFlow {
         self
     }
 
-    /// With this helper, which the kernel must have, for the protocol of the entry.
+    /// Attaches this helper. The kernel must have it for the entry's protocol.
     #[doc(alias = "CTA_HELP")]
     #[must_use]
     pub fn helper(mut self, helper: Helper<'static>) -> Self {
@@ -171,7 +172,7 @@ impl NewFlow {
         self
     }
 
-    /// Announced by the entry with this tuple, which must be there, in the same zone.
+    /// Sets the master, the entry that announced this one. It must exist, in the same zone.
     #[doc(alias = "CTA_TUPLE_MASTER")]
     #[must_use]
     pub fn master(mut self, master: Tuple) -> Self {
@@ -179,7 +180,7 @@ impl NewFlow {
         self
     }
 
-    /// With sequence numbers shifted in this direction.
+    /// Shifts the sequence numbers of this direction.
     #[doc(alias = "CTA_SEQ_ADJ_ORIG")]
     #[doc(alias = "CTA_SEQ_ADJ_REPLY")]
     #[must_use]
@@ -195,7 +196,7 @@ impl NewFlow {
         self
     }
 
-    /// With this in the SYN proxy. A kernel without one ignores it.
+    /// Sets what the SYN proxy keeps. A kernel without a SYN proxy ignores it.
     #[doc(alias = "CTA_SYNPROXY")]
     #[must_use]
     pub fn synproxy(mut self, synproxy: Synproxy) -> Self {
@@ -287,14 +288,14 @@ impl NewFlow {
     }
 }
 
-/// An entry read earlier, to be put back.
+/// An entry read earlier, to put back.
 ///
-/// What the kernel translated it translates again, to the same address and port. Left out is what
-/// only the kernel can know, what this crate does not know, and of TCP's flags those that go with
-/// sequence numbers, which the kernel does not tell.
+/// NAT goes to the same address and port again. What only the kernel can know and what this crate
+/// does not know is left out. So are the TCP flags that go with sequence numbers, which the kernel
+/// does not send.
 ///
-/// An entry that had no timeout (in a flow table) or less than a second of it must be given one
-/// with [`timeout`](NewFlow::timeout).
+/// An entry without a timeout (in a flow table), or with less than a second left, needs a new one:
+/// [`timeout`](NewFlow::timeout).
 impl From<&Flow> for NewFlow {
     fn from(flow: &Flow) -> Self {
         let kept = Status::SEEN_REPLY | Status::ASSURED | Status::FIXED_TIMEOUT;
@@ -322,7 +323,7 @@ impl From<&Flow> for NewFlow {
     }
 }
 
-/// What was read of a tracker, as what it can be told.
+/// What was read of a tracker, as the kernel takes it back.
 fn to_be_told(read: ProtoInfo) -> Option<ProtoInfo> {
     // Window scaling, SACK, "closed first" and "be liberal".
     const MASK: u8 = 0x0f;
@@ -343,7 +344,7 @@ fn to_be_told(read: ProtoInfo) -> Option<ProtoInfo> {
     }
 }
 
-/// The entry it is to become.
+/// The key of the entry to make.
 impl From<&NewFlow> for FlowKey {
     fn from(new: &NewFlow) -> Self {
         Self { zone: new.flow.zone, ..Self::new(new.flow.original) }

@@ -1,4 +1,4 @@
-//! An expectation to be made.
+//! An expectation to make.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -11,13 +11,11 @@ use crate::flow::{
 use crate::wire::ctnetlink::*;
 use crate::wire::writer::{Writer, text_fits};
 
-/// An expectation to be made, with
-/// [`create_expectation`](crate::Conntrack::create_expectation).
+/// An expectation to make, with [`create_expectation`](crate::Conntrack::create_expectation).
 ///
-/// It cannot be without a master and a tuple. The mask is made from the tuple: a packet has to fit
-/// as a whole, unless [`any_source_port`](Self::any_source_port) or
-/// [`source_prefix`](Self::source_prefix) asks for less. The destination is always compared as a
-/// whole: that is the kernel's way.
+/// It needs a master and a tuple. A packet has to match the whole tuple, unless
+/// [`any_source_port`](Self::any_source_port) or [`source_prefix`](Self::source_prefix) asks for
+/// less. The kernel always compares the whole destination.
 ///
 /// ```
 /// use ctnetlink::flow::{FlowKey, NewExpectation, Protocol, Tuple};
@@ -44,8 +42,8 @@ pub struct NewExpectation {
 }
 
 impl NewExpectation {
-    /// The flow `master`, which must have a helper, announces one with this tuple. The zone is that
-    /// of the master; a zone in `tuple` is not looked at, nor is an id in `master`.
+    /// The flow `master`, which must have a helper, announces a flow with this tuple. The zone is the
+    /// master's. A zone in `tuple` and an id in `master` are ignored.
     pub fn new(master: impl Into<FlowKey>, tuple: Tuple) -> Self {
         let ones = |address: IpAddr| prefix_mask(address, u8::MAX);
         let endpoints = with_numbers(tuple.endpoints, u16::MAX, u16::MAX);
@@ -62,7 +60,7 @@ impl NewExpectation {
         }
     }
 
-    /// Whatever the source port is; or the source key of GRE, or the id of ICMP.
+    /// Matches any source port; of GRE any source key, of ICMP any identifier.
     #[doc(alias = "CTA_EXPECT_MASK")]
     #[must_use]
     pub fn any_source_port(mut self) -> Self {
@@ -74,8 +72,8 @@ impl NewExpectation {
         self
     }
 
-    /// From any source address that has the first `length` bits of the tuple's; 0 is any address.
-    /// More bits than the address has are all of them.
+    /// Matches every source address that begins with the first `length` bits of the tuple's; 0 is any
+    /// address. A length above that of the address means the whole address.
     #[doc(alias = "CTA_EXPECT_MASK")]
     #[must_use]
     pub fn source_prefix(mut self, length: u8) -> Self {
@@ -99,8 +97,8 @@ impl NewExpectation {
         self
     }
 
-    /// Of this class of the helper's; the default is 0. The kernel refuses classes the helper does
-    /// not have.
+    /// Sets the class, a number of the helper's; the default is 0. The kernel refuses classes that
+    /// the helper does not have.
     #[doc(alias = "CTA_EXPECT_CLASS")]
     #[must_use]
     pub fn class(mut self, class: u32) -> Self {
@@ -108,8 +106,8 @@ impl NewExpectation {
         self
     }
 
-    /// To be translated to this address and port, which helpers with NAT look at. `direction` is
-    /// that of the flow, seen from its master. An address and port of all zero are no translation.
+    /// Translates the flow to this address and port. Helpers with NAT use it. `direction` is that of
+    /// the flow, seen from its master. An address and port of all zero are no translation.
     #[doc(alias = "CTA_EXPECT_NAT")]
     #[must_use]
     pub fn nat(mut self, direction: Direction, address: IpAddr, port: u16) -> Self {
@@ -124,7 +122,7 @@ impl NewExpectation {
         self
     }
 
-    /// With this function of the kernel's, such as `nat-follow-master`, run on the new flow. The
+    /// Has the kernel run this function of its own, such as `nat-follow-master`, on the new flow. The
     /// kernel refuses names it does not know.
     #[doc(alias = "CTA_EXPECT_FN")]
     #[must_use]
@@ -133,7 +131,7 @@ impl NewExpectation {
         self
     }
 
-    /// The attributes of a request to make it; `None` if the function's name cannot be one.
+    /// The attributes of a request to make it; `None` if the function's name is not possible.
     #[allow(dead_code)] // Only where there is a kernel to ask.
     pub(crate) fn attributes(&self) -> Option<BytesMut> {
         if self.function.as_deref().is_some_and(|name| !text_fits(name, 255)) {
@@ -168,7 +166,7 @@ impl NewExpectation {
     }
 }
 
-/// One like it, to be made again: but for the id, and the helper, which is the master's.
+/// The same expectation, to make again. It gets another id, and the helper is the master's.
 impl From<&Expectation> for NewExpectation {
     fn from(expectation: &Expectation) -> Self {
         let mut master = FlowKey::new(expectation.master);

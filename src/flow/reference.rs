@@ -17,9 +17,9 @@ const KINDS: usize = CTA_SYNPROXY as usize + 1;
 
 /// An entry of the table, borrowed from the bytes it came in.
 ///
-/// Making one checks every attribute this crate knows, so the getters cannot fail: `None` means
-/// that the kernel did not send it. Nothing is allocated. [`to_owned`](Self::to_owned) keeps the
-/// entry beyond the buffer.
+/// Making one checks every attribute this crate knows and allocates nothing. So the getters cannot
+/// fail, and `None` means that the kernel did not send the attribute.
+/// [`to_owned`](Self::to_owned) keeps the entry beyond the buffer.
 #[derive(Clone, Copy)]
 pub struct FlowRef<'a> {
     attributes: &'a [u8],
@@ -34,7 +34,7 @@ pub struct FlowRef<'a> {
 const ABSENT: u16 = u16::MAX;
 
 impl<'a> FlowRef<'a> {
-    /// Checks the attributes of an entry: what stands behind the netfilter header of an
+    /// Checks the attributes of an entry, which follow the netfilter header of an
     /// `IPCTNL_MSG_CT_NEW` message.
     ///
     /// # Errors
@@ -95,7 +95,7 @@ impl<'a> FlowRef<'a> {
         })
     }
 
-    /// The bytes it was made of.
+    /// The bytes it was read from.
     pub fn as_bytes(&self) -> &'a [u8] {
         self.attributes
     }
@@ -116,13 +116,13 @@ impl<'a> FlowRef<'a> {
         self.payload(kind)?.first_chunk().map(|bytes| u32::from_be_bytes(*bytes))
     }
 
-    /// What the packets of the one who opened the flow look like.
+    /// The tuple of packets from the side that opened the flow.
     #[doc(alias = "CTA_TUPLE_ORIG")]
     pub fn original(&self) -> &Tuple {
         &self.original
     }
 
-    /// What the answers look like.
+    /// The tuple of the answers.
     #[doc(alias = "CTA_TUPLE_REPLY")]
     pub fn reply(&self) -> &Tuple {
         &self.reply
@@ -133,8 +133,7 @@ impl<'a> FlowRef<'a> {
         direction.pick(&self.original, &self.reply)
     }
 
-    /// The tuple of a direction as the kernel sent it: the payload of its attribute, to be sent
-    /// back.
+    /// The tuple of a direction as the kernel sent it: the payload of its attribute, to send back.
     #[allow(dead_code)] // Only where there is a kernel to ask.
     pub(crate) fn tuple_as_sent(&self, direction: Direction) -> &'a [u8] {
         let kind = direction.pick(CTA_TUPLE_ORIG, CTA_TUPLE_REPLY);
@@ -171,8 +170,8 @@ impl<'a> FlowRef<'a> {
         self.be32(CTA_MARK)
     }
 
-    /// The zone of both directions. `None` for the default zone 0, and where only one direction
-    /// has a zone: that one is [`Tuple::zone`].
+    /// The zone of both directions. `None` for the default zone 0. A zone of one direction only is
+    /// [`Tuple::zone`].
     #[doc(alias = "CTA_ZONE")]
     pub fn zone(&self) -> Option<u16> {
         self.be16(CTA_ZONE)
@@ -184,7 +183,7 @@ impl<'a> FlowRef<'a> {
         self.be32(CTA_ID).map(FlowId)
     }
 
-    /// How many users the entry has in the kernel at the moment, the table included.
+    /// How many references the kernel holds to the entry, the table's included.
     #[doc(alias = "CTA_USE")]
     pub fn use_count(&self) -> Option<u32> {
         self.be32(CTA_USE)
@@ -259,7 +258,7 @@ impl<'a> FlowRef<'a> {
         Translation::of_destination(&self.original, &self.reply)
     }
 
-    /// Every attribute as it stands in the message, the known ones included.
+    /// Every attribute as it is in the message, known or not.
     pub fn attributes(&self) -> impl Iterator<Item = Attribute<'a>> + use<'a> {
         Attributes::new(self.attributes).map_while(Result::ok)
     }
@@ -315,7 +314,7 @@ impl From<&FlowRef<'_>> for Flow {
     }
 }
 
-/// That very entry: by its original tuple, its zone and its id.
+/// Exactly that entry: by its original tuple, its zone and its id.
 impl From<&FlowRef<'_>> for FlowKey {
     fn from(flow: &FlowRef<'_>) -> Self {
         Self { tuple: *flow.original(), zone: flow.zone(), id: flow.id() }

@@ -11,7 +11,7 @@ bitflags! {
     #[doc(alias = "CTA_STATUS")]
     #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub struct Status: u32 {
-        /// Opened because another flow announced it (FTP data and the like).
+        /// Another flow announced it (FTP data and the like).
         #[doc(alias = "IPS_EXPECTED")]
         const EXPECTED = 1;
         /// Packets were seen in both directions. Its absence is `[UNREPLIED]`.
@@ -32,10 +32,10 @@ bitflags! {
         /// TCP sequence numbers are adjusted.
         #[doc(alias = "IPS_SEQ_ADJUST")]
         const SEQ_ADJUST = 1 << 6;
-        /// Source NAT was decided, which may have been: none.
+        /// Source NAT was decided; the decision may be none.
         #[doc(alias = "IPS_SRC_NAT_DONE")]
         const SRC_NAT_DONE = 1 << 7;
-        /// Destination NAT was decided, which may have been: none.
+        /// Destination NAT was decided; the decision may be none.
         #[doc(alias = "IPS_DST_NAT_DONE")]
         const DST_NAT_DONE = 1 << 8;
         /// Being removed.

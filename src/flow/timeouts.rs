@@ -1,4 +1,4 @@
-//! How long entries stay, by protocol and state.
+//! Timeouts: how long entries stay, by protocol and state.
 
 use std::time::Duration;
 
@@ -66,14 +66,14 @@ pub struct Timeouts {
 }
 
 impl Timeouts {
-    /// The protocols that have no tracker of their own share these.
+    /// Protocols without a tracker of their own share the timeouts of this one.
     pub const GENERIC: Protocol = Protocol(255);
 
-    /// The longest that is taken: 24 days. The kernel does not check, and what it makes of much
-    /// longer ones is much shorter.
+    /// The longest timeout that can be set: 24 days. The kernel does not check, and makes much longer
+    /// ones much shorter.
     pub const LONGEST: Duration = Duration::from_secs(2_147_483);
 
-    /// None yet, of this protocol; [`GENERIC`](Self::GENERIC) for those without a tracker.
+    /// None set yet, for this protocol; [`GENERIC`](Self::GENERIC) for those without a tracker.
     pub const fn of(protocol: Protocol) -> Self {
         Self { protocol, values: Vec::new() }
     }
@@ -88,8 +88,8 @@ impl Timeouts {
         slots(self.protocol).iter().map(|(_, name, _)| *name)
     }
 
-    /// The setting that has the same value as a file, `nf_conntrack_tcp_timeout_established` for
-    /// example; `None` for those only netlink knows.
+    /// The sysctl of the same value, such as `nf_conntrack_tcp_timeout_established`; `None` for those
+    /// that only netlink has.
     pub fn setting(&self, name: &str) -> Option<String> {
         let (_, _, setting) = self.slot(name)?;
         setting.map(|setting| format!("nf_conntrack_{setting}"))
@@ -101,8 +101,8 @@ impl Timeouts {
         self.values.iter().find(|(kind, _)| kind == number).map(|(_, timeout)| *timeout)
     }
 
-    /// Puts one in; says whether the protocol has one of this name, and the time is one the kernel
-    /// gets right: whole seconds, from one up to [`LONGEST`](Self::LONGEST).
+    /// Sets one. `false`, and nothing set, if the protocol has none of this name, or if the time is
+    /// not in whole seconds from one up to [`LONGEST`](Self::LONGEST).
     pub fn set(&mut self, name: &str, timeout: Duration) -> bool {
         let possible = (1..=Self::LONGEST.as_secs()).contains(&timeout.as_secs())
             && timeout.subsec_nanos() == 0;
@@ -115,7 +115,7 @@ impl Timeouts {
         }
     }
 
-    /// Puts in what the kernel says, whatever it is.
+    /// Sets what the kernel reports, unchecked.
     pub(crate) fn put(&mut self, number: u16, timeout: Duration) {
         match self.values.iter_mut().find(|(kind, _)| *kind == number) {
             Some((_, value)) => *value = timeout,
@@ -170,12 +170,12 @@ pub struct TimeoutPolicy {
     pub family: Family,
     /// The timeouts; those that are not set are as the defaults were when it was made.
     pub timeouts: Timeouts,
-    /// References to it: 1, and one for each rule and template that uses it. Not sent.
+    /// References to it: 1, and one for each rule and template that uses it. It is not sent.
     pub uses: u32,
 }
 
 impl TimeoutPolicy {
-    /// One to make.
+    /// A policy to make.
     pub fn new(name: impl Into<String>, family: Family, timeouts: Timeouts) -> Self {
         Self { name: name.into(), family, timeouts, uses: 0 }
     }

@@ -1,4 +1,4 @@
-//! What kernels do wrong, or otherwise than one would think, and how it is steered around.
+//! What kernels do wrong or unexpectedly, and what this crate does about it.
 
 use super::Version;
 
@@ -13,7 +13,7 @@ pub struct Erratum {
     pub remedy: &'static str,
     /// The first kernel that does it; `None` for all.
     pub since: Option<Version>,
-    /// The first kernel that does not any more; `None` if 7.2 still does.
+    /// The first kernel that no longer does it; `None` if 7.2 still does.
     pub until: Option<Version>,
 }
 
@@ -25,8 +25,8 @@ impl Erratum {
     }
 }
 
-/// The traps this crate knows, as seen on Linux 5.10, 6.1, 6.12, 6.18 and 7.2 (the one of a hash table that
-/// is resized not on 6.18). A distribution may have fixed one in an earlier version than is said here.
+/// The traps this crate knows, as seen on Linux 5.10, 6.1, 6.12, 6.18 and 7.2; that of a resized hash table
+/// was not tried on 6.18. A distribution may have fixed one in an earlier version than is said here.
 pub const ERRATA: [Erratum; 11] = [
     Erratum {
         what: "an IPv6 address in CTA_FILTER matches every other address",
@@ -35,14 +35,14 @@ pub const ERRATA: [Erratum; 11] = [
         until: None,
     },
     Erratum {
-        what: "ports in CTA_FILTER are ignored but for TCP and UDP",
+        what: "ports in CTA_FILTER are ignored for all protocols but TCP and UDP",
         remedy: "they are sent for those two only",
         since: Some(Version::new(5, 8)),
         until: None,
     },
     Erratum {
         what: "filters a kernel does not know are ignored, in a dump and in a flush",
-        remedy: "whatever a dump returns is judged again; a flush never carries a filter",
+        remedy: "whatever a dump returns is checked again; a flush never carries a filter",
         since: None,
         until: None,
     },
@@ -78,7 +78,7 @@ pub const ERRATA: [Erratum; 11] = [
     },
     Erratum {
         what: "an expectation is shown by one id and deleted by another",
-        remedy: "to delete it is an error there; the crate does not delete it without its id",
+        remedy: "deleting it fails there; the crate does not delete it without its id",
         since: Some(Version::new(5, 1)),
         until: Some(Version::new(6, 11)),
     },

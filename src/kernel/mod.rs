@@ -1,7 +1,7 @@
 //! What kernels can do, and what they do wrong: plain facts, by version or by probe.
 //!
-//! Kernel differences are a value, [`Capabilities`], that is passed in; so what is planned for one
-//! kernel can be tested on any machine. This folder holds facts. It must not ask a kernel anything:
+//! The differences of kernels are a value, [`Capabilities`], that is passed in. So a plan for any
+//! kernel can be tested on any machine. This folder holds facts and asks no kernel;
 //! [`Reader::capabilities`](crate::Reader::capabilities) does.
 
 mod errata;
@@ -70,9 +70,9 @@ impl FromStr for Version {
 
 /// What a kernel can do with conntrack requests.
 ///
-/// Kernels ignore attributes they do not know, a filter like any other; so what is not known to be
-/// honoured is not relied on. Each field says since, or up to, which version it is there. Distributions
-/// carry some of it back to older versions, or leave it out, so the kernel is asked where it can be.
+/// Kernels ignore attributes they do not know, filters included. So the crate relies only on what is
+/// known to work. Each field says since, or up to, which version it is there. Distributions carry some
+/// of it back to older versions, or leave it out, so the kernel is asked where it can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -105,7 +105,7 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
-    /// What is certain of any kernel: next to nothing.
+    /// What any kernel can do: next to nothing.
     pub const UNKNOWN: Self = Self {
         version: None,
         tuple_filter: false,
@@ -139,10 +139,10 @@ impl Capabilities {
         }
     }
 
-    /// Whether entries of this protocol have what its packets tell flows apart by: ports, keys, or
-    /// ICMP's type, code and id. Where the kernel has no tracker for a protocol, all its flows between
-    /// two addresses are one entry, [without endpoints](crate::flow::Endpoints::None), and the kernel
-    /// ignores the ports in a request without an error.
+    /// Whether entries of this protocol have ports, keys, or ICMP's type, code and id. Where the
+    /// kernel has no tracker for a protocol, all its flows between two addresses are one entry
+    /// [without endpoints](crate::flow::Endpoints::None), and the kernel silently ignores ports in a
+    /// request.
     ///
     /// ```
     /// use ctnetlink::flow::Protocol;

@@ -8,8 +8,9 @@ use super::Population;
 
 /// Creates the flows of `population` in the table, all of them or none.
 ///
-/// Use it in a namespace of your own: entries stay until they time out. Above 95 % of the limit they
-/// may go earlier, if they are not assured or about to end, once any table of the host was full.
+/// Use it in a namespace of your own: entries stay until they time out. Once any table of the host was
+/// full, the kernel may evict entries above 95 % of the limit earlier, if they are not assured or are
+/// about to end.
 ///
 /// # Errors
 ///

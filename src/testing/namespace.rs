@@ -1,4 +1,4 @@
-//! Into a network namespace of one's own.
+//! Moves into a network namespace of one's own.
 
 use std::fs;
 
@@ -10,9 +10,9 @@ use crate::error::{Error, ErrorKind, Result};
 /// Moves the calling thread into a fresh user namespace and a fresh network namespace in it. No
 /// privilege is needed; inside, the thread has every capability over its own, empty network.
 ///
-/// Threads and programs this thread starts afterwards are inside as well. There is no way back;
-/// the namespaces go with their last thread or socket. Where the system forbids user namespaces
-/// but the caller may make network namespaces, it gets just that.
+/// Threads and programs that this thread starts afterwards are inside as well. There is no way back.
+/// The namespaces end with their last thread or socket. Where the system forbids user namespaces but
+/// lets the caller make network namespaces, the thread only gets a new network namespace.
 ///
 /// Call it before other threads start: a program with several threads cannot enter a user
 /// namespace. [`enter_private_network`] can then give each thread a network of its own.

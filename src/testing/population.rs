@@ -48,8 +48,8 @@ impl Population {
         Self { flows, sources: 5_000, seed: 0, uniform: false, family: None, flood: false }
     }
 
-    /// A flood: TCP to one service over IPv4, each flow from a made-up source of its own, and none
-    /// of them ever established. Up to 16,777,216 sources, then again.
+    /// A flood: TCP to one service over IPv4. Each flow has a made-up source of its own, and none is
+    /// ever established. After 16,777,216 sources they repeat.
     pub const fn flood(flows: u64) -> Self {
         let sources = if flows < SOURCES as u64 { flows as u32 } else { SOURCES };
         Self { flood: true, family: Some(Family::Ipv4), ..Self::new(flows).sources(sources) }
@@ -67,21 +67,21 @@ impl Population {
         self
     }
 
-    /// With about as many flows of every source.
+    /// Gives every source about the same number of flows.
     #[must_use]
     pub const fn uniform(mut self) -> Self {
         self.uniform = true;
         self
     }
 
-    /// Of this family only; else one source in five has an IPv6 address.
+    /// Makes flows of this family only. Without it one source in five has an IPv6 address.
     #[must_use]
     pub const fn only(mut self, family: Family) -> Self {
         self.family = Some(family);
         self
     }
 
-    /// Another mix of the same kind.
+    /// Makes another mix of the same kind.
     #[must_use]
     pub const fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
@@ -252,8 +252,8 @@ impl Service {
     }
 }
 
-/// The networks of the synthetic world. Servers, peers and backends are apart, so that no reply
-/// tuple is another flow's original one.
+/// The networks of the synthetic world. Servers, peers and backends have networks of their own, so that
+/// no reply tuple is another flow's original one.
 #[derive(Clone, Copy)]
 enum Net {
     Client,
@@ -288,7 +288,7 @@ fn address(v6: bool, net: Net, host: u64) -> IpAddr {
     }
 }
 
-/// SplitMix64: enough for dice.
+/// SplitMix64, a small generator of random numbers.
 struct Dice(u64);
 
 impl Dice {

@@ -1,8 +1,8 @@
 //! The message format: netlink messages and attributes, read in place.
 //!
-//! **Contract.** Lengths are checked once, when an item is taken from its iterator; a payload
-//! that was handed out is whole. Nothing here panics, allocates or trusts a length field. What we
-//! do not know is skipped, never refused: newer kernels add attributes, and those stay readable
+//! **Contract.** A length is checked once, when its item is taken from the iterator; the payload that
+//! comes out is whole. Nothing here panics, allocates or trusts a length field. What this crate does
+//! not know is skipped and never refused: newer kernels add attributes, and those stay readable
 //! through [`Attributes`]. A malformed item ends its iterator with one [`WireError`].
 //!
 //! This folder knows bytes and the kernel's numbers. It must not know what a flow is, and it must
@@ -65,8 +65,7 @@ impl WireError {
     }
 }
 
-/// Rounds the length of something that is in a buffer up to the four-byte boundary every netlink
-/// structure starts on.
+/// Rounds a length up to four bytes, since every netlink structure starts at a multiple of four.
 pub(crate) const fn align(length: usize) -> usize {
     (length + 3) & !3
 }
