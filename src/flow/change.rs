@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-use super::invalid::{InvalidFlow, check_protoinfo, check_scaling, check_timeout, whole_seconds};
+use super::invalid::{
+    InvalidFlow, check_protoinfo, check_scaling, check_timeout, refuse_if, whole_seconds,
+};
 use crate::flow::{Direction, Flow, FlowKey, Labels, ProtoInfo, SequenceAdjustment, Status};
 use crate::wire::ctnetlink::*;
 use crate::wire::writer::Writer;
@@ -162,16 +164,13 @@ impl Change {
 
     /// Finds what kernels refuse, ignore or misunderstand.
     pub(crate) fn check(&self, key: &FlowKey) -> Result<(), InvalidFlow> {
-        if *self == Self::default() {
-            return Err(InvalidFlow { what: "nothing to change", remedy: "say what is to change" });
-        }
+        refuse_if(*self == Self::default(), "nothing to change", "say what is to change")?;
         if let Some(timeout) = self.timeout {
-            if timeout.is_zero() {
-                return Err(InvalidFlow {
-                    what: "a timeout of zero, which would end the entry",
-                    remedy: "delete it if that is meant, or give a second or more",
-                });
-            }
+            refuse_if(
+                timeout.is_zero(),
+                "a timeout of zero, which would end the entry",
+                "delete it if that is meant, or give a second or more",
+            )?;
             check_timeout(timeout)?;
         }
         let mark_outside =
@@ -180,12 +179,11 @@ impl Change {
             let mask = mask.unwrap_or(Labels([u8::MAX; 16]));
             labels.0.iter().zip(mask.0).any(|(label, mask)| label & !mask != 0)
         });
-        if mark_outside || labels_outside {
-            return Err(InvalidFlow {
-                what: "bits of a mark, or labels, that are outside of their mask",
-                remedy: "clear them, or set them in the mask as well",
-            });
-        }
+        refuse_if(
+            mark_outside || labels_outside,
+            "bits of a mark, or labels, that are outside of their mask",
+            "clear them, or set them in the mask as well",
+        )?;
         if let Some(protoinfo) = &self.protoinfo {
             check_protoinfo(protoinfo, key.tuple.protocol)?;
         }

@@ -13,6 +13,15 @@ pub(crate) struct InvalidFlow {
     pub(crate) remedy: &'static str,
 }
 
+/// Refuses what is wrong, and says what would be right.
+pub(super) fn refuse_if(
+    wrong: bool,
+    what: &'static str,
+    remedy: &'static str,
+) -> Result<(), InvalidFlow> {
+    if wrong { Err(InvalidFlow { what, remedy }) } else { Ok(()) }
+}
+
 /// RFC 7323: the kernel shifts by what it is given, however far.
 const LARGEST_SCALE: u8 = 14;
 
@@ -30,28 +39,25 @@ pub(super) fn whole_seconds(timeout: Duration) -> Duration {
 }
 
 pub(super) fn check_timeout(timeout: Duration) -> Result<(), InvalidFlow> {
-    if timeout > Timeouts::LONGEST {
-        return Err(InvalidFlow {
-            what: "a timeout longer than kernels can count",
-            remedy: "give at most 2147483 seconds (24 days)",
-        });
-    }
+    refuse_if(
+        timeout > Timeouts::LONGEST,
+        "a timeout longer than kernels can count",
+        "give at most 2147483 seconds (24 days)",
+    )?;
     Ok(())
 }
 
 pub(super) fn check_helper(helper: &Helper<'_>) -> Result<(), InvalidFlow> {
-    if helper.name.is_empty() || helper.name.len() > HELPER_NAME || helper.name.contains('\0') {
-        return Err(InvalidFlow {
-            what: "a name that no helper can have",
-            remedy: "give one of 1 to 15 bytes, such as ftp",
-        });
-    }
-    if helper.info.as_ref().is_some_and(|info| info.len() > HELPER_INFO) {
-        return Err(InvalidFlow {
-            what: "more data than a helper keeps",
-            remedy: "give at most 32 bytes",
-        });
-    }
+    refuse_if(
+        helper.name.is_empty() || helper.name.len() > HELPER_NAME || helper.name.contains('\0'),
+        "a name that no helper can have",
+        "give one of 1 to 15 bytes, such as ftp",
+    )?;
+    refuse_if(
+        helper.info.as_ref().is_some_and(|info| info.len() > HELPER_INFO),
+        "more data than a helper keeps",
+        "give at most 32 bytes",
+    )?;
     Ok(())
 }
 
@@ -66,41 +72,32 @@ pub(super) fn check_protoinfo(
         ProtoInfo::Dccp(dccp) => (Some(Protocol::DCCP), dccp.state.name().is_some()),
         ProtoInfo::Other(_) => (None, true),
     };
-    if of != Some(protocol) {
-        return Err(InvalidFlow {
-            what: "protocol information of another protocol, which the kernel would ignore",
-            remedy: "give that of the tuple's protocol, or none",
-        });
-    }
+    refuse_if(
+        of != Some(protocol),
+        "protocol information of another protocol, which the kernel would ignore",
+        "give that of the tuple's protocol, or none",
+    )?;
     // For SCTP some kernels use the number as an index without checking it.
-    if !known {
-        return Err(InvalidFlow {
-            what: "a state that no known kernel has",
-            remedy: "give one of the named states",
-        });
-    }
+    refuse_if(!known, "a state that no known kernel has", "give one of the named states")?;
     match protoinfo {
-        ProtoInfo::Tcp(tcp) => check_window_scales(tcp),
-        ProtoInfo::Sctp(sctp) if sctp.vtag_original.is_none() || sctp.vtag_reply.is_none() => {
-            Err(InvalidFlow {
-                what: "an SCTP state without both verification tags",
-                remedy: "give both tags; the kernel takes the three together or not at all",
-            })
+        ProtoInfo::Tcp(tcp) => {
+            let (original, reply) = (tcp.window_scale_original, tcp.window_scale_reply);
+            refuse_if(
+                original.is_some() != reply.is_some(),
+                "a TCP window scale for one direction, which the kernel would ignore",
+                "give the scales of both directions",
+            )?;
+            refuse_if(
+                original.max(reply) > Some(LARGEST_SCALE),
+                "a window scale that TCP does not have",
+                "give at most 14",
+            )
         }
-        _ => Ok(()),
-    }
-}
-
-fn check_window_scales(tcp: &TcpInfo) -> Result<(), InvalidFlow> {
-    match (tcp.window_scale_original, tcp.window_scale_reply) {
-        (Some(original), Some(reply)) if original.max(reply) > LARGEST_SCALE => Err(InvalidFlow {
-            what: "a window scale that TCP does not have",
-            remedy: "give at most 14",
-        }),
-        (Some(_), None) | (None, Some(_)) => Err(InvalidFlow {
-            what: "a TCP window scale for one direction, which the kernel would ignore",
-            remedy: "give the scales of both directions",
-        }),
+        ProtoInfo::Sctp(sctp) => refuse_if(
+            sctp.vtag_original.is_none() || sctp.vtag_reply.is_none(),
+            "an SCTP state without both verification tags",
+            "give both tags; the kernel takes the three together or not at all",
+        ),
         _ => Ok(()),
     }
 }
@@ -124,15 +121,13 @@ pub(super) fn check_scaling(
         let bits = new.map_or(old, |new| old & !new.mask | new.flags & new.mask);
         bits & WINDOW_SCALE != 0
     };
-    if scaled(tcp.flags_original, had.and_then(|had| had.flags_original))
-        && scaled(tcp.flags_reply, had.and_then(|had| had.flags_reply))
-    {
-        return Ok(());
-    }
-    Err(InvalidFlow {
-        what: "TCP window scales where scaling was not agreed on, which the kernel would ignore",
-        remedy: "give both directions the flag 0x01, in flags and mask",
-    })
+    let agreed = scaled(tcp.flags_original, had.and_then(|had| had.flags_original))
+        && scaled(tcp.flags_reply, had.and_then(|had| had.flags_reply));
+    refuse_if(
+        !agreed,
+        "TCP window scales where scaling was not agreed on, which the kernel would ignore",
+        "give both directions the flag 0x01, in flags and mask",
+    )
 }
 
 #[cfg(test)]

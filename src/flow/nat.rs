@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
-use super::invalid::InvalidFlow;
+use super::invalid::{InvalidFlow, refuse_if};
 use crate::flow::{Endpoints, Tuple};
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 use crate::wire::{ctnetlink::*, writer::Writer};
@@ -100,25 +100,21 @@ impl NatRange {
     pub(super) fn check(&self, original: &Tuple) -> Result<(), InvalidFlow> {
         let (first, last) = (self.addresses.start(), self.addresses.end());
         let v4 = original.source.is_ipv4();
-        if first.is_ipv4() != v4 || last.is_ipv4() != v4 {
-            return Err(InvalidFlow {
-                what: "NAT to an address of the other family",
-                remedy: "give one of the family of the original tuple",
-            });
-        }
-        if first > last || self.ports.as_ref().is_some_and(RangeInclusive::is_empty) {
-            return Err(InvalidFlow {
-                what: "a NAT range that ends before it begins",
-                remedy: "give the lower end first",
-            });
-        }
-        if self.ports.is_some() && original.endpoints == Endpoints::None {
-            return Err(InvalidFlow {
-                what: "NAT to ports, of a protocol that has none",
-                remedy: "leave the ports out",
-            });
-        }
-        Ok(())
+        refuse_if(
+            first.is_ipv4() != v4 || last.is_ipv4() != v4,
+            "NAT to an address of the other family",
+            "give one of the family of the original tuple",
+        )?;
+        refuse_if(
+            first > last || self.ports.as_ref().is_some_and(RangeInclusive::is_empty),
+            "a NAT range that ends before it begins",
+            "give the lower end first",
+        )?;
+        refuse_if(
+            self.ports.is_some() && original.endpoints == Endpoints::None,
+            "NAT to ports, of a protocol that has none",
+            "leave the ports out",
+        )
     }
 
     /// Writes the range as the attribute `kind`.

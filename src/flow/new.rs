@@ -6,7 +6,8 @@ use bytes::BytesMut;
 
 use super::encode::{Purpose, encode};
 use super::invalid::{
-    InvalidFlow, check_helper, check_protoinfo, check_scaling, check_timeout, whole_seconds,
+    InvalidFlow, check_helper, check_protoinfo, check_scaling, check_timeout, refuse_if,
+    whole_seconds,
 };
 use crate::flow::{
     Direction, Endpoints, Flow, FlowKey, Helper, Labels, NatRange, ProtoInfo, SequenceAdjustment,
@@ -224,39 +225,34 @@ impl NewFlow {
             tuple.source.is_ipv4() == original.source.is_ipv4()
                 && tuple.destination.is_ipv4() == original.source.is_ipv4()
         };
-        if !same(original) || !same(reply) || !self.flow.master.as_ref().is_none_or(same) {
-            return Err(InvalidFlow {
-                what: "addresses of both families in one entry",
-                remedy: "give both tuples, and the master's, addresses of one family",
-            });
-        }
-        if original.protocol != reply.protocol {
-            return Err(InvalidFlow {
-                what: "a reply tuple of another protocol",
-                remedy: "give it the protocol of the original tuple",
-            });
-        }
+        refuse_if(
+            !same(original) || !same(reply) || !self.flow.master.as_ref().is_none_or(same),
+            "addresses of both families in one entry",
+            "give both tuples, and the master's, addresses of one family",
+        )?;
+        refuse_if(
+            original.protocol != reply.protocol,
+            "a reply tuple of another protocol",
+            "give it the protocol of the original tuple",
+        )?;
         let timeout = self.flow.timeout.unwrap_or_default();
-        if timeout.is_zero() {
-            return Err(InvalidFlow {
-                what: "no timeout: the entry would end as it begins",
-                remedy: "give one of a second or more",
-            });
-        }
+        refuse_if(
+            timeout.is_zero(),
+            "no timeout: the entry would end as it begins",
+            "give one of a second or more",
+        )?;
         check_timeout(timeout)?;
         let zones = [self.flow.zone, original.zone, reply.zone];
-        if zones.iter().filter(|zone| zone.is_some_and(|zone| zone != 0)).count() > 1 {
-            return Err(InvalidFlow {
-                what: "more than one zone",
-                remedy: "give one: of both directions, of the original, or of the reply tuple",
-            });
-        }
-        if self.flow.master.is_some_and(|master| master.zone.is_some()) {
-            return Err(InvalidFlow {
-                what: "a zone in the master's tuple",
-                remedy: "leave it out; the master is looked for in the zone of the entry",
-            });
-        }
+        refuse_if(
+            zones.iter().filter(|zone| zone.is_some_and(|zone| zone != 0)).count() > 1,
+            "more than one zone",
+            "give one: of both directions, of the original, or of the reply tuple",
+        )?;
+        refuse_if(
+            self.flow.master.is_some_and(|master| master.zone.is_some()),
+            "a zone in the master's tuple",
+            "leave it out; the master is looked for in the zone of the entry",
+        )?;
         if let Some(protoinfo) = &self.flow.protoinfo {
             check_protoinfo(protoinfo, original.protocol)?;
             check_scaling(protoinfo, None)?;
@@ -266,12 +262,11 @@ impl NewFlow {
         }
         for range in [&self.source_nat, &self.destination_nat].into_iter().flatten() {
             range.check(original)?;
-            if (Tuple { zone: None, ..*reply }) != original.inverse() {
-                return Err(InvalidFlow {
-                    what: "NAT and a reply tuple of one's own",
-                    remedy: "leave the reply tuple out; NAT makes it",
-                });
-            }
+            refuse_if(
+                Tuple { zone: None, ..*reply } != original.inverse(),
+                "NAT and a reply tuple of one's own",
+                "leave the reply tuple out; NAT makes it",
+            )?;
         }
         Ok(())
     }
