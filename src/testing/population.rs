@@ -115,7 +115,7 @@ impl Population {
         // What makes the flow unique: `id` differs from one flow to the next, and the server's
         // address every time the ids have run out. ESP has no id, and not every kernel keeps those of
         // SCTP and GRE, so there all of it is in the address.
-        let own_server = || Some(address(v6, Net::Peer, index));
+        let own_server = || Some(address(v6, PEER, index));
         let id = u16::try_from(FIRST_PORT + index % PORTS).unwrap_or(0);
         let host = ((index / PORTS) << 8) | u64::from(service.host);
         let (endpoints, server) = match service.protocol {
@@ -129,8 +129,8 @@ impl Population {
             _ => (Endpoints::Ports { source: id, destination: service.port }, None),
         };
         let original = Tuple {
-            source: address(v6, Net::Client, source.into()),
-            destination: server.unwrap_or_else(|| address(v6, Net::Server, host)),
+            source: address(v6, CLIENT, source.into()),
+            destination: server.unwrap_or_else(|| address(v6, SERVER, host)),
             protocol: service.protocol,
             endpoints,
             zone: None,
@@ -139,8 +139,8 @@ impl Population {
         match dice.roll(20) {
             _ if server.is_some() || self.flood => {}
             // The gateway has one address for all; ids stay as they are, so they stay unique.
-            0..=3 => reply.destination = address(v6, Net::Gateway, 1),
-            4 => reply.source = address(v6, Net::Backend, host),
+            0..=3 => reply.destination = address(v6, GATEWAY, 1),
+            4 => reply.source = address(v6, BACKEND, host),
             _ => {}
         }
         let mut flow = Flow::new(original, reply);
@@ -252,39 +252,26 @@ impl Service {
     }
 }
 
-/// The networks of the synthetic world. Servers, peers and backends have networks of their own, so that
-/// no reply tuple is another flow's original one.
-#[derive(Clone, Copy)]
-enum Net {
-    Client,
-    Server,
-    Peer,
-    Backend,
-    Gateway,
-}
+/// A network of the synthetic world: the first byte of its IPv4 addresses, and the first half of its
+/// IPv6 addresses. Servers, peers and backends have networks of their own, so that no reply tuple is
+/// another flow's original one.
+type Net = (u8, u64);
+
+const CLIENT: Net = (10, 0x2001_0db8_0001_0000);
+const SERVER: Net = (45, 0x2001_0db8_00aa_0000);
+const PEER: Net = (46, 0x2001_0db8_00bb_0000);
+const BACKEND: Net = (47, 0x2001_0db8_00cc_0000);
+const GATEWAY: Net = (48, 0x2001_0db8_00ff_0000);
 
 fn address(v6: bool, net: Net, host: u64) -> IpAddr {
     let host = host & 0xff_ffff;
     if v6 {
-        let high: u128 = match net {
-            // Four clients to a /64, so that grouping by it shows something.
-            Net::Client => 0x2001_0db8_0001_0000 + u128::from(host >> 2),
-            Net::Server => 0x2001_0db8_00aa_0000,
-            Net::Peer => 0x2001_0db8_00bb_0000,
-            Net::Backend => 0x2001_0db8_00cc_0000,
-            Net::Gateway => 0x2001_0db8_00ff_0000,
-        };
-        Ipv6Addr::from_bits(high << 64 | u128::from(host + 1)).into()
+        // Four clients to a /64, so that grouping by it shows something.
+        let high = net.1 + if net == CLIENT { host >> 2 } else { 0 };
+        Ipv6Addr::from_bits(u128::from(high) << 64 | u128::from(host + 1)).into()
     } else {
-        let net = match net {
-            Net::Client => 10,
-            Net::Server => 45,
-            Net::Peer => 46,
-            Net::Backend => 47,
-            Net::Gateway => 48,
-        };
         let [_, a, b, c] = (host as u32 + 1).to_be_bytes();
-        IpAddr::from([net, a, b, c])
+        IpAddr::from([net.0, a, b, c])
     }
 }
 
