@@ -4,6 +4,7 @@ mod asked;
 mod bounds;
 mod capture;
 mod diagnose;
+mod escape;
 mod filter;
 mod flow;
 mod golden;
