@@ -25,3 +25,4 @@ mod snapshot;
 mod spec;
 mod special;
 mod strategy;
+mod tune;

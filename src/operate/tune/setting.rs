@@ -1,8 +1,10 @@
-//! One setting, and what it is about.
+//! One setting: its value, and what is known about it.
 
 use std::fmt;
 
-use super::name::bare_name;
+use Unit::{Buckets, Bytes, Entries, Number, Seconds, Switch};
+
+use super::bare_name;
 use crate::kernel::Version;
 
 /// What the number of a setting counts.
@@ -18,27 +20,26 @@ pub enum Unit {
     Buckets,
     /// Bytes.
     Bytes,
-    /// Off (0) or on (1; some know more levels).
+    /// Off (0) or on (1; some have more levels).
     Switch,
     /// A plain number.
     Number,
 }
 
-/// Whose a setting is.
+/// What a setting applies to, and whether it can be set here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
 #[non_exhaustive]
 pub enum Scope {
-    /// Of this network namespace; it can be set here.
+    /// This network namespace; it can be set here.
     Namespace,
-    /// Of the whole host, and it can be set here.
+    /// The whole host; it can be set here.
     Host,
-    /// It can only be read here: because it is the host's and this is not the initial network
-    /// namespace, or because it is a count.
+    /// It can only be read here: it is the host's and this is not the initial network namespace, or it is a count.
     ReadOnly,
 }
 
-/// A setting of the table, as it is now.
+/// A setting of the table with its present value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -49,7 +50,7 @@ pub struct Setting {
     pub value: i64,
     /// What the value counts.
     pub unit: Unit,
-    /// Whose it is, and whether it can be set here, as the file's mode says.
+    /// What it applies to, and whether it can be set here, by the file's mode.
     pub scope: Scope,
     /// The value it has unless somebody sets it; `None` where that depends on the machine (see
     /// [`sizing::defaults`](super::sizing::defaults)) or is not known.
@@ -58,157 +59,90 @@ pub struct Setting {
     pub about: &'static str,
 }
 
-/// A setting this crate knows.
-pub(super) struct Known {
-    name: &'static str,
-    unit: Unit,
-    default: Option<i64>,
-    pub(super) about: &'static str,
+/// A setting this crate knows: its name, what it counts, its default if that is the same on every machine, and
+/// what it does.
+type Known = (&'static str, Unit, Option<i64>, &'static str);
+
+const fn seconds(name: &'static str, default: i64, about: &'static str) -> Known {
+    (name, Seconds, Some(default), about)
 }
 
-const fn known(name: &'static str, unit: Unit, default: Option<i64>, about: &'static str) -> Known {
-    Known { name, unit, default, about }
+const fn switch(name: &'static str, default: i64, about: &'static str) -> Known {
+    (name, Switch, Some(default), about)
 }
 
-/// What is known of each; defaults are those of Linux 5.10 to 7.2, but for [`EARLIER`]. The scope is
-/// not in here: it changed before, and the file says it.
+/// The defaults are those of Linux 5.10 to 7.2, apart from [`EARLIER`]. The scope is not in here: it has changed
+/// between versions, and the file's mode says it.
 const KNOWN: &[Known] = &[
-    known(
-        "max",
-        Unit::Entries,
-        None,
-        "the most entries a namespace may have; one number for the host",
-    ),
-    known("count", Unit::Entries, None, "entries there are in this namespace"),
-    known(
+    ("max", Entries, None, "the most entries a namespace may have; one number for the host"),
+    ("count", Entries, None, "entries in this namespace"),
+    (
         "buckets",
-        Unit::Buckets,
+        Buckets,
         None,
-        "buckets of the host's table; a change rehashes every entry while packets wait",
+        "buckets of the host's table; packets wait while a change rehashes it",
     ),
-    known("expect_max", Unit::Entries, None, "the most expectations"),
-    known("acct", Unit::Switch, Some(0), "count packets and bytes of flows that begin from now on"),
-    known(
-        "timestamp",
-        Unit::Switch,
-        Some(0),
-        "note when flows begin, of those that begin from now on",
-    ),
-    known(
+    ("expect_max", Entries, None, "the most expectations"),
+    switch("acct", 0, "count packets and bytes of flows that begin from now on"),
+    switch("timestamp", 0, "note when flows begin, of those that begin from now on"),
+    switch(
         "events",
-        Unit::Switch,
-        Some(2),
+        2,
         "tell listeners of changes: 2 is while there is one (since 5.19, 1 before)",
     ),
-    known("checksum", Unit::Switch, Some(1), "packets with a wrong checksum are not tracked"),
-    known(
+    switch("checksum", 1, "do not track packets with a wrong checksum"),
+    (
         "log_invalid",
-        Unit::Number,
+        Number,
         Some(0),
-        "log packets that cannot be tracked, of this protocol; 255 is all",
+        "log packets of this protocol that cannot be tracked; 255 is all",
     ),
-    known("helper", Unit::Switch, Some(0), "helpers by port number alone; gone since 5.19"),
-    known("tcp_loose", Unit::Switch, Some(1), "take up TCP connections in their middle"),
-    known(
-        "tcp_be_liberal",
-        Unit::Switch,
-        Some(0),
-        "of TCP packets out of window only resets are invalid",
-    ),
-    known(
-        "tcp_ignore_invalid_rst",
-        Unit::Switch,
-        Some(0),
-        "resets out of window are not marked invalid",
-    ),
-    known(
-        "tcp_max_retrans",
-        Unit::Number,
-        Some(3),
-        "retransmissions without an answer before the short timeout",
-    ),
-    known("tcp_timeout_syn_sent", Unit::Seconds, Some(120), "a SYN without an answer"),
-    known("tcp_timeout_syn_recv", Unit::Seconds, Some(60), "a SYN that was answered"),
-    known(
+    switch("helper", 0, "assign helpers by port number alone; gone since 5.19"),
+    switch("tcp_loose", 1, "take up TCP connections in their middle"),
+    switch("tcp_be_liberal", 0, "of TCP packets out of window, only resets are invalid"),
+    switch("tcp_ignore_invalid_rst", 0, "do not mark resets out of window as invalid"),
+    ("tcp_max_retrans", Number, Some(3), "unanswered retransmissions before the short timeout"),
+    seconds("tcp_timeout_syn_sent", 120, "a SYN without an answer"),
+    seconds("tcp_timeout_syn_recv", 60, "a SYN that was answered"),
+    seconds(
         "tcp_timeout_established",
-        Unit::Seconds,
-        Some(432_000),
+        432_000,
         "an idle connection; less than the peers' keepalive (7200) cuts them off",
     ),
-    known("tcp_timeout_fin_wait", Unit::Seconds, Some(120), "a FIN was seen"),
-    known(
-        "tcp_timeout_close_wait",
-        Unit::Seconds,
-        Some(60),
-        "the other side has closed; kube-proxy sets 3600",
-    ),
-    known("tcp_timeout_last_ack", Unit::Seconds, Some(30), "both sides have closed"),
-    known("tcp_timeout_time_wait", Unit::Seconds, Some(120), "closed, and late packets may come"),
-    known("tcp_timeout_close", Unit::Seconds, Some(10), "reset"),
-    known("tcp_timeout_max_retrans", Unit::Seconds, Some(300), "retransmitted too often"),
-    known(
-        "tcp_timeout_unacknowledged",
-        Unit::Seconds,
-        Some(300),
-        "data that nobody has acknowledged",
-    ),
-    known("udp_timeout", Unit::Seconds, Some(30), "UDP that is not a stream"),
-    known(
-        "udp_timeout_stream",
-        Unit::Seconds,
-        Some(120),
-        "UDP that went both ways for a while (180 before 5.0)",
-    ),
-    known("icmp_timeout", Unit::Seconds, Some(30), "ICMP"),
-    known("icmpv6_timeout", Unit::Seconds, Some(30), "ICMPv6"),
-    known("generic_timeout", Unit::Seconds, Some(600), "protocols without a tracker"),
-    known("gre_timeout", Unit::Seconds, Some(30), "GRE that is not a stream"),
-    known("gre_timeout_stream", Unit::Seconds, Some(180), "GRE that went both ways"),
-    known("sctp_timeout_closed", Unit::Seconds, Some(10), "SCTP closed"),
-    known("sctp_timeout_cookie_wait", Unit::Seconds, Some(3), "SCTP INIT"),
-    known("sctp_timeout_cookie_echoed", Unit::Seconds, Some(3), "SCTP COOKIE ECHO"),
-    known("sctp_timeout_established", Unit::Seconds, Some(210), "SCTP open"),
-    known("sctp_timeout_shutdown_sent", Unit::Seconds, Some(3), "SCTP SHUTDOWN"),
-    known("sctp_timeout_shutdown_recd", Unit::Seconds, Some(3), "SCTP SHUTDOWN answered"),
-    known("sctp_timeout_shutdown_ack_sent", Unit::Seconds, Some(3), "SCTP SHUTDOWN ACK"),
-    known("sctp_timeout_heartbeat_sent", Unit::Seconds, Some(30), "SCTP HEARTBEAT"),
-    known(
-        "sctp_timeout_heartbeat_acked",
-        Unit::Seconds,
-        None,
-        "SCTP HEARTBEAT answered; gone since 6.2",
-    ),
-    known(
-        "dccp_loose",
-        Unit::Switch,
-        Some(1),
-        "take up DCCP connections in their middle; DCCP is gone since 6.17",
-    ),
-    known("dccp_timeout_request", Unit::Seconds, Some(240), "DCCP REQUEST"),
-    known("dccp_timeout_respond", Unit::Seconds, Some(480), "DCCP RESPOND"),
-    known("dccp_timeout_partopen", Unit::Seconds, Some(480), "DCCP PARTOPEN"),
-    known("dccp_timeout_open", Unit::Seconds, Some(43_200), "DCCP open"),
-    known("dccp_timeout_closereq", Unit::Seconds, Some(64), "DCCP CLOSEREQ"),
-    known("dccp_timeout_closing", Unit::Seconds, Some(64), "DCCP CLOSING"),
-    known(
-        "dccp_timeout_timewait",
-        Unit::Seconds,
-        Some(240),
-        "DCCP closed, and late packets may come",
-    ),
-    known(
-        "frag6_timeout",
-        Unit::Seconds,
-        Some(60),
-        "fragments of an IPv6 packet that is not whole",
-    ),
-    known(
-        "frag6_high_thresh",
-        Unit::Bytes,
-        None,
-        "memory for IPv6 fragments, beyond which none are taken",
-    ),
-    known("frag6_low_thresh", Unit::Bytes, None, "memory for IPv6 fragments"),
+    seconds("tcp_timeout_fin_wait", 120, "a FIN was seen"),
+    seconds("tcp_timeout_close_wait", 60, "the other side has closed; kube-proxy sets 3600"),
+    seconds("tcp_timeout_last_ack", 30, "both sides have closed"),
+    seconds("tcp_timeout_time_wait", 120, "closed, and late packets may come"),
+    seconds("tcp_timeout_close", 10, "reset"),
+    seconds("tcp_timeout_max_retrans", 300, "retransmitted too often"),
+    seconds("tcp_timeout_unacknowledged", 300, "data that nobody has acknowledged"),
+    seconds("udp_timeout", 30, "UDP that is not a stream"),
+    seconds("udp_timeout_stream", 120, "UDP that went both ways for a while (180 before 5.0)"),
+    seconds("icmp_timeout", 30, "ICMP"),
+    seconds("icmpv6_timeout", 30, "ICMPv6"),
+    seconds("generic_timeout", 600, "protocols without a tracker"),
+    seconds("gre_timeout", 30, "GRE that is not a stream"),
+    seconds("gre_timeout_stream", 180, "GRE that went both ways"),
+    seconds("sctp_timeout_closed", 10, "SCTP closed"),
+    seconds("sctp_timeout_cookie_wait", 3, "SCTP INIT"),
+    seconds("sctp_timeout_cookie_echoed", 3, "SCTP COOKIE ECHO"),
+    seconds("sctp_timeout_established", 210, "SCTP open"),
+    seconds("sctp_timeout_shutdown_sent", 3, "SCTP SHUTDOWN"),
+    seconds("sctp_timeout_shutdown_recd", 3, "SCTP SHUTDOWN answered"),
+    seconds("sctp_timeout_shutdown_ack_sent", 3, "SCTP SHUTDOWN ACK"),
+    seconds("sctp_timeout_heartbeat_sent", 30, "SCTP HEARTBEAT"),
+    ("sctp_timeout_heartbeat_acked", Seconds, None, "SCTP HEARTBEAT answered; gone since 6.2"),
+    switch("dccp_loose", 1, "take up DCCP connections in their middle; DCCP is gone since 6.17"),
+    seconds("dccp_timeout_request", 240, "DCCP REQUEST"),
+    seconds("dccp_timeout_respond", 480, "DCCP RESPOND"),
+    seconds("dccp_timeout_partopen", 480, "DCCP PARTOPEN"),
+    seconds("dccp_timeout_open", 43_200, "DCCP open"),
+    seconds("dccp_timeout_closereq", 64, "DCCP CLOSEREQ"),
+    seconds("dccp_timeout_closing", 64, "DCCP CLOSING"),
+    seconds("dccp_timeout_timewait", 240, "DCCP closed, and late packets may come"),
+    seconds("frag6_timeout", 60, "fragments of an IPv6 packet that is not whole"),
+    ("frag6_high_thresh", Bytes, None, "memory for IPv6 fragments, beyond which none are taken"),
+    ("frag6_low_thresh", Bytes, None, "memory for IPv6 fragments"),
 ];
 
 /// Defaults of kernels before a version.
@@ -218,32 +152,21 @@ impl Setting {
     /// A setting by its name and what its file says; `writable` by its mode.
     pub(super) fn new(name: &str, value: i64, writable: bool, kernel: Option<Version>) -> Self {
         let bare = bare_name(name);
-        let earlier = EARLIER
-            .iter()
-            .find(|(name, until, _)| *name == bare && kernel.is_some_and(|kernel| kernel < *until));
-        let known = KNOWN.iter().find(|known| known.name == bare);
-        let unit = match known {
-            Some(known) => known.unit,
-            // Those of trackers to come.
-            None if bare.contains("timeout") => Unit::Seconds,
-            None => Unit::Number,
-        };
+        let (_, unit, default, about) =
+            KNOWN.iter().copied().find(|(known, ..)| *known == bare).unwrap_or_else(|| {
+                // That of a tracker to come.
+                let unit = if bare.contains("timeout") { Seconds } else { Number };
+                ("", unit, None, "(not known here)")
+            });
+        let is_earlier = |until: &Version| kernel.is_some_and(|kernel| kernel < *until);
+        let earlier = EARLIER.iter().find(|(name, until, _)| *name == bare && is_earlier(until));
         let scope = match (writable, bare) {
             (false, _) => Scope::ReadOnly,
             (true, "max" | "buckets" | "expect_max") => Scope::Host,
             (true, _) => Scope::Namespace,
         };
-        Self {
-            name: name.to_owned(),
-            value,
-            unit,
-            scope,
-            default: match earlier {
-                Some((.., default)) => Some(*default),
-                None => known.and_then(|known| known.default),
-            },
-            about: known.map_or("(not known here)", |known| known.about),
-        }
+        let default = earlier.map(|(.., default)| *default).or(default);
+        Self { name: name.to_owned(), value, unit, scope, default, about }
     }
 
     /// Whether it has its default value; `None` where that is not known.

@@ -1,25 +1,24 @@
-//! Settings read and set, in the files where the kernel shows them.
+//! Reading and setting settings, in the files where the kernel shows them.
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::name::{PREFIX, bare_name};
 use super::setting::{Scope, Setting};
-use super::sizing;
+use super::{PREFIX, bare_name, sizing};
 use crate::error::{ErrorKind, Result};
 use crate::kernel::Version;
 use crate::socket::Namespace;
 
-/// The settings of the table of one network namespace.
+/// The settings of one network namespace's table.
 ///
 /// ```no_run
 /// use ctnetlink::operate::tune::Settings;
 /// # fn main() -> ctnetlink::Result<()> {
 /// let settings = Settings::here();
 /// println!("{}", settings.get("nf_conntrack_max")?);
-/// // Half an hour of accounting, and then as it was, whatever happens.
+/// // Accounting is on until the guard is dropped, and then as it was.
 /// let accounting = settings.set_for_now("nf_conntrack_acct", 1)?;
 /// # drop(accounting);
 /// # Ok(()) }
@@ -27,42 +26,42 @@ use crate::socket::Namespace;
 #[derive(Debug)]
 pub struct Settings {
     directory: PathBuf,
-    /// The file that sets the buckets in place of a setting that can only be read.
+    /// The file that sets the buckets where the setting can only be read.
     hashsize: Option<PathBuf>,
-    /// The kernel whose defaults they have; `None` means the newest.
+    /// The kernel whose defaults apply; `None` means the newest.
     kernel: Option<Version>,
-    /// Keeps the directory of another namespace open, and the namespace, which a directory does not:
-    /// it would be empty once nobody else is in there.
+    /// The open directory of another namespace, and that namespace: the directory alone does not keep it, and would be
+    /// empty once nobody else is in there.
     _held: Option<(fs::File, Namespace)>,
 }
 
-/// A setting that was set.
+/// A setting with its value before and after a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Changed {
     /// Its name.
     pub name: String,
-    /// What it was.
+    /// Its value before.
     pub old: i64,
-    /// What it is now, read back: the kernel rounds buckets up, for one.
+    /// Its value now, read back: the kernel rounds buckets up, for example.
     pub new: i64,
 }
 
-/// Sets a setting back when it is dropped.
+/// A guard that sets a setting back when it is dropped.
 ///
-/// Unless somebody else has set it to another value meanwhile, which is then left alone.
+/// If somebody else has set another value meanwhile, that value stays.
 #[derive(Debug)]
 #[must_use = "it sets the setting back as soon as it is dropped"]
 pub struct Restore<'s> {
-    /// They hold the file.
+    /// It keeps the file's directory open.
     _settings: &'s Settings,
     file: PathBuf,
     changed: Changed,
 }
 
 impl Settings {
-    /// Those of the calling thread's network namespace.
+    /// The settings of the calling thread's network namespace.
     pub fn here() -> Self {
         let kernel = this_kernel();
         let hashsize = kernel.is_some_and(sizing::buckets_are_read_only);
@@ -70,12 +69,12 @@ impl Settings {
         Self { hashsize, kernel, ..Self::at("/proc/sys/net/netfilter") }
     }
 
-    /// Those in this directory: of a machine that was copied, or made up.
+    /// The settings in this directory: of a copy of a machine, or made up.
     pub fn at(directory: impl Into<PathBuf>) -> Self {
         Self { directory: directory.into(), hashsize: None, kernel: None, _held: None }
     }
 
-    /// Those of another network namespace. The calling thread stays where it is.
+    /// The settings of another network namespace. The calling thread stays where it is.
     ///
     /// # Errors
     ///
@@ -94,12 +93,12 @@ impl Settings {
         Ok(Self { directory, hashsize: None, kernel: this_kernel(), _held: held })
     }
 
-    /// All there are, by name.
+    /// All settings, sorted by name.
     ///
     /// # Errors
     ///
     /// [`Setting`](ErrorKind::Setting) if there are none, as before the module is loaded. A file that
-    /// cannot be read or holds no number is left out.
+    /// cannot be read, or holds no number, is left out.
     pub fn all(&self) -> Result<Vec<Setting>> {
         let missing = |source| setting_error(&format!("{PREFIX}*"), source, MISSING);
         let files = fs::read_dir(&self.directory).map_err(missing)?;
@@ -118,8 +117,7 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// [`Setting`](ErrorKind::Setting) if there is none of that name here, or its file holds no
-    /// number.
+    /// [`Setting`](ErrorKind::Setting) if there is no such setting here, or its file holds no number.
     pub fn get(&self, name: &str) -> Result<Setting> {
         let name = full(name);
         let file = self.file(&name)?;
@@ -134,20 +132,20 @@ impl Settings {
         Ok(Setting::new(&name, value, is_writable(&file), self.kernel))
     }
 
-    /// Sets it, and returns what it was and what it is now.
+    /// Sets the setting of this name, and returns its value before and after.
     ///
-    /// Before Linux 4.8 `nf_conntrack_buckets` can only be read, and is set by
-    /// [`HASHSIZE`](sizing::HASHSIZE), which the kernel allows in the initial network namespace alone.
+    /// Before Linux 4.8 `nf_conntrack_buckets` can only be read. [`HASHSIZE`](sizing::HASHSIZE) sets it, which the
+    /// kernel allows in the initial network namespace alone.
     ///
     /// # Errors
     ///
-    /// [`Setting`](ErrorKind::Setting), and nothing is changed: there is none of that name; it can
-    /// only be read here; no right to; or the kernel refuses the value.
+    /// [`Setting`](ErrorKind::Setting), and nothing is changed: there is no such setting, it can only be read here, the
+    /// caller may not set it, or the kernel refuses the value.
     ///
     /// # Cost
     ///
-    /// That of a small file; but `nf_conntrack_buckets` rehashes every entry of the host while
-    /// packets wait: for each million an estimated quarter to half a second, which nobody measured.
+    /// That of a small file. But `nf_conntrack_buckets` rehashes every entry of the host while packets wait: an
+    /// estimated quarter to half a second for each million, which nobody has measured.
     pub fn set(&self, name: &str, value: i64) -> Result<Changed> {
         let before = self.get(name)?;
         let refused = |source: io::Error| {
@@ -173,7 +171,7 @@ impl Settings {
         Ok(Changed { name: before.name.clone(), old: before.value, new: self.get(name)?.value })
     }
 
-    /// Sets it until what this returns is dropped.
+    /// Sets it until the guard is dropped.
     ///
     /// # Errors
     ///
@@ -188,14 +186,14 @@ impl Settings {
         Ok(Restore { _settings: self, file, changed })
     }
 
-    /// Whether the directory has settings of the table at all.
+    /// Whether the directory has any setting of the table.
     fn has_any(&self) -> bool {
         let files = fs::read_dir(&self.directory).into_iter().flatten().flatten();
         files.into_iter().any(|file| file.file_name().to_string_lossy().starts_with(PREFIX))
     }
 
     fn file(&self, name: &str) -> Result<PathBuf> {
-        // A name is a name and no path.
+        // A name must not lead elsewhere.
         if name.contains(['/', '\0']) || name.contains("..") {
             let source = io::Error::new(io::ErrorKind::InvalidInput, "not the name of a setting");
             return Err(setting_error(name, source, "name one, nf_conntrack_max for example"));
@@ -205,12 +203,12 @@ impl Settings {
 }
 
 impl Restore<'_> {
-    /// What was changed.
+    /// The setting with its value before and after.
     pub fn changed(&self) -> &Changed {
         &self.changed
     }
 
-    /// Leaves it as it is now.
+    /// Leaves the setting as it is now.
     pub fn keep(mut self) -> Changed {
         self.changed.old = self.changed.new;
         self.changed.clone()
@@ -221,7 +219,7 @@ impl Drop for Restore<'_> {
     fn drop(&mut self) {
         let Changed { old, new, .. } = self.changed;
         if old != new && read(&self.file).is_ok_and(|now| now == new) {
-            // Nobody is there to be told; it was writable a moment ago.
+            // An error has nowhere to go; it was writable a moment ago.
             let _ = write(&self.file, old);
         }
     }
@@ -246,7 +244,7 @@ fn this_kernel() -> Option<Version> {
     release.trim().parse().ok()
 }
 
-/// The number in a file; at most so much is read of whatever file it is.
+/// The number in a file, of which no more than 64 bytes are read.
 fn read(file: &Path) -> io::Result<i64> {
     const LONGEST: u64 = 64;
     let mut text = String::new();
@@ -256,7 +254,7 @@ fn read(file: &Path) -> io::Result<i64> {
     text.trim().parse().map_err(wrong)
 }
 
-/// Writes to a file that is there: none is made that the kernel does not show.
+/// Writes to an existing file: where the kernel shows none, none is made.
 fn write(file: &Path, value: i64) -> io::Result<()> {
     let mut file = fs::OpenOptions::new().write(true).truncate(true).open(file)?;
     io::Write::write_all(&mut file, format!("{value}\n").as_bytes())
@@ -273,76 +271,6 @@ fn setting_error(name: &str, source: io::Error, remedy: &'static str) -> crate::
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_made_up_directory_is_read_as_far_as_it_makes_sense() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = |name: &str, text: &str| fs::write(directory.path().join(name), text).unwrap();
-        file("nf_conntrack_max", "65536\n");
-        file("nf_conntrack_acct", " 1 \n");
-        file("nf_conntrack_new_timeout", "7");
-        file("nf_conntrack_count", "many");
-        file("nf_conntrack_checksum", "");
-        file("nf_conntrack_events", &"1".repeat(1 << 20));
-        file("ip_forward", "1");
-        fs::create_dir(directory.path().join("nf_conntrack_dir")).unwrap();
-        std::os::unix::fs::symlink("nf_conntrack_loop", directory.path().join("nf_conntrack_loop"))
-            .unwrap();
-        let settings = Settings::at(directory.path());
-        let all: Vec<_> = settings.all().unwrap().iter().map(ToString::to_string).collect();
-        assert_eq!(
-            all,
-            ["nf_conntrack_acct = 1", "nf_conntrack_max = 65536", "nf_conntrack_new_timeout = 7"]
-        );
-        let unknown = settings.get("new_timeout").unwrap();
-        assert_eq!((unknown.unit, unknown.default), (crate::operate::tune::Unit::Seconds, None));
-        for (name, word) in [
-            ("count", "many"),
-            ("checksum", "not what the kernel writes"),
-            ("events", "not what the kernel writes"),
-            ("dir", "not what the kernel writes"),
-            ("none", "none of this name"),
-        ] {
-            let error = settings.get(name).unwrap_err().to_string();
-            assert!(error.contains(word), "{error}");
-            assert_eq!(error.lines().count(), 1);
-        }
-        assert_eq!(settings.set("max", 9).unwrap().new, 9, "shorter than before");
-        assert!(settings.set("none", 1).is_err());
-        assert!(!directory.path().join("nf_conntrack_none").exists());
-        let other = tempfile::tempdir().unwrap();
-        fs::create_dir(other.path().join("nf_log")).unwrap();
-        for place in [Path::new("/no/such/place"), other.path()] {
-            let error = Settings::at(place).all().unwrap_err().to_string();
-            assert!(error.contains("modprobe nf_conntrack"), "{error}");
-        }
-        let error = Settings::at("/no/such/place").get("max").unwrap_err().to_string();
-        assert!(error.contains("modprobe nf_conntrack"), "{error}");
-    }
-
-    #[test]
-    fn any_spelling_finds_it() {
-        let directory = tempfile::tempdir().unwrap();
-        fs::write(directory.path().join("nf_conntrack_max"), "65536\n").unwrap();
-        let settings = Settings::at(directory.path());
-        for (value, name) in (1..).zip([
-            "max",
-            "nf_conntrack_max",
-            "net.netfilter.nf_conntrack_max",
-            "net/netfilter/nf_conntrack_max",
-            "/proc/sys/net/netfilter/nf_conntrack_max",
-            "net.nf_conntrack_max",
-        ]) {
-            let changed = settings.set(name, value).unwrap();
-            assert_eq!((changed.name.as_str(), changed.new), ("nf_conntrack_max", value), "{name}");
-        }
-        for name in
-            ["../nf_conntrack_max", "net.netfilter./etc/passwd", "/etc/passwd", "net/ipv4/x"]
-        {
-            let error = settings.set(name, 1).unwrap_err().to_string();
-            assert!(error.contains("not the name of a setting"), "{error}");
-        }
-    }
 
     /// As before Linux 4.8: the setting can be read, and another file sets it.
     #[test]

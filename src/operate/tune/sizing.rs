@@ -1,4 +1,4 @@
-//! How large the table is by itself, and how large it should be: arithmetic, no machine.
+//! How large a kernel makes the table, and how large it should be: arithmetic alone.
 //!
 //! Every number has a source: the kernel's own code and commits, or a measurement on Linux 6.18.
 
@@ -15,7 +15,7 @@ const BUCKET: u64 = 8;
 /// (load 26), 1 of 262,000 at 14.
 const CAPACITY_PER_BUCKET: u64 = 12;
 
-/// What a kernel makes of a machine, unless it is told otherwise.
+/// The two sizes of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Sizes {
@@ -25,11 +25,11 @@ pub struct Sizes {
     pub buckets: u64,
 }
 
-/// The sizes a 64-bit kernel of this version takes on a machine with so much memory, if no
+/// The sizes that a 64-bit kernel of this version chooses on a machine with this much memory, if no
 /// `hashsize` is given.
 ///
-/// Source: `nf_conntrack_init_start` of each version; since 5.15 buckets are at least as many as the
-/// most entries (commit d532bcd0b269).
+/// Source: `nf_conntrack_init_start` of each version; since 5.15 there are at least as many buckets as
+/// entries (commit d532bcd0b269).
 pub fn defaults(kernel: Version, ram: u64) -> Sizes {
     const GIB: u64 = 1 << 30;
     let computed = |least: u64, most: u64| (ram / 16_384 / BUCKET).clamp(least, most);
@@ -61,7 +61,7 @@ pub fn with_hashsize(hashsize: u64) -> Sizes {
     Sizes { max: buckets.saturating_mul(8), buckets }
 }
 
-/// What the kernel makes of a number of buckets: whole pages of them.
+/// The number of buckets that the kernel makes when it is given this one: whole pages of them.
 pub fn rounded(buckets: u64) -> u64 {
     buckets.checked_next_multiple_of(PAGE / BUCKET).unwrap_or(u64::MAX - u64::MAX % (PAGE / BUCKET))
 }
@@ -93,8 +93,8 @@ pub fn set_buckets(kernel: Version, buckets: u64) -> String {
     }
 }
 
-/// How many entries really fit, whatever the limit says: since 5.15 an entry whose chain is too long
-/// is refused (`chaintoolong`). 0 as a limit means none.
+/// How many entries fit, whatever the limit says: since 5.15 an entry whose chain is too long is refused
+/// (`chaintoolong`). A limit of 0 means no limit.
 pub fn capacity(kernel: Version, sizes: Sizes) -> u64 {
     let limit = if sizes.max == 0 { u64::MAX } else { sizes.max };
     match kernel >= Version::new(5, 15) {
@@ -103,32 +103,31 @@ pub fn capacity(kernel: Version, sizes: Sizes) -> u64 {
     }
 }
 
-/// The mean length of a chain with so many entries: every one stands in two.
+/// The mean length of a chain: every entry stands in two.
 pub fn load(entries: u64, buckets: u64) -> f64 {
     2.0 * entries as f64 / buckets.max(1) as f64
 }
 
-/// Bytes an entry takes, and why.
+/// The bytes that an entry takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct PerEntry {
-    /// Of the entry itself.
+    /// Those of the entry itself.
     pub object: u64,
-    /// Of its extensions, which are allocated apart.
+    /// Those of its extensions, which are allocated apart.
     pub extensions: u64,
 }
 
 impl PerEntry {
     /// Measured on 6.18: an entry without extensions.
     pub const BARE: Self = Self { object: 256, extensions: 0 };
-    /// Measured on 6.1, 6.18 and 7.2: with accounting, NAT, labels or events: any of them, in the
-    /// smallest piece of memory there is for extensions. On 5.10 it is 470 bytes in all.
+    /// Measured on 6.1, 6.18 and 7.2: with any of accounting, NAT, labels and events, in the smallest piece of memory
+    /// there is for extensions. On 5.10 it is 470 bytes in all.
     pub const EXTENDED: Self = Self { object: 256, extensions: 128 };
     /// Measured on 6.18: with accounting, timestamps and events together.
     pub const EVERYTHING: Self = Self { object: 256, extensions: 192 };
 
-    /// With the size of the object that `/proc/slabinfo` says, which only root may read; `text` is
-    /// that file.
+    /// The same with the size of the object from the text of `/proc/slabinfo`, which only root may read.
     #[must_use]
     pub fn with_slabinfo(self, text: &str) -> Self {
         let line = text.lines().find(|line| line.starts_with("nf_conntrack "));
@@ -136,14 +135,13 @@ impl PerEntry {
         Self { object: size.filter(|&size| size > 0).unwrap_or(self.object), ..self }
     }
 
-    /// Both together.
+    /// The sum of both.
     pub const fn bytes(self) -> u64 {
         self.object + self.extensions
     }
 }
 
-/// Bytes of a table of so many entries and buckets. Before 4.7 every network namespace had buckets
-/// of its own.
+/// The bytes of a table with these entries and buckets. Before 4.7 every network namespace had buckets of its own.
 pub fn memory(
     kernel: Version,
     entries: u64,
@@ -156,7 +154,7 @@ pub fn memory(
     entries.saturating_mul(per_entry.bytes()).saturating_add(hash)
 }
 
-/// What advice is about.
+/// What the table is needed for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Need {
     /// The kernel.
@@ -165,9 +163,9 @@ pub struct Need {
     pub ram: u64,
     /// The most entries there were at a time.
     pub peak: u64,
-    /// How much more is to fit: 2.0 is twice the peak.
+    /// Room for how many times the peak; less than 1.0 counts as 1.0.
     pub growth: f64,
-    /// Network namespaces that use the table, this one included; each may have as many.
+    /// Network namespaces that use the table, this one included. Each may have as many entries as the limit.
     pub namespaces: u64,
     /// Bytes an entry takes.
     pub per_entry: PerEntry,
@@ -180,33 +178,33 @@ pub struct Need {
 pub struct Advice {
     /// The sizes.
     pub sizes: Sizes,
-    /// Entries that really fit then.
+    /// Entries that fit into a table of these sizes.
     pub capacity: u64,
     /// The mean length of a chain when this namespace's table is full.
     pub load: f64,
     /// Bytes when this namespace's table is full.
     pub memory: u64,
-    /// The same, if all namespaces' were.
+    /// Bytes when the tables of all namespaces are full.
     pub memory_at_worst: u64,
-    /// What was considered, with where it is from.
-    pub reasons: Vec<Reason>,
+    /// Why these sizes.
+    pub reasons: Vec<AdviceReason>,
 }
 
-/// A rule that was applied.
+/// A rule that decided something about an advice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
-pub struct Reason {
+pub struct AdviceReason {
     /// What was decided, and why.
     pub text: String,
     /// Where the rule is from.
     pub source: &'static str,
 }
 
-/// Memory that the table may take at the most: an eighth of the machine's.
+/// The table may take an eighth of the machine's memory.
 const SHARE_OF_RAM: u64 = 8;
 
-/// Sizes for a need: room for the peak times the growth, in powers of two, as many buckets as
+/// The sizes for a need: room for the peak times the growth, rounded up to a power of two, with as many buckets as
 /// entries, within an eighth of the memory.
 ///
 /// ```
@@ -224,7 +222,7 @@ const SHARE_OF_RAM: u64 = 8;
 /// ```
 pub fn advise(need: &Need) -> Advice {
     let mut reasons = Vec::new();
-    let mut reason = |text: String, source| reasons.push(Reason { text, source });
+    let mut reason = |text: String, source| reasons.push(AdviceReason { text, source });
     let least = defaults(need.kernel, need.ram);
     let wanted = (need.peak as f64 * need.growth.max(1.0)).min(1e12) as u64;
     let mut max = wanted.max(1).next_power_of_two();
@@ -293,125 +291,3 @@ pub fn advise(need: &Need) -> Advice {
 }
 
 const DEFAULTS: &str = "nf_conntrack_init_start of this version; see defaults()";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GIB: u64 = 1 << 30;
-
-    #[test]
-    fn check_0_7_defaults_by_kernel_and_memory() {
-        // Buckets with 1, 4, 8 and 64 GiB, and how many entries each is for.
-        let until_3_18 = [8_192, 16_384, 16_384, 16_384];
-        let until_5_14 = [8_192, 16_384, 65_536, 65_536];
-        let since_5_15 = [8_192, 65_536, 262_144, 262_144];
-        for (kernel, buckets, entries) in [
-            ((3, 10), until_3_18, 4),
-            ((4, 18), until_5_14, 4),
-            ((5, 10), until_5_14, 4),
-            ((5, 15), since_5_15, 1),
-            ((6, 18), since_5_15, 1),
-        ] {
-            for (gib, buckets) in [1, 4, 8, 64].into_iter().zip(buckets) {
-                let found = defaults(Version::new(kernel.0, kernel.1), gib * GIB);
-                let expected = Sizes { max: buckets * entries, buckets };
-                assert_eq!(found, expected, "{kernel:?} with {gib} GiB");
-            }
-        }
-    }
-
-    #[test]
-    fn a_hashsize_makes_eight_times_as_many_entries() {
-        assert_eq!(with_hashsize(262_144), Sizes { max: 2_097_152, buckets: 262_144 });
-        assert_eq!(with_hashsize(1000).buckets, 1024, "whole pages");
-        assert_eq!(with_hashsize(0).buckets, 512);
-    }
-
-    #[test]
-    fn few_buckets_are_the_limit_since_5_15() {
-        let sizes = Sizes { max: 2_097_152, buckets: 16_384 };
-        assert_eq!(capacity(Version::new(6, 1), sizes), 196_608);
-        assert_eq!(capacity(Version::new(3, 10), sizes), 2_097_152);
-        assert_eq!(capacity(Version::new(6, 1), Sizes { max: 0, buckets: 512 }), 6_144, "no limit");
-        assert_eq!(load(2_097_152, 16_384), 256.0);
-        assert_eq!(load(1, 0), 2.0);
-    }
-
-    #[test]
-    fn check_2_5_memory_is_entries_and_buckets() {
-        let modern = Version::new(6, 18);
-        assert_eq!(memory(modern, 1_000_000, PerEntry::EXTENDED, 0, 1), 384_000_000);
-        assert_eq!(memory(modern, 0, PerEntry::BARE, 262_144, 50), 2 << 20);
-        assert_eq!(memory(Version::new(3, 10), 0, PerEntry::BARE, 16_384, 96), 96 * (128 << 10));
-        let slabinfo = "slabinfo - version: 2.1\n# name <active> <num> <objsize>\n\
-                        nf_conntrack 12 48 320 12 1 : tunables 0 0 0\n";
-        assert_eq!(PerEntry::EXTENDED.with_slabinfo(slabinfo).bytes(), 448);
-        assert_eq!(PerEntry::EXTENDED.with_slabinfo("nf_conntrack a b c"), PerEntry::EXTENDED);
-    }
-
-    #[test]
-    fn check_1_5_advice_for_known_machines() {
-        // Entries and buckets; MiB when it is full, 384 bytes an entry and 8 a bucket; reasons.
-        for (kernel, gib, peak, growth, namespaces, max, mib, reasons) in [
-            // A small machine of today: what the kernel takes by itself is enough.
-            ((6, 18), 8, 20_000, 2.0, 1, 262_144, 98, 4),
-            ((6, 18), 64, 250_000, 2.0, 1, 524_288, 196, 3),
-            // A node with a namespace for every pod.
-            ((5, 15), 16, 600_000, 1.5, 50, 1_048_576, 392, 4),
-            // No chain is refused before 5.15.
-            ((4, 18), 16, 600_000, 1.5, 1, 1_048_576, 392, 2),
-            ((3, 10), 4, 60_000, 1.0, 1, 65_536, 24, 2),
-            // More than an eighth of 2 GiB: no more than that, in whole pages of buckets.
-            ((6, 1), 2, 5_000_000, 2.0, 1, 684_544, 255, 4),
-        ] {
-            let advice = advise(&Need {
-                kernel: Version::new(kernel.0, kernel.1),
-                ram: gib * GIB,
-                peak,
-                growth,
-                namespaces,
-                per_entry: PerEntry::EXTENDED,
-            });
-            let found = (advice.sizes.max, advice.sizes.buckets, advice.memory >> 20);
-            assert_eq!(found, (max, max, mib), "{kernel:?} with {gib} GiB for {peak}");
-            assert_eq!((advice.capacity, advice.load), (max, 2.0));
-            assert_eq!(advice.memory_at_worst >> 20, {
-                let entries = 384 * max * namespaces;
-                (entries + 8 * max) >> 20
-            });
-            assert_eq!(advice.reasons.len(), reasons, "{:#?}", advice.reasons);
-            assert!(advice.reasons.iter().all(|reason| !reason.source.is_empty()));
-        }
-    }
-
-    #[test]
-    fn check_1_5_advice_keeps_its_own_rules() {
-        for (major, minor) in [(3, 10), (4, 18), (5, 10), (5, 15), (6, 1), (6, 18)] {
-            for gib in [1, 2, 8, 64, 256] {
-                for peak in [0, 1, 100_000, 1_000_000, 50_000_000, u64::MAX] {
-                    for (growth, namespaces) in [(0.0, 0), (1.5, 1), (4.0, 300), (f64::NAN, 2)] {
-                        let kernel = Version::new(major, minor);
-                        let need = Need {
-                            kernel,
-                            ram: gib * GIB,
-                            peak,
-                            growth,
-                            namespaces,
-                            per_entry: PerEntry::EXTENDED,
-                        };
-                        let advice = advise(&need);
-                        let Sizes { max, buckets } = advice.sizes;
-                        assert!(buckets >= max && advice.load <= 2.0, "{need:?}: {advice:?}");
-                        assert_eq!(advice.capacity, max, "buckets are no limit");
-                        assert!(max >= defaults(kernel, need.ram).max);
-                        let within = advice.memory <= need.ram / 8;
-                        assert!(within || max == defaults(kernel, need.ram).max, "{need:?}");
-                        assert!(advice.memory_at_worst >= advice.memory);
-                        assert!(!advice.reasons.is_empty());
-                    }
-                }
-            }
-        }
-    }
-}
