@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use common::Usage;
 use ctnetlink::escape::Escaped;
-use ctnetlink::operate::persist::{Audit, Plan, Want, Written, audit};
+use ctnetlink::operate::persist::{Audit, FilePlan, Want, WrittenFile, audit};
 use ctnetlink::{Error, ErrorKind};
 
 /// Will the table's settings outlive the next boot?
@@ -121,7 +121,7 @@ fn run(options: &Options) -> common::Result<ExitCode> {
 }
 
 impl Wanted {
-    fn plan(&self, options: &Options) -> common::Result<Plan> {
+    fn plan(&self, options: &Options) -> common::Result<FilePlan> {
         if self.max.is_none() && self.buckets.is_none() && self.settings.is_empty() {
             let what = "say what is to last: --max, --buckets or NAME=VALUE".to_owned();
             return Err(Usage(what).into());
@@ -136,12 +136,12 @@ impl Wanted {
         for (name, value) in &self.settings {
             want = want.setting(name, *value);
         }
-        Ok(Plan::new(&options.root, &want))
+        Ok(FilePlan::new(&options.root, &want))
     }
 
     /// Writes the files. If somebody else changes one meanwhile, it plans again, and what they
     /// wrote stays.
-    fn apply(&self, options: &Options) -> common::Result<Vec<Written>> {
+    fn apply(&self, options: &Options) -> common::Result<Vec<WrittenFile>> {
         let mut tries = 0;
         loop {
             tries += 1;
@@ -160,7 +160,7 @@ fn is_busy(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Setting { source, .. } if source.kind() == io::ErrorKind::ResourceBusy)
 }
 
-fn show_plan(plan: &Plan, options: &Options, out: &mut impl Write) -> common::Result {
+fn show_plan(plan: &FilePlan, options: &Options, out: &mut impl Write) -> common::Result {
     if options.json {
         common::json(plan, out)?
     } else {

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-/// How bad a finding is. The order is that of urgency.
+/// How bad a finding is, in the order of urgency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
 pub enum Severity {
-    /// Worth knowing, nothing to do.
+    /// Worth knowing; nothing has to be done.
     Info,
     /// Something is going to break, or breaks now and then.
     Warning,
@@ -14,12 +14,12 @@ pub enum Severity {
     Critical,
 }
 
-/// Something that is wrong, why it matters and what to do about it.
+/// Something that is wrong, why it matters, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Finding {
-    /// A name that stays the same, `SYSCTL_BEFORE_MODULE` for example.
+    /// A name that stays the same in later versions, such as `SYSCTL_BEFORE_MODULE`.
     pub id: &'static str,
     /// How bad it is.
     pub severity: Severity,
@@ -29,9 +29,9 @@ pub struct Finding {
     pub why: &'static str,
     /// What to do.
     pub remedy: String,
-    /// Commands that do it, or that show more; nobody has run them.
+    /// Commands that do it, or that show more. They have not been run.
     pub commands: Vec<String>,
-    /// Where this is known from.
+    /// Where this is known from: a manual, a commit, a measurement.
     pub source: &'static str,
 }
 
@@ -47,8 +47,12 @@ impl Finding {
         Self { id, severity, seen, why, remedy, commands: Vec::new(), source: "" }
     }
 
-    pub(crate) fn command(mut self, command: impl Into<String>) -> Self {
-        self.commands.push(command.into());
+    pub(crate) fn command(self, command: impl Into<String>) -> Self {
+        self.commands([command.into()])
+    }
+
+    pub(crate) fn commands(mut self, commands: impl IntoIterator<Item = String>) -> Self {
+        self.commands.extend(commands);
         self
     }
 
@@ -58,7 +62,7 @@ impl Finding {
     }
 }
 
-/// The worst of them; `None` if there are none.
+/// The severity of the worst finding; `None` if there are no findings.
 pub fn worst(findings: &[Finding]) -> Option<Severity> {
     findings.iter().map(|finding| finding.severity).max()
 }
@@ -72,4 +76,13 @@ impl fmt::Display for Severity {
             Self::Critical => "critical",
         })
     }
+}
+
+/// A word of a command, as the shell takes it.
+pub(crate) fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@,".contains(c);
+    if word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }

@@ -5,30 +5,30 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use ctnetlink::operate::finding::Severity;
-use ctnetlink::operate::persist::{Audit, Module, Plan, Want, audit};
+use ctnetlink::operate::persist::{Audit, FilePlan, Module, Want, audit};
 
 const MAX: &str = "net.netfilter.nf_conntrack_max";
 
 /// A machine that consists of these files.
-struct Machine(tempfile::TempDir);
+pub struct Machine(tempfile::TempDir);
 
 impl Machine {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self(tempfile::tempdir().expect("a directory"))
     }
 
-    fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.0.path()
     }
 
-    fn file(&self, path: &str, text: &str) -> &Self {
+    pub fn file(&self, path: &str, text: &str) -> &Self {
         let path = self.path().join(path);
         fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
         fs::write(path, text).expect("a file");
         self
     }
 
-    fn link(&self, path: &str, target: &str) -> &Self {
+    pub fn link(&self, path: &str, target: &str) -> &Self {
         let path = self.path().join(path);
         fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
         symlink(target, path).expect("a link");
@@ -236,7 +236,7 @@ fn check_0_4_a_plan_mends_the_incident_and_a_second_one_changes_nothing() {
 
     let before = machine.snapshot();
     let want = Want::new().max(2_097_152).buckets(2_097_000).setting("tcp_timeout_time_wait", 30);
-    let plan = Plan::new(machine.path(), &want);
+    let plan = FilePlan::new(machine.path(), &want);
     assert_eq!(machine.snapshot(), before, "a plan writes nothing");
     let planned: Vec<_> =
         plan.files.iter().map(|file| (file.path.as_str(), file.content.as_str())).collect();
@@ -273,7 +273,7 @@ fn check_0_4_a_plan_mends_the_incident_and_a_second_one_changes_nothing() {
     assert_eq!(max.setting(MAX).expect("set").from.0, "/etc/sysctl.d/zz-nf_conntrack.conf");
 
     let after = machine.snapshot();
-    let again = Plan::new(machine.path(), &want);
+    let again = FilePlan::new(machine.path(), &want);
     assert!(again.files.iter().all(|file| file.unchanged), "{again}");
     assert!(again.apply().expect("nothing to do").iter().all(|file| !file.changed));
     assert_eq!(machine.snapshot(), after);
@@ -282,7 +282,7 @@ fn check_0_4_a_plan_mends_the_incident_and_a_second_one_changes_nothing() {
     // Built in, there is no module to give a size to.
     let built_in = Machine::new();
     built_in.file("sys/module/nf_conntrack/parameters/hashsize", "1\n");
-    let plan = Plan::new(built_in.path(), &want);
+    let plan = FilePlan::new(built_in.path(), &want);
     assert_eq!(plan.command_line.as_deref(), Some("nf_conntrack.hashsize=2097152"));
     assert_eq!(plan.files.len(), 1);
     assert_eq!(plan.files[0].path, "/etc/sysctl.d/99-nf_conntrack.conf");
@@ -303,7 +303,9 @@ fn what_else_is_in_a_file_stays_there() {
             "# why\nvm.swappiness=1\n\
               net/netfilter/nf_conntrack_max=5\nnet.netfilter.nf_conntrack_acct = 1\n",
         );
-    Plan::new(machine.path(), &Want::new().max(1 << 20).buckets(1 << 20)).apply().expect("written");
+    FilePlan::new(machine.path(), &Want::new().max(1 << 20).buckets(1 << 20))
+        .apply()
+        .expect("written");
     let expected = [
         (
             "etc/modprobe.d/nf_conntrack.conf",
@@ -320,7 +322,7 @@ fn what_else_is_in_a_file_stays_there() {
     let owned = |(path, text): (&str, &str)| (path.to_owned(), text.to_owned());
     assert_eq!(machine.snapshot(), expected.map(owned));
     // A setting more, and the limit of before is still there.
-    let more = Plan::new(machine.path(), &Want::new().setting("tcp_timeout_time_wait", 30));
+    let more = FilePlan::new(machine.path(), &Want::new().setting("tcp_timeout_time_wait", 30));
     more.apply().expect("written");
     let found = machine.audit();
     assert_eq!(found.setting(MAX).expect("set").value, "1048576");
@@ -335,7 +337,7 @@ fn what_else_is_in_a_file_stays_there() {
     let file =
         fs::File::options().write(true).open(place.join("etc/sysctl.d/99-nf_conntrack.conf"));
     file.expect("a file").set_len(2 << 20).expect("a hole");
-    let error = Plan::new(place, &Want::new().max(9)).apply().expect_err("not to be read");
+    let error = FilePlan::new(place, &Want::new().max(9)).apply().expect_err("not to be read");
     assert!(error.to_string().contains("/etc/sysctl.d/99-nf_conntrack.conf"), "{error}");
     let size = fs::metadata(place.join("etc/sysctl.d/99-nf_conntrack.conf")).expect("a file").len();
     assert_eq!(size, 2 << 20);
@@ -343,7 +345,7 @@ fn what_else_is_in_a_file_stays_there() {
     // Somebody else loads the module in time: no second one has to.
     let loaded = Machine::new();
     loaded.file("etc/modules-load.d/k8s.conf", "br_netfilter\nnf_conntrack\n");
-    assert_eq!(Plan::new(loaded.path(), &Want::new().max(9)).files.len(), 1);
+    assert_eq!(FilePlan::new(loaded.path(), &Want::new().max(9)).files.len(), 1);
 }
 
 #[test]
@@ -444,13 +446,13 @@ fn whatever_the_files_are_it_is_a_finding() {
     let machine = Machine::new();
     machine.file("etc/modules-load.d", "a file where a directory should be");
     let before = machine.snapshot();
-    let error = Plan::new(machine.path(), &want).apply().expect_err("no directory");
+    let error = FilePlan::new(machine.path(), &want).apply().expect_err("no directory");
     assert!(error.to_string().contains("/etc/modules-load.d/nf_conntrack.conf"), "{error}");
     assert_eq!(machine.snapshot(), before);
     // What a run that was cut short has left is no hindrance.
     let machine = Machine::new();
     machine.file("etc/sysctl.d/.99-nf_conntrack.conf.a1B2c3.new", "net.netf");
-    Plan::new(machine.path(), &want).apply().expect("written");
+    FilePlan::new(machine.path(), &want).apply().expect("written");
     assert!(machine.snapshot().iter().all(|(name, _)| !name.ends_with(".new")));
 }
 
@@ -462,13 +464,13 @@ fn links_do_not_lead_out_of_the_root() {
         .file("opt/ct.conf", "net.netfilter.nf_conntrack_max=77777\n")
         .link("etc/sysctl.d/1.conf", "/opt/ct.conf");
     assert_eq!(machine.audit().setting(MAX).expect("set").value, "77777");
-    let plan = Plan::new(machine.path(), &Want::new().max(88_888));
+    let plan = FilePlan::new(machine.path(), &Want::new().max(88_888));
     plan.apply().expect("written");
     assert!(machine.path().join("etc/sysctl.d/99-nf_conntrack.conf").exists());
     // A masked name is written anew, and not through the link.
     let masked = Machine::new();
     masked.link("etc/sysctl.d/99-nf_conntrack.conf", "/dev/null");
-    Plan::new(masked.path(), &Want::new().max(88_888)).apply().expect("written");
+    FilePlan::new(masked.path(), &Want::new().max(88_888)).apply().expect("written");
     assert_eq!(masked.audit().setting(MAX).expect("set").value, "88888");
 }
 
@@ -532,6 +534,152 @@ fn values_are_what_the_kernel_makes_of_them() {
     assert_eq!(machine.ids(), [""; 0]);
 }
 
+/// The number that a setting becomes by this value in a file, or why there is none.
+fn becomes(key: &str, value: &str) -> Result<i64, &'static str> {
+    let machine = Machine::new();
+    machine.file("etc/sysctl.d/a.conf", &format!("{key} = {value}\n"));
+    let found = machine.audit();
+    let setting = found.setting(key).expect("set, or shown as refused");
+    let refused = ["NOT_A_NUMBER", "VALUE_REFUSED"];
+    let is_refused = found.findings.iter().any(|finding| refused.contains(&finding.id));
+    let says_so = setting.note.is_some_and(|note| REFUSED.contains(&note));
+    assert_eq!(is_refused, says_so, "{found:?}");
+    setting.number.ok_or_else(|| setting.note.expect("a reason"))
+}
+
+const NO_NUMBER: &str = "the kernel reads no number in it";
+const OUT_OF_RANGE: &str = "the kernel refuses a number like this";
+const READ_ONLY: &str = "it can only be read";
+const REFUSED: [&str; 3] = [NO_NUMBER, OUT_OF_RANGE, READ_ONLY];
+
+#[test]
+fn numbers_as_the_kernel_reads_them() {
+    let timeout = |text: &str| becomes("net.netfilter.nf_conntrack_udp_timeout", text);
+    for (text, number) in [
+        ("12", 12),
+        ("12 # comment", 12),
+        ("7 8", 7),
+        ("7\t", 7),
+        ("\x0b7", 7),
+        ("0x40", 64),
+        ("0XaF", 175),
+        ("040", 32),
+        ("0", 0),
+        ("-0", 0),
+        ("-5", -5),
+        ("00000000000000000012", 10),
+        ("2147483", 2_147_483),
+    ] {
+        assert_eq!(timeout(text), Ok(number), "{text}");
+    }
+    for text in [
+        "",
+        "+5",
+        "- 5",
+        "-",
+        "lots",
+        "08",
+        "0x",
+        "0xg",
+        "0b1",
+        "1e3",
+        "12,5",
+        "12#",
+        "1\x0b",
+        "000000000000000000012",
+        "-00000000000000000012",
+    ] {
+        assert_eq!(timeout(text), Err(NO_NUMBER), "{text}");
+    }
+    for text in ["4294967296", "18446744073709551617", "2147483648", "21474837", "-21474837"] {
+        assert_eq!(timeout(text), Err(OUT_OF_RANGE), "{text}");
+    }
+    assert!(timeout("3000000").is_err_and(|why| why.contains("CONFIG_HZ")));
+}
+
+#[test]
+fn what_settings_can_be() {
+    let of = |name: &str, text: &str| becomes(&format!("net.netfilter.nf_conntrack_{name}"), text);
+    let negative = "older kernels take numbers below zero here, newer ones refuse them";
+    assert_eq!(of("max", "0x200000"), Ok(1 << 21));
+    assert_eq!(of("max", "2147483648"), Err(OUT_OF_RANGE));
+    assert_eq!(of("max", "-1"), Err(negative));
+    assert_eq!(of("buckets", "1000"), Ok(1024));
+    assert_eq!(of("buckets", "0"), Err(OUT_OF_RANGE));
+    assert_eq!(of("count", "5"), Err(READ_ONLY));
+    assert_eq!(of("acct", "1"), Ok(1));
+    for odd in ["2", "-0"] {
+        assert!(of("acct", odd).is_err_and(|why| !REFUSED.contains(&why)), "{odd}");
+    }
+    assert_eq!(of("log_invalid", "255"), Ok(255));
+    let dependent = "other settings limit what the kernel takes here";
+    assert_eq!(of("frag6_low_thresh", "5000000000"), Err(dependent));
+    assert_eq!(becomes("net.ipv4.ip_forward", "-2147483648"), Ok(-2_147_483_648));
+}
+
+/// The lines of a script that set something, and what they set: `1 nf_conntrack_max to 5`. Nothing loads the module.
+fn set_by(script: &str) -> Vec<(&'static str, String)> {
+    let machine = Machine::new();
+    machine.file("etc/rc.local", script).executable("etc/rc.local");
+    let shown = |seen: &str| {
+        let rest = seen.strip_prefix("/etc/rc.local, line ").expect("a place");
+        let (rest, _) = rest.rsplit_once(", ").expect("a reason");
+        rest.replace(", sets", "")
+    };
+    let found = machine.audit().findings;
+    found.iter().map(|finding| (finding.id, shown(&finding.seen))).collect()
+}
+
+#[test]
+fn ways_to_set_a_setting_in_a_script() {
+    for script in [
+        "sysctl -w net.netfilter.nf_conntrack_max=65537",
+        "sysctl -q -w net.netfilter.nf_conntrack_max=65537 >/dev/null 2>&1",
+        "/sbin/sysctl -qw net/netfilter/nf_conntrack_max=65537",
+        "sysctl net.netfilter.nf_conntrack_max=65537",
+        "sysctl -w 'net.netfilter.nf_conntrack_max=65537' # why",
+        "sysctl -w net.netfilter.nf_conntrack_max=\"65537\"",
+        "sysctl -w net.nf_conntrack_max=65537 vm.swappiness=1",
+        "sysctl \\\n  -w net.netfilter.nf_conntrack_max=65537",
+        "sleep 5; sysctl -w net.netfilter.nf_conntrack_max=65537",
+        "(sleep 5 && sysctl -w net.netfilter.nf_conntrack_max=65537) &",
+        "if true; then sysctl -w net.netfilter.nf_conntrack_max=65537; fi",
+        "echo 65537 > /proc/sys/net/netfilter/nf_conntrack_max",
+        "echo 65537 >/proc/sys/net/nf_conntrack_max",
+        "echo -n \"65537\">/proc/sys/net/netfilter/nf_conntrack_max",
+        "echo 65537 | sudo tee /proc/sys/net/netfilter/nf_conntrack_max",
+    ] {
+        let max = "1 nf_conntrack_max to 65537".to_owned();
+        assert_eq!(set_by(script), [("UNORDERED_LOADER", max)], "{script}");
+    }
+    let hashsize = "#!/bin/sh\n\necho 512 > /sys/module/nf_conntrack/parameters/hashsize\n";
+    let buckets = "3 nf_conntrack_buckets to 512".to_owned();
+    assert_eq!(set_by(hashsize), [("UNORDERED_LOADER", buckets)]);
+    for nothing in [
+        "# sysctl -w net.netfilter.nf_conntrack_max=65537",
+        "true # sysctl -w net.netfilter.nf_conntrack_max=65537",
+        "sysctl -w vm.swappiness=1",
+        "sysctl net.netfilter.nf_conntrack_max",
+        "sysctl -p",
+        "echo net.netfilter.nf_conntrack_max=65537",
+        "echo sysctl -w net.netfilter.nf_conntrack_max=65537",
+        "cat /proc/sys/net/netfilter/nf_conntrack_max > /dev/null",
+        "echo 1 > /proc/sys/net/ipv4/ip_forward",
+        "'",
+        "\\",
+        "",
+    ] {
+        assert_eq!(set_by(nothing), [], "{nothing}");
+    }
+    let accounting = |line: u8| format!("{line} nf_conntrack_acct to 1");
+    let both = "modprobe nf_conntrack\nsysctl -w net.netfilter.nf_conntrack_acct=1";
+    assert_eq!(set_by(both), [("SET_BY_SCRIPT", accounting(2))]);
+    let behind = "exit 0\nsysctl -w net.netfilter.nf_conntrack_acct=1";
+    let [(id, seen)] = &set_by(behind)[..] else { panic!("one") };
+    assert_eq!(*id, "LOADER_NEVER_RUNS");
+    assert!(seen.starts_with(&accounting(2)), "{seen}");
+}
+
 #[test]
 fn keys_are_those_that_systemd_sets() {
     let name = "nf_conntrack_udp_timeout";
@@ -571,14 +719,14 @@ fn keys_are_those_that_systemd_sets() {
         .file("etc/sysctl.d/3.conf", "net.netfilter.nf_conntrack_max = 50001\n");
     assert_eq!(machine.audit().setting(MAX).expect("set").number, Some(50_002));
     // A plan knows.
-    Plan::new(machine.path(), &Want::new().max(50_001)).apply().expect("written");
+    FilePlan::new(machine.path(), &Want::new().max(50_001)).apply().expect("written");
     assert_eq!(machine.audit().setting(MAX).expect("set").number, Some(50_001));
     // What takes a setting back comes before the plan's file, too.
     machine
         .file("etc/sysctl.d/zz.conf", "-net.netfilter.nf_conntrack_max\n-net.nf_conntrack_max\n");
     assert_eq!(machine.audit().setting(MAX), None);
     assert!(machine.ids().contains(&"TAKEN_BACK"));
-    Plan::new(machine.path(), &Want::new().max(50_003)).apply().expect("written");
+    FilePlan::new(machine.path(), &Want::new().max(50_003)).apply().expect("written");
     assert_eq!(machine.audit().setting(MAX).expect("set").number, Some(50_003));
 }
 
@@ -611,7 +759,7 @@ fn a_file_keeps_its_mode_its_bytes_and_its_links() {
     let path = machine.path().join("etc/sysctl.d/99-nf_conntrack.conf");
     machine.file("etc/sysctl.d/99-nf_conntrack.conf", "# a secret\r\nvm.swappiness=1");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("a mode");
-    Plan::new(machine.path(), &Want::new().max(77)).apply().expect("written");
+    FilePlan::new(machine.path(), &Want::new().max(77)).apply().expect("written");
     let mode = fs::metadata(&path).expect("a file").permissions().mode();
     assert_eq!(mode & 0o7777, 0o600);
     let text = fs::read_to_string(&path).expect("text");
@@ -620,26 +768,26 @@ fn a_file_keeps_its_mode_its_bytes_and_its_links() {
     // A link stays one, below the root.
     fs::rename(&path, machine.path().join("ours.conf")).expect("moved");
     machine.link("etc/sysctl.d/99-nf_conntrack.conf", "/ours.conf");
-    Plan::new(machine.path(), &Want::new().max(78)).apply().expect("written");
+    FilePlan::new(machine.path(), &Want::new().max(78)).apply().expect("written");
     assert!(path.is_symlink());
     let text = fs::read_to_string(machine.path().join("ours.conf")).expect("text");
     assert!(text.ends_with("= 78\n") && text.starts_with("# a secret"), "{text}");
 
     // What is no text would not be the same afterwards.
     fs::write(machine.path().join("ours.conf"), b"# caf\xe9\n").expect("a file");
-    let error = Plan::new(machine.path(), &Want::new().max(79)).apply().expect_err("not kept");
+    let error = FilePlan::new(machine.path(), &Want::new().max(79)).apply().expect_err("not kept");
     assert!(error.to_string().contains("no text"), "{error}");
     assert_eq!(fs::read(machine.path().join("ours.conf")).expect("a file"), b"# caf\xe9\n");
 
     // A file of the same name elsewhere would be hidden, with all else that it sets.
     let machine = Machine::new();
     machine.file("usr/lib/sysctl.d/99-nf_conntrack.conf", "net.ipv4.ip_forward = 1\n");
-    Plan::new(machine.path(), &Want::new().max(80)).apply().expect("written");
+    FilePlan::new(machine.path(), &Want::new().max(80)).apply().expect("written");
     assert_eq!(machine.audit().setting("ip_forward").expect("set").number, Some(1));
     // A name after all others.
     machine.file("etc/sysctl.d/~~.conf", &format!("{MAX} = 5\n"));
     for max in [81, 82] {
-        Plan::new(machine.path(), &Want::new().max(max)).apply().expect("written");
+        FilePlan::new(machine.path(), &Want::new().max(max)).apply().expect("written");
         assert_eq!(machine.audit().setting(MAX).expect("set").number, Some(max as i64));
     }
 }
@@ -659,7 +807,7 @@ fn many_may_apply_at_once() {
                 scope.spawn(move || {
                     let want = Want::new().setting(name, round).max(round.unsigned_abs());
                     // Who comes second plans again.
-                    while let Err(error) = Plan::new(path, &want).apply() {
+                    while let Err(error) = FilePlan::new(path, &want).apply() {
                         assert!(busy(&error), "{error}");
                     }
                 });

@@ -1,8 +1,8 @@
 //! Containers that lost the network, and who uses tracking here.
 
 use super::facts::{Facts, Interface};
+use crate::operate::finding::quoted;
 use crate::operate::finding::{Finding, Severity};
-use crate::operate::persist;
 
 pub(super) fn judge(facts: &Facts, findings: &mut Vec<Finding>) {
     forwarding(facts, findings);
@@ -162,7 +162,7 @@ fn knob(knob: &Knob, facts: &Facts, now: Option<i64>, findings: &mut Vec<Finding
             let key = setting("ipv6", name, "accept_ra");
             finding.remedy +=
                 &format!("; before that, let {name} go on accepting router advertisements");
-            finding = finding.command(format!("sysctl -w {}=2", persist::quoted(&key)));
+            finding = finding.command(format!("sysctl -w {}=2", quoted(&key)));
             let lasting = audit.map(|audit| audit.lasting(&key, "2", STEM));
             finding.commands.extend(lasting);
         }
@@ -206,7 +206,7 @@ fn each_interface(facts: &Facts, interfaces: &[Interface], findings: &mut Vec<Fi
     );
     for name in names {
         let key = setting("ipv4", name, "forwarding");
-        finding = finding.command(format!("sysctl -w {}=1", persist::quoted(&key)));
+        finding = finding.command(format!("sysctl -w {}=1", quoted(&key)));
         let assigned = facts
             .audit
             .as_ref()

@@ -5,7 +5,7 @@ use crate::kernel::Version;
 use crate::kernel::stats::Counter;
 use crate::operate::finding::{Finding, Severity};
 use crate::operate::persist::Module;
-use crate::operate::persist::ratio_of;
+use crate::operate::persist::too_few_buckets;
 use crate::operate::tune::sizing::Sizes;
 
 /// From here on the collector evicts, once the table was full.
@@ -22,7 +22,7 @@ pub(super) fn judge(facts: &Facts, findings: &mut Vec<Finding>) {
     counters(facts, findings);
     if let (Some(max), Some(buckets), None) = (facts.max, facts.buckets, &facts.audit) {
         let kernel = facts.kernel.unwrap_or(Version::new(5, 15));
-        findings.extend(ratio_of(kernel, Sizes { max, buckets }, Module::NotLoaded));
+        findings.extend(too_few_buckets(kernel, Sizes { max, buckets }, Module::NotLoaded));
     }
 }
 

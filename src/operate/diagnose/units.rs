@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::operate::persist::{Leads, Tree};
+use crate::operate::persist::{Entry, Root};
 
 /// A unit that gets a network namespace each time it is started: `PrivateNetwork=yes`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,13 +62,13 @@ const DIRECTORIES: [&str; 13] = [
 /// Files are read as systemd reads them: drop-ins of all directories by their names, links as other
 /// names, masked units not at all.
 pub fn creators(root: impl AsRef<Path>) -> Vec<Creator> {
-    let tree = Tree::new(root.as_ref());
+    let root = Root::new(root.as_ref());
     // `None` is masked.
     let mut units: BTreeMap<String, Option<String>> = BTreeMap::new();
     let mut aliases: Vec<(String, String)> = Vec::new();
     let mut drop_ins: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for directory in DIRECTORIES {
-        for name in tree.names(directory) {
+        for name in root.names(directory) {
             if name == "service.d" || name.ends_with(".service.d") {
                 drop_ins.entry(name).or_default().push(directory);
                 continue;
@@ -77,13 +77,13 @@ pub fn creators(root: impl AsRef<Path>) -> Vec<Creator> {
             if hidden || !name.ends_with(".service") {
                 continue;
             }
-            match tree.leads(directory, &name) {
-                Leads::Nowhere => _ = units.insert(name, None),
-                Leads::To(other) if other != name => aliases.push((name, other)),
-                Leads::Here | Leads::To(_) => {
-                    let text = tree.text(&format!("{directory}/{name}"));
+            match root.entry(directory, &name) {
+                Entry::Masked => _ = units.insert(name, None),
+                Entry::Link(other) if other != name => aliases.push((name, other)),
+                Entry::File | Entry::Link(_) => {
+                    let text = root.text(&format!("{directory}/{name}"));
                     // An empty file masks, too.
-                    units.insert(name, text.filter(|text| !text.is_empty()));
+                    units.insert(name, text.ok().filter(|text| !text.is_empty()));
                 }
             }
         }
@@ -101,14 +101,14 @@ pub fn creators(root: impl AsRef<Path>) -> Vec<Creator> {
             for above in drop_ins.get(&of).into_iter().flatten() {
                 let directory = format!("{above}/{of}");
                 for file in
-                    tree.names(&directory).into_iter().filter(|file| file.ends_with(".conf"))
+                    root.names(&directory).into_iter().filter(|file| file.ends_with(".conf"))
                 {
                     files.entry(file).or_insert((directory.clone(), above));
                 }
             }
         }
         for (file, (directory, _)) in files {
-            said.read(&tree.text(&format!("{directory}/{file}")).unwrap_or_default());
+            said.read(&root.text(&format!("{directory}/{file}")).unwrap_or_default());
         }
         if said.private {
             found.push(Creator { unit, description: said.description, aliases });
@@ -191,94 +191,5 @@ fn boolean(text: &str) -> Option<bool> {
         Some(false)
     } else {
         None
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs;
-    #[cfg(unix)]
-    use std::os::unix::fs::symlink;
-
-    struct Files(tempfile::TempDir);
-
-    impl Files {
-        fn new() -> Self {
-            Self(tempfile::tempdir().unwrap())
-        }
-
-        fn file(&self, path: &str, text: &str) -> &Self {
-            let path = self.0.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-            self
-        }
-
-        #[cfg(unix)]
-        fn link(&self, path: &str, target: &str) -> &Self {
-            let path = self.0.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            symlink(target, path).unwrap();
-            self
-        }
-
-        fn units(&self) -> Vec<String> {
-            creators(self.0.path()).into_iter().map(|creator| creator.unit).collect()
-        }
-    }
-
-    const SYSTEM: &str = "usr/lib/systemd/system";
-
-    #[test]
-    #[cfg(unix)]
-    fn check_2_1_units_with_a_private_network() {
-        let root = Files::new();
-        root.file(
-            &format!("{SYSTEM}/a.service"),
-            "[Unit]\nDescription = A Service\n[Service]\nPrivateNetwork=yes\n",
-        );
-        root.file(&format!("{SYSTEM}/b.service"), "[Service]\nPrivateNetwork=no\n");
-        root.file(&format!("{SYSTEM}/c.service"), "[Service]\n");
-        root.file(&format!("{SYSTEM}/d.service"), "[Service]\nPrivateNetwork = yes\n");
-        root.link(&format!("{SYSTEM}/dbus-a.service"), "a.service");
-        assert_eq!(root.units(), ["a.service", "d.service"], "blanks do not count, nor do links");
-        let all = creators(root.0.path());
-        assert_eq!(
-            (all[0].description.as_str(), &all[0].aliases[..]),
-            ("A Service", &["dbus-a.service".to_owned()][..])
-        );
-        root.file("etc/systemd/system/c.service.d/net.conf", "[Service]\nPrivateNetwork=true\n");
-        root.file("etc/systemd/system/a.service.d/10.conf", "[Service]\nPrivateNetwork=yes\n");
-        root.file("etc/systemd/system/a.service.d/20.conf", "[Service]\nPrivateNetwork=no\n");
-        assert_eq!(root.units(), ["c.service", "d.service"]);
-        root.file("etc/systemd/system/c.service", "[Service]\n# its own\n");
-        root.file("etc/systemd/system/c.service.d/net.conf", "");
-        root.link("etc/systemd/system/d.service", "/dev/null");
-        assert_eq!(root.units(), [""; 0], "masked is not started");
-        assert_eq!(creators("/no/such/place"), []);
-    }
-
-    #[test]
-    #[cfg(unix)]
-    fn drop_ins_are_read_by_name_over_all_directories() {
-        let root = Files::new();
-        root.file(&format!("{SYSTEM}/a-b.service"), "[Service]\nPrivateNetwork=no\n");
-        let yes = "[Service]\nPrivateNetwork=on\n";
-        root.file(&format!("{SYSTEM}/a-b.service.d/50.conf"), yes);
-        assert_eq!(root.units(), ["a-b.service"]);
-        root.file("etc/systemd/system/a-b.service.d/10.conf", "[Service]\nPrivateNetwork=off\n");
-        assert_eq!(root.units(), ["a-b.service"], "50 comes after 10, wherever they are");
-        root.link("etc/systemd/system/a-b.service.d/50.conf", "/dev/null");
-        assert_eq!(root.units(), [""; 0], "50 is masked");
-        root.file("etc/systemd/system/a-.service.d/60.conf", yes);
-        assert_eq!(root.units(), ["a-b.service"], "of all that begin so");
-        root.file("etc/systemd/system/service.d/70.conf", "[Service]\nPrivateNetwork=0\n");
-        assert_eq!(root.units(), [""; 0], "of all services");
-        // A unit that is elsewhere, by a link of its own name.
-        root.file("opt/own.service", yes)
-            .link("etc/systemd/system/own.service", "/opt/own.service");
-        root.file("etc/systemd/system/service.d/70.conf", "");
-        assert_eq!(root.units(), ["a-b.service", "own.service"]);
     }
 }

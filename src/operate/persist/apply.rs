@@ -1,10 +1,10 @@
-//! Files written whole, or not at all.
+//! Writing the files of a plan, each whole or not at all.
 
 use std::fs;
 use std::io::{self, Write};
 
 use super::files::Root;
-use super::plan::{Plan, Planned};
+use super::plan::{FilePlan, PlannedFile};
 use crate::error::{ErrorKind, Result};
 use crate::replace::{Replacement, alone};
 
@@ -12,29 +12,29 @@ use crate::replace::{Replacement, alone};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
-pub struct Written {
+pub struct WrittenFile {
     /// Its path on the machine.
     pub path: String,
-    /// Whether it was written: not if it was just so already.
+    /// Whether it was written. It was not if it had this content already.
     pub changed: bool,
 }
 
-impl Plan {
-    /// Writes the files that are not there just so. Each is written beside its place and then moved there, so that no
-    /// reader sees half of it. Its mode and owner stay, and so does a link to it. Nothing takes effect before the next
-    /// boot.
+impl FilePlan {
+    /// Writes every file that does not have its content already. Each is written beside its place and then moved there,
+    /// so that no reader sees half of it. Its mode and owner stay, and so does a link to it. Nothing takes effect before
+    /// the next boot.
     ///
     /// # Errors
     ///
-    /// [`Setting`](ErrorKind::Setting) with the path of the first file that cannot be written, or that is there and
-    /// cannot be read; those before it were written. Its source is [`ResourceBusy`](io::ErrorKind::ResourceBusy) if
-    /// somebody has changed that file since the plan was made: what they wrote stays, and a new plan will include it.
-    pub fn apply(&self) -> Result<Vec<Written>> {
+    /// [`Setting`](ErrorKind::Setting) with the path of the first file that cannot be written, or that exists and cannot
+    /// be read. The files before it were written. The error's source is [`ResourceBusy`](io::ErrorKind::ResourceBusy) if
+    /// somebody has changed that file since the plan was made. What they wrote stays, and a new plan will include it.
+    pub fn apply(&self) -> Result<Vec<WrittenFile>> {
         let root = Root::new(&self.root);
-        let write = |file: &Planned| {
+        let write = |file: &PlannedFile| {
             let path = file.path.clone();
             match write(&root, file) {
-                Ok(changed) => Ok(Written { path, changed }),
+                Ok(changed) => Ok(WrittenFile { path, changed }),
                 Err((source, remedy)) => {
                     Err(ErrorKind::Setting { name: path, source, remedy }.into())
                 }
@@ -45,11 +45,11 @@ impl Plan {
 }
 
 /// Writes a file unless it has just this content, and says whether it did.
-fn write(root: &Root, file: &Planned) -> Result<bool, (io::Error, &'static str)> {
+fn write(root: &Root, file: &PlannedFile) -> Result<bool, (io::Error, &'static str)> {
     let refused = |source| (source, "run it as root; this file was not changed");
     let (directory, name) = file.path.rsplit_once('/').unwrap_or_default();
     let directory = root.resolve(directory).map_err(refused)?;
-    let now = || match root.kept(&file.path) {
+    let now = || match root.exact_text(&file.path) {
         Ok(text) => Ok(Some(text)),
         // By now somebody may have made it.
         Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),

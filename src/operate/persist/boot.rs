@@ -1,52 +1,108 @@
 //! What `systemd-sysctl` writes at boot, and what the kernel makes of it.
 //!
 //! All files are read first. The last value of each key counts, after all spellings are made one; a key with a minus
-//! before it and no value cancels it. Then the values are written in the order in which they were last changed;
-//! patterns set what no line names. A setting that has two names, or that two patterns match, is written twice. A value
+//! before it and no value cancels it. Then the values are written in the order in which they were last changed.
+//! Patterns set what no line names. A setting that has two names, or that two patterns match, is written twice. A value
 //! that the kernel refuses changes nothing.
 
 use std::collections::HashMap;
+use std::io;
 
-use super::audit::Assigned;
 use super::conf;
 use super::files::Root;
 use super::number::{Refusal, Taken, taken};
 use super::pattern::{Match, Pattern, is_pattern};
-use crate::operate::finding::{Finding, Severity};
 
 /// A file and a line of it.
 pub(super) type Place = (String, usize);
 
+/// A setting that a file sets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Assigned {
+    /// Its name with dots, `net.netfilter.nf_conntrack_max`.
+    pub key: String,
+    /// The value that wins, as the file has it.
+    pub value: String,
+    /// The number that the kernel makes of it: 64 of `0x40`, 32 of `040`, 12 of `12 # comment`. `None` if the kernel
+    /// refuses the value, or kernels differ: see [`note`](Self::note).
+    pub number: Option<i64>,
+    /// Why there is no number.
+    pub note: Option<&'static str>,
+    /// The file and line that set it.
+    pub from: (String, usize),
+    /// Files and lines that set it earlier, and are overridden.
+    pub overridden: Vec<(String, usize)>,
+    /// Its value now; `None` if that cannot be read.
+    pub live: Option<i64>,
+    /// The name by which the value that wins was set: some settings have two.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub(super) name: String,
+    /// Its file below `/proc/sys`.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub(super) path: String,
+    /// Whether its value takes effect, or may. It does not if the kernel refuses every value.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub(super) counts: bool,
+}
+
+impl Assigned {
+    /// The file and line that set it, in words.
+    pub(crate) fn place(&self) -> String {
+        shown(&self.from)
+    }
+}
+
+/// `/etc/sysctl.conf, line 7`.
+pub(super) fn shown((file, line): &Place) -> String {
+    format!("{file}, line {line}")
+}
+
 /// What the files do at boot.
+#[derive(Default)]
 pub(super) struct Boot {
     pub(super) settings: Vec<Assigned>,
     /// Values that the kernel refuses.
     pub(super) refused: Vec<Refused>,
     /// Every line that names a setting, whatever becomes of it: the key as a path, and its file.
     pub(super) named: Vec<(String, String)>,
+    pub(super) notes: Vec<Note>,
 }
 
 /// A value that the kernel refuses.
 pub(super) struct Refused {
     pub(super) path: String,
-    pub(super) key: String,
     pub(super) value: String,
     pub(super) from: Place,
     pub(super) why: Refusal,
+}
+
+/// Something about a file that is not as it should be, or not known.
+pub(super) enum Note {
+    /// A file or directory cannot be read.
+    Unreadable(String, io::Error),
+    /// A line is neither a comment nor an assignment.
+    Malformed(Place),
+    /// A line cancels what earlier lines say of a key.
+    Canceled(String, Place),
+    /// What a pattern sets is not known.
+    Unresolved(String, Place),
 }
 
 /// The setting that a path leads to; some have two.
 pub(super) fn setting_of(path: &str) -> &str {
     match path {
         "net/nf_conntrack_max" => "net/netfilter/nf_conntrack_max",
-        "net/ipv4/conf/all/forwarding" => "net/ipv4/ip_forward",
+        "net/ipv4/conf/all/forwarding" => FORWARD,
         path => path,
     }
 }
 
+const FORWARD: &str = "net/ipv4/ip_forward";
+
 /// Paths of interest besides those of the table and of interfaces.
-const OTHERS: [&str; 3] =
-    ["net/nf_conntrack_max", "net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"];
+const OTHERS: [&str; 3] = ["net/nf_conntrack_max", FORWARD, "net/ipv6/conf/all/forwarding"];
 
 const FOLDER: &str = "net/netfilter";
 const INTERFACES: &str = "net/ipv4/conf";
@@ -68,44 +124,40 @@ pub(super) fn is_forwarding(path: &str) -> bool {
 }
 
 /// What all lines of one key come to.
-struct Entry<'a> {
+struct Entry {
     order: usize,
     value: Option<Vec<u8>>,
-    from: (&'a str, usize),
+    from: Place,
     /// Lines of it that came before.
-    earlier: Vec<(&'a str, usize)>,
-}
-
-fn place((file, line): (&str, usize)) -> Place {
-    (file.to_owned(), line)
+    earlier: Vec<Place>,
 }
 
 /// Reads all files below a root.
-pub(super) fn boot(root: &Root, findings: &mut Vec<Finding>) -> Boot {
-    let files = root.configuration("sysctl.d");
-    let mut entries: HashMap<String, Entry<'_>> = HashMap::new();
-    let mut named = Vec::new();
+pub(super) fn boot(root: &Root) -> Boot {
+    let mut boot = Boot::default();
+    let unlisted = root.unlisted("sysctl.d").into_iter();
+    boot.notes.extend(unlisted.map(|(directory, error)| Note::Unreadable(directory, error)));
+    let mut entries: HashMap<String, Entry> = HashMap::new();
     let mut order = 0;
-    for file in files.iter().filter(|file| !file.masked) {
-        let text = match root.read(&file.path) {
+    for file in root.configuration("sysctl.d") {
+        let text = match root.read(&file) {
             Ok(text) => text,
             Err(error) => {
-                findings.push(unreadable(&file.path, &error));
+                boot.notes.push(Note::Unreadable(file, error));
                 continue;
             }
         };
         let (lines, unknown) = conf::parse(&text);
-        findings.extend(unknown.first().map(|line| malformed(&file.path, *line)));
+        boot.notes.extend(unknown.first().map(|line| Note::Malformed((file.clone(), *line))));
         for line in lines {
-            let is_pattern = is_pattern(&line.key);
-            if !is_pattern && !is_ours(&line.key) {
-                continue;
-            }
-            if !is_pattern {
-                named.push((line.key.clone(), file.path.clone()));
+            if !is_pattern(&line.key) {
+                if !is_ours(&line.key) {
+                    continue;
+                }
+                boot.named.push((line.key.clone(), file.clone()));
             }
             order += 1;
-            let from = (file.path.as_str(), line.line);
+            let from = (file.clone(), line.line);
             match entries.get_mut(&line.key) {
                 Some(entry) => {
                     entry.earlier.push(std::mem::replace(&mut entry.from, from));
@@ -121,13 +173,15 @@ pub(super) fn boot(root: &Root, findings: &mut Vec<Finding>) -> Boot {
             }
         }
     }
-    let mut outcome = Outcome::default();
-    outcome.write_all(&there(root), &entries, findings);
-    let Outcome { settings, refused } = outcome;
-    Boot { settings, refused, named }
+    boot.write_all(&there(root), &entries);
+    for setting in &mut boot.settings {
+        let text = root.text(&format!("/proc/sys/{}", setting.path));
+        setting.live = text.ok().and_then(|text| text.trim().parse().ok());
+    }
+    boot
 }
 
-/// The paths that patterns may be true of.
+/// The paths that patterns may match.
 fn there(root: &Root) -> Vec<String> {
     let names = |folder: &str| root.names(&format!("/proc/sys/{folder}"));
     let of_the_table = names(FOLDER).into_iter().map(|name| format!("{FOLDER}/{name}"));
@@ -138,28 +192,16 @@ fn there(root: &Root) -> Vec<String> {
     of_the_table.filter(|path| is_ours(path)).chain(others).collect()
 }
 
-/// What the writes come to.
-#[derive(Default)]
-struct Outcome {
-    settings: Vec<Assigned>,
-    refused: Vec<Refused>,
-}
-
-impl Outcome {
+impl Boot {
     /// Writes the values in their order.
-    fn write_all(
-        &mut self,
-        there: &[String],
-        entries: &HashMap<String, Entry<'_>>,
-        findings: &mut Vec<Finding>,
-    ) {
+    fn write_all(&mut self, there: &[String], entries: &HashMap<String, Entry>) {
         let mut ordered: Vec<_> = entries.iter().collect();
         ordered.sort_by_key(|(_, entry)| entry.order);
         let table_is_there = there.iter().any(|path| is_of_the_table(path));
         for (key, entry) in ordered {
             let Some(value) = &entry.value else {
                 if !entry.earlier.is_empty() && !is_pattern(key) {
-                    findings.push(taken_back(key, place(entry.from)));
+                    self.notes.push(Note::Canceled(conf::dotted(key), entry.from.clone()));
                 }
                 continue;
             };
@@ -168,7 +210,7 @@ impl Outcome {
                 continue;
             }
             let pattern = Pattern::of(key);
-            // What a line names is left to that.
+            // What a line names is left to that line.
             for path in there.iter().filter(|path| !entries.contains_key(*path)) {
                 match pattern.as_ref().map_or_else(|why| Match::Perhaps(why), |is| is.matches(path))
                 {
@@ -178,21 +220,22 @@ impl Outcome {
                 }
             }
             if !table_is_there && pattern.map_or(true, |pattern| pattern.reaches(FOLDER)) {
-                findings.push(unmatched(key, place(entry.from)));
+                self.notes.push(Note::Unresolved(key.clone(), entry.from.clone()));
             }
         }
-        // One that nothing sets in the end is shown all the same.
-        for Refused { path, key, value, from, why } in &self.refused {
+        // A setting for which every value is refused is shown all the same.
+        for Refused { path, value, from, why } in &self.refused {
             if !self.settings.iter().any(|setting| setting.path == *path) {
+                let key = conf::dotted(path);
                 self.settings.push(Assigned {
-                    key: key.clone(),
+                    name: key.clone(),
+                    key,
                     value: value.clone(),
                     number: None,
                     note: Some(why.text()),
                     from: from.clone(),
                     overridden: Vec::new(),
                     live: None,
-                    name: key.clone(),
                     path: path.clone(),
                     counts: false,
                 });
@@ -201,28 +244,27 @@ impl Outcome {
     }
 
     /// Writes one value, to a setting that may have been written before.
-    fn write(&mut self, path: &str, entry: &Entry<'_>, taken: Taken) {
-        let name = conf::dotted(path);
-        let path = setting_of(path).to_owned();
-        let key = conf::dotted(&path);
+    fn write(&mut self, name: &str, entry: &Entry, taken: Taken) {
+        let path = setting_of(name).to_owned();
         let value = entry.value.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
-        let (value, from) = (value.into_owned(), place(entry.from));
+        let (value, from) = (value.into_owned(), entry.from.clone());
         let (number, note) = match taken {
             Taken::Number(number) => (Some(number), None),
             Taken::Unsure(why) => (None, Some(why)),
             Taken::Refused(why) => {
-                self.refused.push(Refused { path, key, value, from, why });
+                self.refused.push(Refused { path, value, from, why });
                 return;
             }
         };
-        if path == "net/ipv4/ip_forward" {
+        if path == FORWARD {
             self.forward(&value, number, &from);
         }
-        let mut overridden: Vec<_> = entry.earlier.iter().map(|from| place(*from)).collect();
+        let mut overridden = entry.earlier.clone();
         if let Some(at) = self.settings.iter().position(|setting| setting.path == path) {
             let before = self.settings.remove(at);
             overridden = [before.overridden, vec![before.from], overridden].concat();
         }
+        let (key, name) = (conf::dotted(&path), conf::dotted(name));
         let (live, counts) = (None, true);
         self.settings.push(Assigned {
             key,
@@ -238,10 +280,9 @@ impl Outcome {
         });
     }
 
-    /// Forwarding as a whole is about to be changed, which sets that of every interface; the same again
-    /// sets nothing.
+    /// Forwarding as a whole is about to be set. If that changes it, it sets that of every interface.
     fn forward(&mut self, value: &str, number: Option<i64>, from: &Place) {
-        let now = self.settings.iter().find(|setting| setting.path == "net/ipv4/ip_forward");
+        let now = self.settings.iter().find(|setting| setting.path == FORWARD);
         let now = now.map_or(Some(0), |setting| setting.number);
         if now == number && number.is_some() {
             return;
@@ -249,63 +290,11 @@ impl Outcome {
         for setting in self.settings.iter_mut().filter(|setting| is_forwarding(&setting.path)) {
             value.clone_into(&mut setting.value);
             setting.number = number.filter(|_| now.is_some());
-            setting.note =
-                setting.number.is_none().then_some("ip_forward, which sets it, cannot be said");
+            setting.note = setting
+                .number
+                .is_none()
+                .then_some("the value of ip_forward, which sets it, is not known");
             setting.overridden.push(std::mem::replace(&mut setting.from, from.clone()));
         }
     }
-}
-
-impl Refusal {
-    pub(super) fn text(self) -> &'static str {
-        match self {
-            Self::NoNumber => "the kernel reads no number in it",
-            Self::OutOfRange => "the kernel refuses a number like this",
-            Self::ReadOnly => "it can only be read",
-        }
-    }
-}
-
-pub(super) fn unreadable(file: &str, error: &std::io::Error) -> Finding {
-    Finding::new(
-        "UNREADABLE",
-        Severity::Warning,
-        format!("{file} cannot be read: {error}"),
-        "what it sets is not known, and may not be set at boot either",
-        "look at the file; run this as root if you may not read it",
-    )
-}
-
-fn malformed(file: &str, line: usize) -> Finding {
-    Finding::new(
-        "MALFORMED_LINE",
-        Severity::Warning,
-        format!("{file}, line {line}: neither a comment nor key = value"),
-        "a line that is not a setting sets nothing",
-        "write it as key = value, or take it out",
-    )
-    .source("sysctl.d(5)")
-}
-
-fn taken_back(key: &str, (file, line): Place) -> Finding {
-    let key = conf::dotted(key);
-    Finding::new(
-        "TAKEN_BACK",
-        Severity::Info,
-        format!("{file}, line {line}: -{key} cancels what lines before it say of {key}"),
-        "where a key has a minus and no value, no line before it sets it, and no pattern does",
-        "do nothing if it is intended; otherwise take the line out",
-    )
-    .source("sysctl.d(5)")
-}
-
-fn unmatched(key: &str, (file, line): Place) -> Finding {
-    Finding::new(
-        "PATTERN_UNRESOLVED",
-        Severity::Info,
-        format!("{file}, line {line}: what the pattern {key} sets is not known"),
-        "a pattern sets what is in /proc/sys at that time, and no nf_conntrack setting is there now",
-        "look again while nf_conntrack is loaded",
-    )
-    .source("sysctl.d(5)")
 }

@@ -13,13 +13,13 @@ pub(super) struct Assignment {
 /// What `strstrip` takes away.
 const BLANK: [u8; 4] = *b" \t\n\r";
 
-/// The lines of a file; the numbers of those that say nothing that is known come second.
+/// The assignments of a file, and the numbers of lines that are neither that nor comments.
 pub(super) fn parse(text: &[u8]) -> (Vec<Assignment>, Vec<usize>) {
     let (mut found, mut unknown) = (Vec::new(), Vec::new());
     for (line, text) in (1..).zip(lines(text)) {
         let text = trimmed(text);
         let Some(first) = text.first().filter(|first| !b"#;".contains(first)) else { continue };
-        // Before a key with a value it makes a failure no failure: the same for us.
+        // Before a key with a value, it makes a failure no failure, which is the same to us.
         let (minus, rest) = match first {
             b'-' => (true, text.get(1..).unwrap_or_default()),
             _ => (false, text),

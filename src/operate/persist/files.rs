@@ -11,17 +11,32 @@ const LONGEST: u64 = 1 << 20;
 /// Links that are followed one after another, as many as the kernel does.
 const LINKS: usize = 40;
 
-/// A root directory that files are looked for below.
+/// A root directory, `/` or a copy of a machine. Links never lead out of it.
 #[derive(Debug, Clone)]
-pub(super) struct Root(PathBuf);
+pub(crate) struct Root(PathBuf);
+
+/// What a name in a directory is.
+pub(crate) enum Entry {
+    /// A file, or anything else that is no link.
+    File,
+    /// A link to `/dev/null`, which hides files of the same name elsewhere.
+    Masked,
+    /// A link to a file of this name.
+    Link(String),
+}
 
 impl Root {
-    pub(super) fn new(root: &Path) -> Self {
+    pub(crate) fn new(root: &Path) -> Self {
         Self(root.to_owned())
     }
 
-    /// Where a path of the machine is here, with its links followed: absolute ones begin at the
-    /// root, and none leads out of it. The last part need not be there.
+    /// The directory itself.
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Where a path of the machine is below the root, with links followed. An absolute link begins at the root. The last
+    /// part need not be there.
     pub(super) fn resolve(&self, path: &str) -> io::Result<PathBuf> {
         let mut left: Vec<PathBuf> = vec![PathBuf::from(path)];
         let mut place = PathBuf::new();
@@ -53,13 +68,13 @@ impl Root {
         Ok(self.0.join(place))
     }
 
-    /// The text of a file; bytes that are no text are replaced.
-    pub(super) fn text(&self, path: &str) -> io::Result<String> {
+    /// The text of a file; bytes that are not UTF-8 are replaced.
+    pub(crate) fn text(&self, path: &str) -> io::Result<String> {
         Ok(String::from_utf8_lossy(&self.read(path)?).into_owned())
     }
 
-    /// The text of a file that is to be kept: bytes that are no text are an error.
-    pub(super) fn kept(&self, path: &str) -> io::Result<String> {
+    /// The text of a file that is to be written back: bytes that are not UTF-8 are an error.
+    pub(super) fn exact_text(&self, path: &str) -> io::Result<String> {
         String::from_utf8(self.read(path)?)
             .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is no text (UTF-8)"))
     }
@@ -83,14 +98,41 @@ impl Root {
         self.resolve(path).is_ok_and(|path| path.exists())
     }
 
-    /// Whether a file is there, be it readable or not.
+    /// Whether a file is there, readable or not.
     pub(super) fn has_file(&self, path: &str) -> bool {
         self.resolve(path).is_ok_and(|path| path.is_file())
     }
 
-    /// The names in a directory, sorted; none if there is none. One that is no text is there under another
-    /// name, at which nothing can be read.
-    pub(super) fn names(&self, directory: &str) -> Vec<String> {
+    /// Whether somebody may execute a file.
+    pub(super) fn is_executable(&self, path: &str) -> bool {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let metadata = self.resolve(path).and_then(fs::metadata);
+            metadata.is_ok_and(|metadata| metadata.permissions().mode() & 0o111 != 0)
+        }
+        #[cfg(not(unix))]
+        self.has(path) // Its mode does not say.
+    }
+
+    /// What a name in a directory is.
+    pub(crate) fn entry(&self, directory: &str, name: &str) -> Entry {
+        let link = self.resolve(directory).and_then(|place| fs::read_link(place.join(name)));
+        let Ok(target) = link else { return Entry::File };
+        if self.is_masked(&format!("{directory}/{name}")) {
+            return Entry::Masked;
+        }
+        Entry::Link(target.file_name().unwrap_or_default().to_string_lossy().into_owned())
+    }
+
+    /// Whether a path leads to `/dev/null`.
+    fn is_masked(&self, path: &str) -> bool {
+        self.resolve(path).ok() == self.resolve("/dev/null").ok()
+    }
+
+    /// The names in a directory, sorted; none if it cannot be read. A name that is not UTF-8 appears as another one, at
+    /// which there is no file.
+    pub(crate) fn names(&self, directory: &str) -> Vec<String> {
         let files = self.resolve(directory).and_then(fs::read_dir);
         let names = files.into_iter().flatten();
         let mut names: Vec<_> = names
@@ -100,22 +142,23 @@ impl Root {
         names
     }
 
-    /// The `*.conf` files, but for hidden ones, of `/etc/NAME`, `/run/NAME`, `/usr/local/lib/NAME` and `/usr/lib/NAME` in
-    /// the order they are read, by their names. Of one name only the first of these directories
-    /// counts; one that leads to `/dev/null` hides the others and says nothing.
-    pub(super) fn configuration(&self, name: &str) -> Vec<Configuration> {
-        let mut found: BTreeMap<String, Configuration> = BTreeMap::new();
+    /// The `*.conf` files of `/etc/NAME`, `/run/NAME`, `/usr/local/lib/NAME` and `/usr/lib/NAME`, sorted by file name,
+    /// which is the order they are read in. Hidden files are left out. If several directories have a file of one name,
+    /// the first directory counts; if that file leads to `/dev/null`, none is read.
+    pub(super) fn configuration(&self, name: &str) -> Vec<String> {
+        let mut found: BTreeMap<String, String> = BTreeMap::new();
         for directory in directories(name) {
-            for file in self.names(&directory).into_iter().filter(|name| is_read(name)) {
-                let path = format!("{directory}/{file}");
-                let masked = self.resolve(&path).ok() == self.resolve("/dev/null").ok();
-                found.entry(file).or_insert(Configuration { path, masked });
+            for file in self.names(&directory) {
+                if file.ends_with(".conf") && !file.starts_with('.') {
+                    let path = format!("{directory}/{file}");
+                    found.entry(file).or_insert(path);
+                }
             }
         }
-        found.into_values().collect()
+        found.into_values().filter(|path| !self.is_masked(path)).collect()
     }
 
-    /// The directories of [`configuration`](Self::configuration) whose names may not be read, and why.
+    /// The directories of [`configuration`](Self::configuration) that may not be listed, and why.
     pub(super) fn unlisted(&self, name: &str) -> Vec<(String, io::Error)> {
         let refused = |directory: String| {
             let error = self.resolve(&directory).and_then(fs::read_dir).err()?;
@@ -123,27 +166,10 @@ impl Root {
         };
         directories(name).filter_map(refused).collect()
     }
-
-    /// The place itself.
-    pub(super) fn path(&self) -> &Path {
-        &self.0
-    }
 }
 
 /// Where configuration of this name is, what counts most first.
 fn directories(name: &str) -> impl Iterator<Item = String> {
     let above = ["/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib"];
     above.into_iter().map(move |above| format!("{above}/{name}"))
-}
-
-fn is_read(name: &str) -> bool {
-    name.ends_with(".conf") && !name.starts_with('.')
-}
-
-/// A configuration file.
-#[derive(Debug, Clone)]
-pub(super) struct Configuration {
-    pub(super) path: String,
-    /// It leads to `/dev/null`.
-    pub(super) masked: bool,
 }

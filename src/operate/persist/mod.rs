@@ -1,28 +1,27 @@
 //! Whether settings outlive a boot: which file sets what, and whether it comes in time.
 //!
-//! [`audit`] reads the files below a root, `/` or a copy, the way systemd does at boot; [`Plan`] says
-//! which files would make settings last; [`Plan::apply`] writes them.
+//! [`audit`] reads the files below a root, `/` or a copy, the way systemd does at boot. [`FilePlan`] says which files
+//! would make settings last, and writes them.
 //!
-//! Everything below the root is read and nothing else, links included. What cannot be read is a
-//! finding, and no error.
+//! Nothing outside the root is read, not even through links. A file that cannot be read is a finding, and no error.
 
 mod apply;
 mod audit;
 mod boot;
 mod conf;
 mod files;
-mod lasting;
+mod loading_rules;
 mod module;
 mod number;
 mod pattern;
 mod plan;
 mod script;
-mod tree;
+mod setting_rules;
 
-pub use apply::Written;
-pub(crate) use audit::ratio_of;
-pub use audit::{Assigned, Audit, audit};
-pub(crate) use lasting::quoted;
+pub use apply::WrittenFile;
+pub use audit::{Audit, audit};
+pub use boot::Assigned;
+pub(crate) use files::{Entry, Root};
 pub use module::{Loader, Module};
-pub use plan::{Plan, Planned, Want};
-pub(crate) use tree::{Leads, Tree};
+pub use plan::{FilePlan, PlannedFile, Want};
+pub(crate) use setting_rules::too_few_buckets;

@@ -1,6 +1,7 @@
-//! Whether the module is there before settings are made.
+//! How the kernel has connection tracking, and what loads it at boot.
 
 use super::files::Root;
+use super::script;
 
 /// The kernel module the settings belong to.
 const MODULE: &str = "nf_conntrack";
@@ -12,9 +13,9 @@ const MODULE: &str = "nf_conntrack";
 pub enum Module {
     /// Built in: its settings are there from the beginning.
     BuiltIn,
-    /// As a module, which is loaded.
+    /// A module that is loaded.
     Loaded,
-    /// Not there now; as a module, for all that is known.
+    /// Not there now; a module, as far as is known.
     NotLoaded,
 }
 
@@ -25,9 +26,9 @@ pub enum Module {
 pub struct Loader {
     /// The file that says so.
     pub file: String,
-    /// Whether it runs at all: a script has to be executable.
+    /// Whether it runs at all. A script has to be executable.
     pub runs: bool,
-    /// Whether it surely comes before the settings are made.
+    /// Whether it is sure to run before the settings are made.
     pub in_time: bool,
 }
 
@@ -54,80 +55,62 @@ fn names(path: &str) -> String {
     file.split('.').next().unwrap_or_default().replace('-', "_")
 }
 
+/// Whether a word names the module.
+fn is_module(word: &str) -> bool {
+    word.replace('-', "_") == MODULE
+}
+
 /// Everything that loads the module at boot.
 pub(super) fn loaders(root: &Root) -> Vec<Loader> {
-    let mut found = Vec::new();
-    let lists =
-        |text: &str| text.lines().map(str::trim).any(|line| line.replace('-', "_") == MODULE);
-    for file in root.configuration("modules-load.d").iter().filter(|file| !file.masked) {
-        if root.text(&file.path).is_ok_and(|text| lists(&text)) {
-            found.push(Loader { file: file.path.clone(), runs: true, in_time: true });
-        }
-    }
+    let early = |file: String| Loader { file, runs: true, in_time: true };
+    let lists = |text: &str| text.lines().any(|line| is_module(line.trim()));
+    let files = root.configuration("modules-load.d").into_iter();
+    let files = files.filter(|file| root.text(file).is_ok_and(|text| lists(&text)));
+    let mut found: Vec<_> = files.map(early).collect();
     let read = |path: &str| root.text(path).unwrap_or_default();
-    let command_line = read("/proc/cmdline");
-    let early = command_line.split_whitespace().filter_map(|word| {
+    let command_line = read(COMMAND_LINE);
+    let named = command_line.split_whitespace().filter_map(|word| {
         word.strip_prefix("modules_load=").or_else(|| word.strip_prefix("modules-load="))
     });
-    if early.flat_map(|list| list.split(',')).any(|name| name.replace('-', "_") == MODULE) {
-        found.push(Loader { file: "/proc/cmdline".to_owned(), runs: true, in_time: true });
+    if named.flat_map(|list| list.split(',')).any(is_module) {
+        found.push(early(COMMAND_LINE.to_owned()));
     }
     // Debian has a link to it in modules-load.d; without that nobody reads it under systemd.
-    let is_linked = found
-        .iter()
-        .any(|loader| root.resolve(&loader.file).ok() == root.resolve("/etc/modules").ok());
-    if lists(&read("/etc/modules")) && !is_linked {
-        found.push(Loader { file: "/etc/modules".to_owned(), runs: false, in_time: false });
+    let is_it = |path: &str| root.resolve(path).ok() == root.resolve(MODULES).ok();
+    if lists(&read(MODULES)) && !found.iter().any(|loader| is_it(&loader.file)) {
+        found.push(Loader { file: MODULES.to_owned(), runs: false, in_time: false });
     }
     let loads = |text: &str| {
-        let code = text.lines().map(|line| line.split('#').next().unwrap_or_default());
-        code.into_iter().any(|line| {
-            let line = line.replace('-', "_");
-            line.contains("modprobe") && line.split_whitespace().any(|word| word == MODULE)
+        text.lines().any(|line| {
+            let code = line.split('#').next().unwrap_or_default();
+            code.contains("modprobe") && code.split_whitespace().any(is_module)
         })
     };
-    let scripts = root.names("/etc/sysconfig/modules");
-    let scripts = scripts.iter().filter(|name| name.ends_with(".modules"));
-    let scripts = scripts.map(|name| format!("/etc/sysconfig/modules/{name}"));
-    let late = ["/etc/rc.local", "/etc/rc.d/rc.local"].map(str::to_owned);
-    for file in scripts.chain(late) {
-        if loads(&read(&file)) {
-            let runs = is_executable(root, &file);
-            found.push(Loader { file, runs, in_time: false });
-        }
+    for file in script::files(root).into_iter().filter(|file| loads(&read(file))) {
+        let runs = root.is_executable(&file);
+        found.push(Loader { file, runs, in_time: false });
     }
     found
 }
 
-#[cfg(unix)]
-pub(super) fn is_executable(root: &Root, path: &str) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    let metadata = root.resolve(path).and_then(std::fs::metadata);
-    metadata.is_ok_and(|metadata| metadata.permissions().mode() & 0o111 != 0)
-}
+const MODULES: &str = "/etc/modules";
+const COMMAND_LINE: &str = "/proc/cmdline";
 
-#[cfg(not(unix))]
-pub(super) fn is_executable(_: &Root, _: &str) -> bool {
-    true // Nothing there says otherwise.
-}
-
-/// The `hashsize` that the module is given, and the file that says so; the last one counts.
+/// The `hashsize` that the module is given, and the file that says so. The last one counts.
 pub(super) fn hashsize(root: &Root) -> Option<(String, u64)> {
     let mut found = None;
-    for file in root.configuration("modprobe.d").into_iter().filter(|file| !file.masked) {
-        for line in root.text(&file.path).unwrap_or_default().lines() {
+    for file in root.configuration("modprobe.d") {
+        for line in root.text(&file).unwrap_or_default().lines() {
             let mut words = line.split_whitespace();
-            if words.next() == Some("options")
-                && words.next().map(|name| name.replace('-', "_")).as_deref() == Some(MODULE)
-            {
+            if words.next() == Some("options") && words.next().is_some_and(is_module) {
                 let size = words.find_map(|word| word.strip_prefix("hashsize=")?.parse().ok());
-                found = size.map(|size| (file.path.clone(), size)).or(found);
+                found = size.map(|size| (file.clone(), size)).or(found);
             }
         }
     }
-    let command_line = root.text("/proc/cmdline").unwrap_or_default();
+    let command_line = root.text(COMMAND_LINE).unwrap_or_default();
     let mut sizes = command_line.split_whitespace().filter_map(|word| {
         word.replace('-', "_").strip_prefix("nf_conntrack.hashsize=")?.parse().ok()
     });
-    sizes.next_back().map(|size| ("/proc/cmdline".to_owned(), size)).or(found)
+    sizes.next_back().map(|size| (COMMAND_LINE.to_owned(), size)).or(found)
 }

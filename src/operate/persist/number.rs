@@ -2,14 +2,14 @@
 
 use crate::operate::tune::sizing;
 
-/// What becomes of a text.
+/// What becomes of a setting when a text is written to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Taken {
-    /// The setting is this number.
+    /// It is this number.
     Number(i64),
-    /// The kernel refuses it, and the setting stays as it was. This is the reason.
+    /// It stays as it was: the kernel refuses the text, for this reason.
     Refused(Refusal),
-    /// Kernels differ, or the files do not say what it depends on. This is the reason.
+    /// That is not known, for this reason: kernels differ, or it depends on more than files say.
     Unsure(&'static str),
 }
 
@@ -48,7 +48,7 @@ const CLOCKS: (i64, i64) = (100, 1000);
 /// How much of a text is looked at for a number. A text that fills it is refused.
 const LONGEST: usize = 21;
 
-/// What the setting of this path becomes when this is written to it.
+/// What becomes of the setting of this path when this text is written to it.
 pub(super) fn taken(path: &str, text: &[u8]) -> Taken {
     let kind = kind(path);
     if matches!(kind, Kind::Count) {
@@ -131,72 +131,12 @@ fn first(text: &[u8]) -> Option<(bool, u64)> {
     Some((negative, u64::from_str_radix(digits, radix).unwrap_or(u64::MAX)))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_as_the_kernel_reads_them() {
-        let timeout = |text: &str| taken("net/netfilter/nf_conntrack_udp_timeout", text.as_bytes());
-        for (text, number) in [
-            ("12", 12),
-            ("12 # comment", 12),
-            ("7 8", 7),
-            ("7\t", 7),
-            ("\x0b7", 7),
-            ("0x40", 64),
-            ("0XaF", 175),
-            ("040", 32),
-            ("0", 0),
-            ("-0", 0),
-            ("-5", -5),
-            ("00000000000000000012", 10),
-            ("2147483", 2_147_483),
-        ] {
-            assert_eq!(timeout(text), Taken::Number(number), "{text}");
+impl Refusal {
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            Self::NoNumber => "the kernel reads no number in it",
+            Self::OutOfRange => "the kernel refuses a number like this",
+            Self::ReadOnly => "it can only be read",
         }
-        let refused = [
-            "",
-            "+5",
-            "- 5",
-            "-",
-            "lots",
-            "08",
-            "0x",
-            "0xg",
-            "0b1",
-            "1e3",
-            "12,5",
-            "12#",
-            "1\x0b",
-            "000000000000000000012",
-            "-00000000000000000012",
-        ];
-        for text in refused {
-            assert_eq!(timeout(text), Taken::Refused(Refusal::NoNumber), "{text}");
-        }
-        for text in ["4294967296", "18446744073709551617", "2147483648", "21474837", "-21474837"] {
-            assert_eq!(timeout(text), Taken::Refused(Refusal::OutOfRange), "{text}");
-        }
-        assert!(matches!(timeout("3000000"), Taken::Unsure(why) if why.contains("CONFIG_HZ")));
-    }
-
-    #[test]
-    fn what_settings_can_be() {
-        let of = |name: &str, text: &str| {
-            taken(&format!("net/netfilter/nf_conntrack_{name}"), text.as_bytes())
-        };
-        assert_eq!(of("max", "0x200000"), Taken::Number(1 << 21));
-        assert_eq!(of("max", "2147483648"), Taken::Refused(Refusal::OutOfRange));
-        assert_eq!(of("max", "-1"), Taken::Unsure(NEGATIVE));
-        assert_eq!(of("buckets", "1000"), Taken::Number(1024));
-        assert_eq!(of("buckets", "0"), Taken::Refused(Refusal::OutOfRange));
-        assert_eq!(of("count", "5"), Taken::Refused(Refusal::ReadOnly));
-        assert_eq!(of("acct", "1"), Taken::Number(1));
-        assert!(matches!(of("acct", "2"), Taken::Unsure(_)));
-        assert!(matches!(of("acct", "-0"), Taken::Unsure(_)));
-        assert_eq!(of("log_invalid", "255"), Taken::Number(255));
-        assert_eq!(of("frag6_low_thresh", "5000000000"), Taken::Unsure(FITS));
-        assert_eq!(taken("net/ipv4/ip_forward", b"-2147483648"), Taken::Number(-2_147_483_648));
     }
 }

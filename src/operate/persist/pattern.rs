@@ -10,7 +10,7 @@ const LONGEST: usize = 255;
 const ALTERNATIVES: usize = 256;
 const EXPANDED: usize = 64 << 10;
 
-/// Whether a key is a pattern at all. Braces alone make none.
+/// Whether a key is a pattern. Braces alone make none.
 pub(super) fn is_pattern(key: &str) -> bool {
     key.contains(['*', '?', '['])
 }
@@ -23,21 +23,24 @@ pub(super) struct Pattern(Vec<Alternative>);
 #[derive(Debug)]
 struct Alternative {
     parts: Vec<Part>,
-    /// A part of it that is not known here: then it matches less than it should.
+    /// Why it may match less than it should: a part of it is not known here.
     odd: Option<&'static str>,
 }
 
-/// Whether a pattern is true of a path.
+/// Whether a pattern matches a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Match {
     Yes,
     No,
-    /// It may be: the reason.
+    /// It may: the reason.
     Perhaps(&'static str),
 }
 
-/// What stands between two slashes; `None` is true of nothing.
+/// What stands between two slashes; `None` matches nothing.
 type Part = Option<Vec<Token>>;
+
+/// Which characters a bracket matches.
+type Set = Box<[bool; 256]>;
 
 #[derive(Debug)]
 enum Token {
@@ -47,18 +50,18 @@ enum Token {
     Any,
     /// This one.
     Byte(u8),
-    /// One of these, as bits.
-    Set(Box<[u64; 4]>),
+    /// One of those that are marked.
+    Set(Set),
 }
 
 impl Pattern {
-    /// Takes a pattern apart, or says why it is not.
+    /// Takes a pattern apart, or says why that is not possible.
     pub(super) fn of(pattern: &str) -> Result<Self, &'static str> {
         let alternatives = expanded(pattern.as_bytes())?;
         Ok(Self(alternatives.iter().map(|text| Alternative::of(text)).collect()))
     }
 
-    /// Whether it is true of a path.
+    /// Whether it matches a path.
     pub(super) fn matches(&self, path: &str) -> Match {
         self.matches_in(path, &mut 0)
     }
@@ -66,7 +69,7 @@ impl Pattern {
     /// The same; the steps it takes are counted.
     fn matches_in(&self, path: &str, steps: &mut usize) -> Match {
         let mut perhaps = Match::No;
-        for alternative in self.0.iter().filter(|one| one.is_true(path, steps)) {
+        for alternative in self.0.iter().filter(|one| match_all(&one.parts, path, steps)) {
             match alternative.odd {
                 None => return Match::Yes,
                 Some(why) => perhaps = Match::Perhaps(why),
@@ -75,13 +78,13 @@ impl Pattern {
         perhaps
     }
 
-    /// Whether it may be true of some path in a folder.
+    /// Whether it may match some path in a folder.
     pub(super) fn reaches(&self, folder: &str) -> bool {
         let depth = folder.split('/').count();
         self.0.iter().any(|alternative| {
             let above = alternative.parts.get(..depth);
             alternative.parts.len() == depth + 1
-                && above.is_some_and(|parts| are_true(parts, folder, &mut 0))
+                && above.is_some_and(|parts| match_all(parts, folder, &mut 0))
         })
     }
 }
@@ -96,24 +99,20 @@ impl Alternative {
         }
         Self { parts, odd }
     }
-
-    fn is_true(&self, path: &str, steps: &mut usize) -> bool {
-        are_true(&self.parts, path, steps)
-    }
 }
 
-/// `..` is no name there is, and systemd refuses to go there.
-fn are_true(parts: &[Part], path: &str, steps: &mut usize) -> bool {
+/// Whether the parts match all names of a path. No name there is `..`, and systemd refuses to go there.
+fn match_all(parts: &[Part], path: &str, steps: &mut usize) -> bool {
     let mut names = path.split('/');
     parts.iter().all(|part| {
         let tokens = part.as_deref();
-        tokens.zip(names.next()).is_some_and(|(tokens, name)| is_true(tokens, name, steps))
+        tokens.zip(names.next()).is_some_and(|(tokens, name)| matches_name(tokens, name, steps))
     }) && names.next().is_none()
 }
 
-/// Whether the tokens are true of all of a name. Only the last star is tried again: trying an earlier one again could
-/// not find more.
-fn is_true(tokens: &[Token], name: &str, steps: &mut usize) -> bool {
+/// Whether the tokens match all of a name. Only the last star is tried again: to try an earlier one again could not
+/// find more.
+fn matches_name(tokens: &[Token], name: &str, steps: &mut usize) -> bool {
     let name = name.as_bytes();
     let (mut token, mut at) = (0, 0);
     let mut again: Option<(usize, usize)> = None;
@@ -128,7 +127,7 @@ fn is_true(tokens: &[Token], name: &str, steps: &mut usize) -> bool {
             }
             (Some(Token::Any), Some(_)) => true,
             (Some(Token::Byte(byte)), Some(found)) => byte == found,
-            (Some(Token::Set(set)), Some(found)) => has(set, *found),
+            (Some(Token::Set(set)), Some(found)) => set.get(usize::from(*found)) == Some(&true),
             _ => false,
         };
         if is {
@@ -197,13 +196,10 @@ fn part(mut text: &[u8]) -> (Part, Option<&'static str>) {
     ((bytes <= LONGEST).then_some(tokens), None)
 }
 
-/// A set of characters, and what follows it.
-type Bracket<'a> = (Box<[u64; 4]>, &'a [u8]);
-
-/// The set of a bracket and what follows it; `None` if it never ends, and the bracket stands for itself.
-fn set(mut text: &[u8]) -> Result<Option<Bracket<'_>>, &'static str> {
+/// The set of a bracket, and what follows it; `None` if the bracket has no end, and so stands for itself.
+fn set(mut text: &[u8]) -> Result<Option<(Set, &[u8])>, &'static str> {
     const ODD: &str = "its pattern has a class or a range in brackets that is not known here";
-    let mut set = Box::new([0; 4]);
+    let mut set = Box::new([false; 256]);
     let negated = matches!(text, [b'!' | b'^', ..]);
     if negated {
         text = text.get(1..).unwrap_or_default();
@@ -213,18 +209,14 @@ fn set(mut text: &[u8]) -> Result<Option<Bracket<'_>>, &'static str> {
         let low = match text {
             [] => return Ok(None),
             [b']', rest @ ..] if !first => {
-                if negated {
-                    set.iter_mut().for_each(|bits| *bits = !*bits);
-                }
+                set.iter_mut().for_each(|is| *is ^= negated);
                 return Ok(Some((set, rest)));
             }
             [b'[', b':', rest @ ..] => {
-                let Some(end) = rest.windows(2).position(|end| end == b":]") else {
-                    return Err(ODD);
-                };
+                let end = rest.windows(2).position(|end| end == b":]").ok_or(ODD)?;
                 let (name, rest) = rest.split_at_checked(end).unwrap_or_default();
                 let class = class(name).ok_or(ODD)?;
-                (0..=u8::MAX).filter(class).for_each(|byte| add(&mut set, byte));
+                (0..=u8::MAX).zip(set.iter_mut()).for_each(|(byte, is)| *is |= class(&byte));
                 text = rest.get(2..).unwrap_or_default();
                 first = false;
                 // As the end of a range it is odd.
@@ -252,18 +244,9 @@ fn set(mut text: &[u8]) -> Result<Option<Bracket<'_>>, &'static str> {
             }
             _ => low,
         };
-        (low..=high).for_each(|byte| add(&mut set, byte));
+        let range = set.get_mut(usize::from(low)..=usize::from(high));
+        range.into_iter().flatten().for_each(|is| *is = true);
     }
-}
-
-fn add(set: &mut [u64; 4], byte: u8) {
-    if let Some(bits) = set.get_mut(usize::from(byte / 64)) {
-        *bits |= 1 << (byte % 64);
-    }
-}
-
-fn has(set: &[u64; 4], byte: u8) -> bool {
-    set.get(usize::from(byte / 64)).is_some_and(|bits| bits & (1 << (byte % 64)) != 0)
 }
 
 fn class(name: &[u8]) -> Option<fn(&u8) -> bool> {
@@ -308,11 +291,10 @@ fn expanded(pattern: &[u8]) -> Result<Vec<Vec<u8>>, &'static str> {
     Ok(done)
 }
 
-/// What is before braces, what is in them, and what is behind them.
+/// What is before the first braces, what there is to choose from, and what comes after.
 type Choices<'a> = (&'a [u8], Vec<&'a [u8]>, &'a [u8]);
 
-/// What is before the first braces, what is to choose from, and what comes after; `None` without braces, or
-/// if the first have no end.
+/// `None` if there are no braces, or the first have no end.
 fn choices(pattern: &[u8]) -> Option<Choices<'_>> {
     let mut at = 0;
     let open = loop {

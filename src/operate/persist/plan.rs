@@ -8,9 +8,9 @@ use super::conf;
 use super::files::Root;
 use super::module::{self, Loader, Module};
 use crate::escape::Escaped;
-use crate::operate::tune::sizing;
+use crate::operate::tune::{bare_name, sizing};
 
-/// What is to last.
+/// The settings that are to last.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Want {
     max: Option<u64>,
@@ -19,29 +19,29 @@ pub struct Want {
 }
 
 impl Want {
-    /// Nothing yet.
+    /// No settings yet.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// So many entries at the most.
+    /// The most entries.
     #[must_use]
     pub fn max(mut self, max: u64) -> Self {
         self.max = Some(max);
         self
     }
 
-    /// So many buckets; rounded up as the kernel does.
+    /// The number of buckets, which is rounded up as the kernel does.
     #[must_use]
     pub fn buckets(mut self, buckets: u64) -> Self {
         self.buckets = Some(sizing::rounded(buckets));
         self
     }
 
-    /// This setting, by its name in any spelling that [`bare_name`](crate::operate::tune::bare_name) knows.
+    /// Another setting, by its name in any spelling that [`bare_name`] knows.
     #[must_use]
     pub fn setting(mut self, name: &str, value: i64) -> Self {
-        let name = crate::operate::tune::bare_name(name);
+        let name = bare_name(name);
         self.others.push((format!("net.netfilter.nf_conntrack_{name}"), value));
         self
     }
@@ -55,18 +55,18 @@ impl Want {
     }
 }
 
-/// Files to write, and what cannot be done with a file.
+/// Files to write, and what cannot be done by a file.
 ///
-/// Its text form shows each file with its content.
+/// Its `Display` shows each file with its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
-pub struct Plan {
+pub struct FilePlan {
     #[cfg_attr(feature = "serde", serde(skip))]
     pub(super) root: PathBuf,
     /// The files.
-    pub files: Vec<Planned>,
-    /// What has to go onto the kernel's command line, by whatever makes that (GRUB, for one).
+    pub files: Vec<PlannedFile>,
+    /// What has to be added to the kernel's command line, by whatever makes it (GRUB, for example).
     pub command_line: Option<String>,
 }
 
@@ -74,28 +74,27 @@ pub struct Plan {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
-pub struct Planned {
-    /// Its path on the machine, whatever the root.
+pub struct PlannedFile {
+    /// Its path on the machine, without the root.
     pub path: String,
     /// Its content.
     pub content: String,
-    /// Whether it is there already, just so.
+    /// Whether the file has this content already.
     pub unchanged: bool,
-    /// What is there; `None` if nothing is, or it cannot be read.
+    /// What is in the file now; `None` if there is none, or it cannot be read.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub(super) before: Option<String>,
 }
 
-impl Plan {
-    /// The files that make it last, on the machine below this root.
+impl FilePlan {
+    /// The files that make the settings last, on the machine below this root.
     ///
-    /// The module is loaded before settings are made (`modules-load.d`), unless it is built in; the
-    /// buckets are made with it (`modprobe.d`, or the kernel's command line); and the rest is in
-    /// `sysctl.d`, in a file that is read after all others that set the same. Of files that are there
-    /// everything else stays as it is.
+    /// `modules-load.d` loads the module before settings are made, unless it is built in. The buckets are an option of
+    /// the module (`modprobe.d`), or of the kernel's command line. The rest is in `sysctl.d`, in a file that is read
+    /// after all others that set the same. Everything else in these files stays.
     pub fn new(root: impl AsRef<Path>, want: &Want) -> Self {
         let place = Root::new(root.as_ref());
-        let boot = boot(&place, &mut Vec::new());
+        let boot = boot(&place);
         let (module, loaders) = (Module::of(&place), module::loaders(&place));
         let mut files = Vec::new();
         let mut command_line = None;
@@ -131,13 +130,13 @@ impl Plan {
     }
 }
 
-/// A file with what is wanted in it, or a new one that begins with `head`. It is read once: what somebody writes
-/// after that is found to have changed when the plan is carried out.
-fn planned(place: &Root, path: String, head: &str, with: impl Fn(&str) -> String) -> Planned {
-    let before = place.kept(&path).ok();
+/// A file with what is wanted in it, or a new one that begins with `head`. It is read once, so that a change after that
+/// is found when the plan is carried out.
+fn planned(place: &Root, path: String, head: &str, with: impl Fn(&str) -> String) -> PlannedFile {
+    let before = place.exact_text(&path).ok();
     let content = with(before.as_deref().unwrap_or(head));
     let unchanged = before.as_ref() == Some(&content);
-    Planned { path, content, unchanged, before }
+    PlannedFile { path, content, unchanged, before }
 }
 
 /// What a new file begins with.
@@ -169,13 +168,13 @@ fn file_after(place: &Root, named: &[(String, String)], lines: &[(String, String
     let last_name = name_of(last);
     let others = place.configuration("sysctl.d");
     let hides = |name: &str| {
-        let found = others.iter().find(|file| name_of(&file.path) == name);
-        found.is_some_and(|file| !file.path.starts_with("/etc/"))
+        let found = others.iter().find(|file| name_of(file) == name);
+        found.is_some_and(|file| !file.starts_with("/etc/"))
     };
     let name = NAMES.iter().find(|name| **name >= last_name.as_str() && !hides(name));
     match name {
         Some(name) => format!("/etc/sysctl.d/{name}"),
-        // From an earlier time, when there was no other name either.
+        // An earlier plan found no other name either.
         None if last.starts_with("/etc/") && last.ends_with(ADDED) => last.to_owned(),
         // In the order of bytes the underscore comes after the dot.
         None => format!("/etc/sysctl.d/{}{ADDED}", last_name.trim_end_matches(".conf")),
@@ -184,13 +183,13 @@ fn file_after(place: &Root, named: &[(String, String)], lines: &[(String, String
 
 const ADDED: &str = "_nf_conntrack.conf";
 
-/// A list of modules with this one on it.
+/// A text of `modules-load.d` with the module in it.
 fn with_module(text: &str) -> String {
     let listed = text.lines().any(|line| line.trim() == "nf_conntrack");
     if listed { text.to_owned() } else { ended(text) + "nf_conntrack\n" }
 }
 
-/// Options of modules with the number of buckets; whatever else is there stays.
+/// A text of `modprobe.d` with the number of buckets. Everything else stays.
 fn with_hashsize(text: &str, buckets: u64) -> String {
     let hashsize = format!("hashsize={buckets}");
     let mut given = false;
@@ -199,15 +198,12 @@ fn with_hashsize(text: &str, buckets: u64) -> String {
         let words: Vec<_> = line.split_whitespace().collect();
         if !matches!(words[..], ["options", "nf_conntrack" | "nf-conntrack", ..]) {
             changed += line;
-        } else if given {
-            // It is on an earlier line.
-            let rest: Vec<_> =
-                words.into_iter().filter(|word| !word.starts_with("hashsize=")).collect();
-            changed += &rest.join(" ");
         } else {
-            given = true;
             let rest = words.into_iter().filter(|word| !word.starts_with("hashsize="));
-            changed += &rest.chain([&hashsize[..]]).collect::<Vec<_>>().join(" ");
+            // Only on the first of such lines.
+            let size = (!given).then_some(&hashsize[..]);
+            changed += &rest.chain(size).collect::<Vec<_>>().join(" ");
+            given = true;
         }
         changed.push('\n');
     }
@@ -217,7 +213,7 @@ fn with_hashsize(text: &str, buckets: u64) -> String {
     changed
 }
 
-/// Settings with these among them, at the end; whatever else is there stays.
+/// A text of `sysctl.d` with these settings at its end. Everything else stays.
 fn with_settings(text: &str, settings: &[(String, String)]) -> String {
     let (found, _) = conf::parse(text.as_bytes());
     let replaced = |line: usize| {
@@ -229,18 +225,18 @@ fn with_settings(text: &str, settings: &[(String, String)]) -> String {
     let kept = (1..).zip(conf::lines(text.as_bytes())).filter(|(number, _)| !replaced(*number));
     let kept: Vec<u8> = kept.flat_map(|(_, line)| line).copied().collect();
     let set = settings.iter().map(|(key, value)| format!("{key} = {value}\n"));
-    // Lines end in ASCII, so what is left is text still.
+    // Lines end in ASCII, so the rest is UTF-8 still.
     ended(&String::from_utf8_lossy(&kept)) + &set.collect::<String>()
 }
 
-/// The text with the end of its last line.
+/// The text, with an end of its last line.
 fn ended(text: &str) -> String {
     let end = if text.is_empty() || text.ends_with(['\n', '\r', '\0']) { "" } else { "\n" };
     format!("{text}{end}")
 }
 
 /// The files with their contents.
-impl fmt::Display for Plan {
+impl fmt::Display for FilePlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for file in &self.files {
             let state = if file.unchanged { " (unchanged)" } else { "" };
