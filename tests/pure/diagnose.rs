@@ -656,6 +656,46 @@ fn check_4_3_docker_without_its_chains() {
     expect(&facts, "IN_USE_BY", Severity::Info);
 }
 
+/// Who uses tracking, as the rules tell; empty if nobody does.
+fn users(rules: &Rules) -> String {
+    let mut facts = Facts::default();
+    facts.rules = Some(rules.clone());
+    let seen = found(&facts, "IN_USE_BY").map(|finding| finding.seen).unwrap_or_default();
+    seen.replace("tracking is used here by ", "")
+}
+
+#[test]
+fn check_3_7_rules_of_nft_and_of_iptables() {
+    let nft = Rules::parse(
+        "table inet notrack {\n\tchain in {\n\t\ttype filter hook prerouting priority raw;\n\
+         \t\tudp dport 4789 notrack\n\t\tudp dport { 8472, 6081 } counter notrack\n\t}\n}\n\
+         table ip n {\n\tchain post {\n\t\ttype nat hook postrouting priority 100;\n\t\tmasquerade\n}\n\
+         table ip f {\n\tchain FORWARD {\n\t\ttype filter hook forward priority 0; policy drop;\n\
+         \t\tct state established accept\n",
+    );
+    assert!(nft.nat && nft.stateful && nft.forward_drops);
+    assert_eq!(nft.notrack, [4789, 8472, 6081]);
+    assert_eq!(users(&nft), "NAT, rules by state");
+
+    let iptables = Rules::parse(
+        "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p udp -m udp --dport 4789 -j CT --notrack\n\
+         *nat\n:DOCKER - [0:0]\n*filter\n:FORWARD DROP [0:0]\n:KUBE-FORWARD - [0:0]\n\
+         -A INPUT -m conntrack --ctstate NEW\n",
+    );
+    assert!(iptables.nat && iptables.stateful && iptables.forward_drops);
+    assert_eq!(iptables.notrack, [4789]);
+    assert_eq!(users(&iptables), "NAT, rules by state, docker, kube-proxy");
+
+    let old = Rules::parse("*filter\n-A INPUT -m state --state RELATED,ESTABLISHED -j ACCEPT\n");
+    assert_eq!(users(&old), "rules by state", "the match before -m conntrack");
+    let other = Rules::parse("*filter\n-A INPUT -m comment --comment state -j ACCEPT\n");
+    assert!(!other.stateful);
+
+    let none =
+        Rules::parse("table ip f {\n\tchain FORWARD {\n\t\ttype filter hook forward priority 0;\n");
+    assert!(!none.nat && !none.stateful && !none.forward_drops && users(&none).is_empty());
+}
+
 /// What `nft list ruleset` prints under docker 29 with `"firewall-backend": "nftables"`, shortened.
 const DOCKER_NFTABLES: &str = r#"table ip docker-bridges {
 	map filter-forward-in-jumps {

@@ -7,6 +7,7 @@ mod diagnose;
 mod escape;
 mod filter;
 mod flow;
+mod gather;
 mod golden;
 mod hostile;
 mod import;
