@@ -16,7 +16,9 @@ use std::time::{Duration, Instant};
 use clap::{Parser, Subcommand};
 use comfy_table::{CellAlignment, Table, presets};
 use ctnetlink::escape::Escaped;
-use ctnetlink::operate::diagnose::{Creator, FoundNamespace, Namespaces, creators, namespaces};
+use ctnetlink::operate::diagnose::{
+    FoundNamespace, Namespaces, PrivateNetworkUnit, namespaces, private_network_units,
+};
 
 /// Network namespaces: how many entries each has, and who makes them.
 #[derive(Parser)]
@@ -83,11 +85,11 @@ fn run(options: &Options) -> common::Result {
         Task::List => list(options.json, &mut out),
         Task::Watch { interval, total } => watch(*interval, *total, options.json, &mut out),
         Task::Units => {
-            let units = creators("/");
+            let units = private_network_units("/");
             if options.json {
                 common::json(&units, &mut out)?;
             } else {
-                for Creator { unit, description, .. } in &units {
+                for PrivateNetworkUnit { unit, description, .. } in &units {
                     let line = Escaped(format_args!("{unit:<40} {description}")).to_string();
                     writeln!(out, "{}", line.trim_end())?;
                 }

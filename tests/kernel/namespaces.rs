@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::mpsc;
 
 use ctnetlink::flow::Protocol;
-use ctnetlink::operate::diagnose::creators;
+use ctnetlink::operate::diagnose::private_network_units;
 use ctnetlink::testing::{Population, create, enter_private_network, fill};
 use ctnetlink::{Conntrack, DumpOptions, ErrorKind, Namespace};
 use serde_json::Value;
@@ -133,7 +133,9 @@ fn check_2_1_units_as_systemd_reads_them() -> Result<(), Skip> {
             };
             let check = checks.iter().find(|check| check["json_field"] == "PrivateNetwork");
             let theirs = check.expect("what we asked for")["set"] == true;
-            let ours = creators(root.path()).iter().any(|creator| creator.unit == "a-b.service");
+            let ours = private_network_units(root.path())
+                .iter()
+                .any(|creator| creator.unit == "a-b.service");
             assert_eq!(ours, theirs, "{unit} and {drop_in}");
             seen[usize::from(theirs)] += 1;
         }

@@ -8,7 +8,7 @@ use ctnetlink::flow::{Flow, ProtoInfo, Protocol, Status, TcpInfo, TcpState, Tupl
 use ctnetlink::kernel::Version;
 use ctnetlink::kernel::stats::{Counter, Counts};
 use ctnetlink::operate::diagnose::{
-    Facts, FlowFacts, Interface, LogFacts, LogKind, Rules, creators, diagnose,
+    Facts, FlowFacts, Interface, LogFacts, LogKind, Rules, diagnose, private_network_units,
 };
 use ctnetlink::operate::finding::{Finding, Severity, worst};
 use ctnetlink::operate::persist::audit;
@@ -388,7 +388,7 @@ fn check_2_3_units_are_known_by_what_their_files_call_them() {
     let text = "[Unit]\nDescription=Paint\\\n Service\n[Service]\nPrivateNetwork = on\n";
     std::fs::write(system.join("paint.service"), text).expect("a file");
     let mut facts = Facts::default();
-    facts.creators = Some(creators(root.path()));
+    facts.private_network_units = Some(private_network_units(root.path()));
     facts.log = log(&INCIDENT.replace("Hostname Service", "Paint Service"));
     let finding = expect(&facts, "NAMESPACES_COME_AND_GO", Severity::Warning);
     let named = "each time when paint.service (\"Paint Service\" in the log), a unit with PrivateNetwork=yes,";

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use ctnetlink::kernel::stats::{Counter, Counts};
-use ctnetlink::operate::diagnose::{Facts, LogFacts, Sources, creators, namespaces};
+use ctnetlink::operate::diagnose::{Facts, LogFacts, Sources, namespaces, private_network_units};
 use ctnetlink::operate::tune::Settings;
 
 use crate::persist::Machine;
 
 fn units(root: &Machine) -> Vec<String> {
-    creators(root.path()).into_iter().map(|creator| creator.unit).collect()
+    private_network_units(root.path()).into_iter().map(|creator| creator.unit).collect()
 }
 
 const SYSTEM: &str = "usr/lib/systemd/system";
@@ -26,7 +26,7 @@ fn check_2_1_units_with_a_private_network() {
     root.file(&format!("{SYSTEM}/d.service"), "[Service]\nPrivateNetwork = yes\n");
     root.link(&format!("{SYSTEM}/dbus-a.service"), "a.service");
     assert_eq!(units(&root), ["a.service", "d.service"], "blanks do not count, nor do links");
-    let all = creators(root.path());
+    let all = private_network_units(root.path());
     assert_eq!(
         (all[0].description.as_str(), &all[0].aliases[..]),
         ("A Service", &["dbus-a.service".to_owned()][..])
@@ -39,7 +39,7 @@ fn check_2_1_units_with_a_private_network() {
     root.file("etc/systemd/system/c.service.d/net.conf", "");
     root.link("etc/systemd/system/d.service", "/dev/null");
     assert_eq!(units(&root), [""; 0], "masked is not started");
-    assert_eq!(creators("/no/such/place"), []);
+    assert_eq!(private_network_units("/no/such/place"), []);
 }
 
 #[test]

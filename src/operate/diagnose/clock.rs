@@ -9,34 +9,25 @@ const DAY: f64 = 86_400.0;
 const NEXT_DAY: f64 = 2.0 * 3600.0;
 const NEXT_YEAR: f64 = 200.0 * DAY;
 
-const MONTHS: [(&str, u32); 12] = [
-    ("Jan", 0),
-    ("Feb", 31),
-    ("Mar", 60),
-    ("Apr", 91),
-    ("May", 121),
-    ("Jun", 152),
-    ("Jul", 182),
-    ("Aug", 213),
-    ("Sep", 244),
-    ("Oct", 274),
-    ("Nov", 305),
-    ("Dec", 335),
-];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// Days of a leap year before each month.
+const DAYS_BEFORE: [u16; 12] = [0, 31, 60, 91, 121, 152, 182, 213, 244, 274, 305, 335];
 
 const WEEKDAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
-/// Reads the moments of the lines of a log, one after another. If a line leaves out the date or the year, it is taken
-/// from the lines before it.
+/// Reads the times of a log's lines, one after another. A date or year that a line leaves out is that of the lines
+/// before it.
 #[derive(Debug, Default)]
 pub(super) struct Clock {
     last: Option<f64>,
-    /// Days, or years, that have ended since a time, or a date, that says no more.
+    /// Days that have ended since the first line, for times without a date; years, for dates without a year.
     ended: f64,
 }
 
 impl Clock {
-    /// The moment of a line, in seconds from one that is the same for all lines of a log:
+    /// The time of a line, in seconds since a moment that is the same for all lines of a log:
     ///
     /// * `[12.5]` and `[  +0.5]` of `dmesg`, of the journal's `short-monotonic` and `short-delta`;
     /// * `6,813,12500000,-;` of `/dev/kmsg`;
@@ -79,17 +70,17 @@ impl Clock {
         if first.get(..3).is_some_and(|name| WEEKDAYS.contains(&name)) && first.len() <= 4 {
             first = words.next()?;
         }
-        let month = MONTHS.iter().find(|(name, _)| first.starts_with(name));
-        if let Some((name, before)) = month {
-            let day = first.strip_prefix(name).filter(|day| !day.is_empty());
+        if let Some(month) = MONTHS.iter().position(|name| first.starts_with(name)) {
+            let day = first.get(3..).filter(|day| !day.is_empty());
             let day = number(day.or_else(|| words.next())?)?;
             let (time, _) = time_of_day(words.next()?)?;
             let year = words.next().filter(|_| with_year).and_then(|year| year.parse::<i64>().ok());
-            let of_year = (f64::from(*before) + day - 1.0) * DAY + time;
             return Some(match year {
-                // Of the same calendar for all lines.
-                Some(year) => date(year, first, day)? + time,
-                None => self.later(of_year, 366.0 * DAY, NEXT_YEAR),
+                Some(year) => date(year, month, day)? + time,
+                None => {
+                    let days = f64::from(*DAYS_BEFORE.get(month)?) + day - 1.0;
+                    self.later(days * DAY + time, 366.0 * DAY, NEXT_YEAR)
+                }
             });
         }
         // 2026-11-21T03:52:42, or the time is the next word.
@@ -107,7 +98,7 @@ impl Clock {
         number(first).filter(|_| whole.len() >= 9)
     }
 
-    /// A moment of a day, or a year, that is the last line's or the next one.
+    /// A time within a day, or a year: that of the last line, or the one after it.
     fn later(&mut self, within: f64, period: f64, back: f64) -> f64 {
         if self.last.is_some_and(|last| within + self.ended * period + back < last) {
             self.ended += 1.0;
@@ -126,7 +117,7 @@ fn without_priority(line: &str) -> &str {
     rest.map_or(line, |(_, rest)| rest.strip_prefix("1 ").unwrap_or(rest))
 }
 
-/// Digits with at most one dot: no sign, nothing infinite, nothing that is no number.
+/// Digits with at most one dot: no sign, no infinity.
 fn number(text: &str) -> Option<f64> {
     const LONGEST: usize = 24;
     let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
@@ -148,7 +139,7 @@ fn time_of_day(text: &str) -> Option<(f64, f64)> {
     Some((hours * 3600.0 + minutes * 60.0 + seconds, ahead(zone)?))
 }
 
-/// Seconds that a zone is ahead of UTC: `Z`, `+01:00`, `-0530`; none says nothing.
+/// Seconds that a zone is ahead of UTC: `Z`, `+01:00`, `-0530`; 0 if there is none.
 fn ahead(zone: &str) -> Option<f64> {
     if zone.is_empty() || zone == "Z" {
         return Some(0.0);
@@ -174,8 +165,7 @@ fn midnight(day: &str) -> Option<f64> {
     midnight.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs_f64())
 }
 
-/// The same of a year, the name of a month and a day.
-fn date(year: i64, month: &str, day: f64) -> Option<f64> {
-    let month = MONTHS.iter().position(|(name, _)| month.starts_with(name))? + 1;
-    midnight(&format!("{year:04}-{month:02}-{day:02}"))
+/// The same of a year, a month counted from 0, and a day.
+fn date(year: i64, month: usize, day: f64) -> Option<f64> {
+    midnight(&format!("{year:04}-{:02}-{day:02}", month + 1))
 }

@@ -1,36 +1,36 @@
 //! The facts of this machine.
 
 use std::fs;
-use std::io::BufReader;
+use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::counted::counters;
-use super::facts::{Facts, Interface, Unseen};
+use super::facts::{Facts, Unseen};
 use super::flows::FlowFacts;
-use super::interfaces::interfaces;
 use super::log::LogFacts;
 use super::namespaces::namespaces;
+use super::proc;
 use super::rules::Rules;
-use super::units::creators;
+use super::units::private_network_units;
 use crate::error;
+use crate::kernel::stats::{Counter, Stats};
 use crate::operate::persist;
 use crate::operate::tune::Settings;
 use crate::table::Reader;
 
-/// Where facts are from.
+/// Where facts are read from.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Sources {
-    /// The root of the files: `/`, or a copy of a machine.
+    /// The root of the files: `/`, or that of a copy of a machine.
     pub root: PathBuf,
     /// The kernel's log; `/dev/kmsg` by default.
     pub log: PathBuf,
-    /// The packet filter's rules as text, or why there are none. The caller may run other programs to get them; this
-    /// crate does not.
+    /// The packet filter's rules as text, or why there are none. The caller may run programs to get them; this crate
+    /// does not.
     pub rules: Result<String, String>,
-    /// Between the two looks at counters.
+    /// The time between the two looks at counters.
     pub interval: Duration,
 }
 
@@ -50,7 +50,7 @@ const RULES: &str = "run it as root in that namespace, or give what `nft list ru
 const LOG: &str = "run it as root, or give what `journalctl -k` prints";
 
 impl Facts {
-    /// What the files say, without asking the kernel for its table: the facts of a copy of a machine.
+    /// What the files say, without a question to the kernel: the facts of a copy of a machine.
     pub fn of_files(sources: &Sources) -> Self {
         let mut facts = Self::default();
         facts.read_files(sources);
@@ -71,39 +71,23 @@ impl Facts {
         let mut facts = Self::default();
         let number = |name: &str| u64::try_from(settings.get(name).ok()?.value).ok();
         let start = Instant::now();
-        let (before, first) = (number("count"), counters(&sources.root));
+        let (before, first) = (number("count"), proc::counters(&sources.root));
         facts.read_files(sources);
         std::thread::sleep(sources.interval.saturating_sub(start.elapsed()));
-        let (after, second) = (number("count"), counters(&sources.root));
-        let signed = |count: Option<u64>| count.and_then(|count| i64::try_from(count).ok());
-        facts.growth = signed(before)
-            .zip(signed(after))
-            .map(|(before, after)| (after - before, start.elapsed()));
-        facts.recent = first.zip(second.as_ref()).map(|(first, second)| second.since(&first));
-        facts.counters = second.map(|counters| counters.sum());
+        (facts.entries, facts.max) = (number("count"), number("max"));
+        facts.buckets = number("buckets");
+        facts.compare(before, first, proc::counters(&sources.root), start.elapsed());
         if facts.counters.is_none() {
             facts.unseen.push(Unseen::wanted("counters: this kernel does not show them", RIGHT));
         }
-        (facts.entries, facts.max) = (after, number("max"));
-        facts.buckets = number("buckets");
         facts.read_settings(settings);
         facts
-    }
-
-    fn read_settings(&mut self, settings: &Settings) {
-        match settings.all() {
-            Ok(all) => {
-                self.settings =
-                    all.into_iter().map(|setting| (setting.name, setting.value)).collect();
-            }
-            Err(error) => self.unseen.push(Unseen::wanted("settings", error.to_string())),
-        }
     }
 
     /// Everything there is to know of this machine and the network namespace of `table`, whose
     /// settings are `settings`.
     ///
-    /// What the caller may not see is told in [`unseen`](Self::unseen), and is no error.
+    /// What the caller may not see is listed in [`unseen`](Self::unseen), and is no error.
     ///
     /// # Errors
     ///
@@ -119,7 +103,7 @@ impl Facts {
     ) -> error::Result<Self> {
         let mut facts = Self::default();
         let start = Instant::now();
-        let (before, counters) = (table.limits()?, table.stats()?);
+        let (before, first) = (table.limits()?, table.stats()?);
         if before.entries > 0 {
             let scans = table.scan_all(&FlowFacts::queries())?;
             let reports: Vec<_> = scans.into_iter().map(|scan| scan.report).collect();
@@ -127,16 +111,35 @@ impl Facts {
         }
         facts.read_files(sources);
         std::thread::sleep(sources.interval.saturating_sub(start.elapsed()));
-        let (after, later) = (table.limits()?, table.stats()?);
+        let (after, second) = (table.limits()?, table.stats()?);
         facts.entries = Some(after.entries.into());
         facts.max = after.max.map(u64::from);
-        facts.growth =
-            Some((i64::from(after.entries) - i64::from(before.entries), start.elapsed()));
-        facts.recent = Some(later.since(&counters));
-        facts.counters = Some(later.sum());
         facts.buckets = Reader::buckets().map(u64::from);
+        facts.compare(Some(before.entries.into()), Some(first), Some(second), start.elapsed());
         facts.read_settings(settings);
         Ok(facts)
+    }
+
+    /// What has changed between two looks.
+    fn compare(
+        &mut self,
+        before: Option<u64>,
+        first: Option<Stats<Counter>>,
+        second: Option<Stats<Counter>>,
+        elapsed: Duration,
+    ) {
+        let signed = |count: Option<u64>| count.and_then(|count| i64::try_from(count).ok());
+        let counts = signed(before).zip(signed(self.entries));
+        self.growth = counts.map(|(before, after)| (after - before, elapsed));
+        self.recent = first.zip(second.as_ref()).map(|(first, second)| second.since(&first));
+        self.counters = second.map(|counters| counters.sum());
+    }
+
+    fn read_settings(&mut self, settings: &Settings) {
+        match settings.all() {
+            Ok(all) => self.settings = all.into_iter().map(|it| (it.name, it.value)).collect(),
+            Err(error) => self.unseen.push(Unseen::wanted("settings", error.to_string())),
+        }
     }
 
     fn read_files(&mut self, sources: &Sources) {
@@ -148,17 +151,14 @@ impl Facts {
         self.ip_forward = number("proc/sys/net/ipv4/ip_forward");
         self.default_forward = number("proc/sys/net/ipv4/conf/default/forwarding");
         self.ipv6_forward = number("proc/sys/net/ipv6/conf/all/forwarding");
-        self.interfaces = interfaces(root);
-        self.namespace =
-            fs::metadata(root.join("proc/thread-self/ns/net")).ok().map(|file| file.ino());
-        self.sockets = text("proc/net/sockstat").as_deref().and_then(sockets);
-        let bridges = |all: &Vec<Interface>| all.iter().any(|interface| interface.bridge);
-        self.bridges = self.interfaces.as_ref().map(bridges);
+        self.namespace = fs::metadata(root.join("proc/thread-self/ns/net")).ok().map(|it| it.ino());
+        self.sockets = proc::sockets(root);
+        self.interfaces = proc::interfaces(root);
+        self.bridges = self.interfaces.as_ref().map(|all| all.iter().any(|found| found.bridge));
         self.ebpf = Some(root.join("sys/class/net/cilium_host").exists());
-        let programs = programs(&root.join("proc"));
-        self.kube_proxy =
-            programs.as_ref().map(|names| names.iter().any(|name| name == "kube-proxy"));
-        self.docker = programs.as_ref().map(|names| names.iter().any(|name| name == "dockerd"));
+        let programs = proc::programs(root);
+        let runs = |name: &str| Some(programs.as_ref()?.iter().any(|program| program == name));
+        (self.kube_proxy, self.docker) = (runs("kube-proxy"), runs("dockerd"));
         self.audit = Some(persist::audit(root));
         match &sources.rules {
             Ok(text) => self.rules = Some(Rules::parse(text)),
@@ -171,7 +171,8 @@ impl Facts {
         self.owners = found.into_iter().map(|found| (found.inode, found.owner())).collect();
         match read_log(&sources.log) {
             Ok(log) => {
-                self.creators = (!log.events.is_empty()).then(|| creators(root));
+                let units = || private_network_units(root);
+                self.private_network_units = (!log.events.is_empty()).then(units);
                 self.log = Some(log);
             }
             Err(error) => {
@@ -182,31 +183,13 @@ impl Facts {
     }
 }
 
-/// Sockets in use.
-fn sockets(text: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix("sockets: used "))?;
-    line.trim().parse().ok()
-}
-
-fn entries(directory: &Path) -> Option<Vec<String>> {
-    let files = fs::read_dir(directory).ok()?;
-    Some(files.filter_map(|file| file.ok()?.file_name().into_string().ok()).collect())
-}
-
-/// The names of all programs that run.
-fn programs(proc: &Path) -> Option<Vec<String>> {
-    let numbers = entries(proc)?.into_iter().filter(|name| name.parse::<u32>().is_ok());
-    let name = |number: String| fs::read_to_string(proc.join(number).join("comm")).ok();
-    Some(numbers.filter_map(name).map(|name| name.trim().to_owned()).collect())
-}
-
-fn read_log(path: &Path) -> std::io::Result<LogFacts> {
+fn read_log(path: &Path) -> io::Result<LogFacts> {
     // What is there, without waiting for more.
     let nonblocking = rustix::fs::OFlags::NONBLOCK.bits();
     let flags = i32::try_from(nonblocking).unwrap_or_default();
     let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     if file.metadata()?.is_dir() {
-        return Err(std::io::Error::other("it is a directory"));
+        return Err(io::Error::other("it is a directory"));
     }
-    LogFacts::read(BufReader::with_capacity(64 * 1024, file))
+    LogFacts::read(io::BufReader::with_capacity(64 * 1024, file))
 }

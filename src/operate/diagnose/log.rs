@@ -116,11 +116,6 @@ impl LogFacts {
         }
         self.events.push(event);
     }
-
-    /// Events of a kind.
-    pub(super) fn count(&self, is: impl Fn(&LogKind) -> bool) -> usize {
-        self.events.iter().filter(|event| is(&event.kind)).count()
-    }
 }
 
 fn kind(line: &str) -> Option<LogKind> {

@@ -1,18 +1,21 @@
 //! What follows from the kernel's log.
 
+use std::collections::BTreeSet;
+
 use super::facts::Facts;
-use super::log::{LogEvent, LogFacts, LogKind, named};
-use super::units::{Creator, well_known};
+use super::log::{LogFacts, LogKind, named};
+use super::units::{PrivateNetworkUnit, well_known};
 use crate::kernel::Version;
-use crate::operate::finding::{Finding, Severity};
+use crate::operate::finding::Finding;
+use crate::operate::finding::Severity::{Info, Warning};
 
 /// Namespaces that a finding names.
 const NAMED: usize = 3;
 
-/// Kernels from this one on name the namespace, but for the initial one: commit aa5840167780.
+/// Kernels from this one on name the namespace, unless it is the initial one: commit aa5840167780.
 const NAMES: Version = Version::new(6, 17);
 
-/// Seconds within which lines are of one namespace.
+/// Seconds within which lines are about one namespace.
 const TOGETHER: f64 = 5.0;
 
 /// Times that make a habit.
@@ -22,9 +25,10 @@ const HABIT: usize = 3;
 const SELDOM: f64 = 3600.0;
 
 pub(super) fn judge(facts: &Facts, findings: &mut Vec<Finding>) {
-    let Some(log) = &facts.log else { return };
-    full(facts, log, findings);
-    churn(facts, log, findings);
+    if let Some(log) = &facts.log {
+        findings.extend(table_full(facts, log));
+        churn(facts, log, findings);
+    }
 }
 
 /// `1 line`, `3 lines`.
@@ -32,42 +36,35 @@ fn lines(count: usize) -> String {
     format!("{count} line{}", if count == 1 { "" } else { "s" })
 }
 
-fn full(facts: &Facts, log: &LogFacts, findings: &mut Vec<Finding>) {
-    let inode = |event: &LogEvent| match event.kind {
+fn table_full(facts: &Facts, log: &LogFacts) -> Option<Finding> {
+    let inodes = log.events.iter().filter_map(|event| match event.kind {
         LogKind::TableFull(inode) => Some(inode),
         _ => None,
-    };
-    let found: Vec<_> = log.events.iter().filter_map(inode).collect();
+    });
+    let found: Vec<_> = inodes.collect();
     if found.is_empty() {
-        return;
+        return None;
     }
     // A kernel that names others leaves out the initial one alone.
     let names_others =
         found.iter().any(Option::is_some) || facts.kernel.is_some_and(|kernel| kernel >= NAMES);
-    let mut names: Vec<_> = found
-        .iter()
-        .map(|inode| match inode {
-            None if names_others => "the initial network namespace".to_owned(),
-            None => "a network namespace that the log does not name".to_owned(),
-            Some(inode) if facts.namespace == Some(*inode) => format!("this one, netns {inode}"),
-            Some(inode) => {
-                let owner = facts.owners.iter().find(|(of, _)| of == inode);
-                let owner = owner.map(|(_, owner)| format!(" ({owner})"));
-                format!("netns {inode}{}", owner.unwrap_or_default())
-            }
-        })
-        .collect();
-    names.sort();
-    names.dedup();
-    if names.len() > NAMED {
-        let more = names.len() - NAMED;
-        names.truncate(NAMED);
-        names.push(format!("{more} more"));
-    }
-    let elsewhere = found.iter().flatten().any(|inode| facts.namespace != Some(*inode));
-    let mut finding = Finding::new(
+    let name = |inode: &Option<u64>| match inode {
+        None if names_others => "the initial network namespace".to_owned(),
+        None => "a network namespace that the log does not name".to_owned(),
+        Some(inode) if facts.namespace == Some(*inode) => format!("this one, netns {inode}"),
+        Some(inode) => {
+            let owner = facts.owners.iter().find(|(of, _)| of == inode);
+            let owner = owner.map(|(_, owner)| format!(" ({owner})"));
+            format!("netns {inode}{}", owner.unwrap_or_default())
+        }
+    };
+    let names: BTreeSet<_> = found.iter().map(name).collect();
+    let more = names.len().saturating_sub(NAMED);
+    let more = (more > 0).then(|| format!("{more} more"));
+    let names: Vec<_> = names.into_iter().take(NAMED).chain(more).collect();
+    let finding = Finding::new(
         "LOG_TABLE_FULL",
-        Severity::Info,
+        Info,
         format!("the log has {} of a full table, of {}", lines(found.len()), names.join(", ")),
         "each line may stand for many packets: the kernel limits how often it logs them",
         if names_others {
@@ -76,18 +73,15 @@ fn full(facts: &Facts, log: &LogFacts, findings: &mut Vec<Finding>) {
             "see whether one is full now: kernels before 6.17 do not say which, and containers have their own"
         },
     );
-    if elsewhere || !names_others {
-        finding = finding.command("netns list");
-    }
-    findings.push(
-        finding.source("commit aa5840167780 (6.17): the log names the namespace by its inode"),
-    );
+    let elsewhere = found.iter().flatten().any(|inode| facts.namespace != Some(*inode));
+    let list = (elsewhere || !names_others).then(|| "netns list".to_owned());
+    let source = "commit aa5840167780 (6.17): the log names the namespace by its inode";
+    Some(finding.commands(list).source(source))
 }
 
 /// Namespaces that are made again and again.
 fn churn(facts: &Facts, log: &LogFacts, findings: &mut Vec<Finding>) {
     let is_made = |kind: &LogKind| matches!(kind, LogKind::Vmalloc | LogKind::NamespaceMade);
-    let vmalloc = log.count(|kind| *kind == LogKind::Vmalloc);
     let made = log.events.iter().filter(|event| is_made(&event.kind));
     let (timed, untimed): (Vec<_>, Vec<_>) = made.partition(|event| event.at.is_some());
     let moments = moments(timed.iter().filter_map(|event| event.at).collect());
@@ -102,55 +96,51 @@ fn churn(facts: &Facts, log: &LogFacts, findings: &mut Vec<Finding>) {
         Some(gap) => format!("{} times, about every {}", moments.len(), period(gap)),
         None => format!("{} that say so", lines(untimed.len())),
     };
-    let creators = match &facts.creators {
-        Some(creators) if !creators.is_empty() => creators.clone(),
-        _ => well_known().to_vec(),
-    };
-    let culprit = culprit(log, &moments, &creators);
+    let known = well_known();
+    let units = facts.private_network_units.as_deref().filter(|units| !units.is_empty());
+    let culprit = culprit(log, &moments, units.unwrap_or(&known));
     let by = culprit.as_ref().map(|culprit| culprit.describe(moments.len())).unwrap_or_default();
+    let vmalloc = log.events.iter().any(|event| event.kind == LogKind::Vmalloc);
     let old = facts.kernel.is_none_or(|kernel| kernel < Version::new(4, 3));
-    let why = if vmalloc > 0 && old {
+    let why = if vmalloc && old {
         "up to Linux 4.2 every namespace has a hash table of its own, and says so when its memory is \
          in pieces; the noise pushes other lines out of the log"
     } else {
         "every namespace that goes away walks the whole hash table; with many buckets that costs"
     };
-    let severity = match gap {
-        Some(gap) if gap > SELDOM => Severity::Info,
-        _ => Severity::Warning,
+    let unit = culprit.as_ref().and_then(|culprit| culprit.unit.as_deref());
+    let remedy = match (unit, culprit.as_ref().is_some_and(|culprit| culprit.private)) {
+        (Some(unit), true) => {
+            format!("find out who starts {unit} again and again: often hostnamectl in a cron job")
+        }
+        (Some(unit), false) => format!(
+            "find out who starts {unit} again and again, and whether it makes them \
+             (PrivateNetwork=yes)"
+        ),
+        (None, _) => {
+            "find out who makes them: a unit with PrivateNetwork=yes that is started again and \
+                      again, often by hostnamectl in a cron job"
+                .to_owned()
+        }
     };
-    let mut finding = Finding::new(
+    let finding = Finding::new(
         "NAMESPACES_COME_AND_GO",
-        severity,
+        if gap.is_some_and(|gap| gap > SELDOM) { Info } else { Warning },
         format!("network namespaces are made again and again: in the log {how_often}{by}"),
         why,
-        match culprit.as_ref().and_then(|culprit| Some((culprit.unit.as_ref()?, culprit.private))) {
-            Some((unit, true)) => {
-                format!(
-                    "find out who starts {unit} again and again: often hostnamectl in a cron job"
-                )
-            }
-            Some((unit, false)) => format!(
-                "find out who starts {unit} again and again, and whether it makes them \
-                 (PrivateNetwork=yes)"
-            ),
-            None => {
-                "find out who makes them: a unit with PrivateNetwork=yes that is started again and \
-                     again, often by hostnamectl in a cron job"
-                    .to_owned()
-            }
-        },
-    )
-    .command("netns units");
-    if let Some(unit) = culprit.and_then(|culprit| culprit.unit) {
-        // A backslash stands for itself.
-        finding = finding.command(format!("systemctl cat '{unit}'"));
-    }
-    findings.push(finding.source("commits f0ad462189cc (4.3) and 56d52d4892d0 (4.7)"));
-    if vmalloc > 0 && !old {
+        remedy,
+    );
+    findings.push(
+        finding
+            .command("netns units")
+            // In quotes, since a backslash stands for itself.
+            .commands(unit.map(|unit| format!("systemctl cat '{unit}'")))
+            .source("commits f0ad462189cc (4.3) and 56d52d4892d0 (4.7)"),
+    );
+    if vmalloc && !old {
         findings.push(Finding::new(
             "VMALLOC_OF_ANOTHER_KERNEL",
-            Severity::Info,
+            Info,
             "the log has lines of vmalloc that this kernel does not write",
             "since Linux 4.3 the message is gone: the log is of another kernel or machine",
             "look at the log of this boot",
@@ -158,7 +148,7 @@ fn churn(facts: &Facts, log: &LogFacts, findings: &mut Vec<Finding>) {
     }
 }
 
-/// When namespaces were made; lines of one moment are of one namespace.
+/// When namespaces were made. Lines that are close together are about one namespace.
 fn moments(mut all: Vec<f64>) -> Vec<f64> {
     all.sort_by(f64::total_cmp);
     let mut moments: Vec<f64> = Vec::new();
@@ -180,76 +170,70 @@ fn period(seconds: f64) -> String {
     }
 }
 
-/// Who is started when namespaces are made.
-struct Culprit {
-    /// Its name, as one may type it.
+/// A unit that is started when namespaces are made.
+struct Culprit<'l> {
+    /// Its name, if it is one that can be typed.
     unit: Option<String>,
     /// What the log calls it.
-    names: Vec<String>,
+    names: Vec<&'l String>,
     /// Whether its files, or systemd's own, say `PrivateNetwork=yes`.
     private: bool,
-    /// So many times.
-    times: usize,
+    /// The moments at which it was started.
+    moments: BTreeSet<usize>,
 }
 
-impl Culprit {
+impl Culprit<'_> {
     fn describe(&self, of: usize) -> String {
-        let Self { unit, names, private, times } = self;
-        let quoted = |names: &[&String]| {
-            let quoted: Vec<_> = names.iter().map(|name| format!("\"{name}\"")).collect();
-            quoted.join(", ")
-        };
+        let Self { unit, names, private, moments } = self;
+        let others = names.iter().filter(|name| unit.as_ref() != Some(**name));
+        let others: Vec<_> = others.map(|name| format!("\"{name}\"")).collect();
+        let others = others.join(", ");
+        let private = if *private { ", a unit with PrivateNetwork=yes," } else { "" };
         let who = match unit {
-            Some(unit) => {
-                let others: Vec<_> = names.iter().filter(|name| *name != unit).collect();
-                let others = if others.is_empty() {
-                    String::new()
-                } else {
-                    format!(" ({} in the log)", quoted(&others))
-                };
-                let private = if *private { ", a unit with PrivateNetwork=yes," } else { "" };
-                format!("{unit}{others}{private}")
-            }
-            None => quoted(&names.iter().collect::<Vec<_>>()),
+            None => others,
+            Some(unit) if others.is_empty() => format!("{unit}{private}"),
+            Some(unit) => format!("{unit} ({others} in the log){private}"),
         };
-        let times = if *times == of { "each time".to_owned() } else { format!("{times} times") };
+        let times = match moments.len() {
+            times if times == of => "each time".to_owned(),
+            times => format!("{times} times"),
+        };
         format!(", {times} when {who} was started")
     }
 }
 
 /// The unit that was started at most of these moments: in the second of each, or the two before.
-fn culprit(log: &LogFacts, moments: &[f64], creators: &[Creator]) -> Option<Culprit> {
-    let mut found: Vec<Culprit> = Vec::new();
-    for moment in moments {
-        let mut counted: Vec<usize> = Vec::new();
-        for event in &log.events {
-            let LogKind::UnitStarted(name) = &event.kind else { continue };
-            if event.at.is_none_or(|at| at > moment + 1.0 || moment - at > 2.0) {
-                continue;
-            }
-            let creator = creators.iter().find(|creator| creator.is_called(name));
-            // Nothing else that a log says is typed.
-            let named = Some(name).filter(|name| named(name).as_ref() == Some(name));
-            let unit = creator.map(|creator| &creator.unit).or(named);
-            let is_it = |of: &Culprit| match unit {
-                Some(unit) => of.unit.as_ref() == Some(unit),
-                None => of.unit.is_none() && of.names.contains(name),
-            };
-            let place = found.iter().position(is_it).unwrap_or_else(|| {
-                let (unit, private) = (unit.cloned(), creator.is_some());
-                found.push(Culprit { unit, names: Vec::new(), private, times: 0 });
-                found.len() - 1
-            });
-            let Some(of) = found.get_mut(place) else { continue };
-            if !of.names.contains(name) {
-                of.names.push(name.clone());
-            }
-            if !counted.contains(&place) {
-                counted.push(place);
-                of.times += 1;
-            }
+fn culprit<'l>(
+    log: &'l LogFacts,
+    moments: &[f64],
+    units: &[PrivateNetworkUnit],
+) -> Option<Culprit<'l>> {
+    let mut found: Vec<Culprit<'_>> = Vec::new();
+    for event in &log.events {
+        let (LogKind::UnitStarted(name), Some(at)) = (&event.kind, event.at) else { continue };
+        let is_near = |moment: f64| at <= moment + 1.0 && moment - at <= 2.0;
+        let near = moments.iter().enumerate().filter(|(_, moment)| is_near(**moment));
+        let near: Vec<_> = near.map(|(number, _)| number).collect();
+        if near.is_empty() {
+            continue;
         }
+        let known = units.iter().find(|unit| unit.is_called(name));
+        // Nothing else that a log says is typed.
+        let typed = || Some(name.clone()).filter(|name| named(name).as_ref() == Some(name));
+        let unit = known.map(|known| known.unit.clone()).or_else(typed);
+        let is_it =
+            |of: &Culprit<'_>| of.unit == unit && (unit.is_some() || of.names.contains(&name));
+        let place = found.iter().position(is_it).unwrap_or_else(|| {
+            let (names, moments) = (Vec::new(), BTreeSet::new());
+            found.push(Culprit { unit, names, private: known.is_some(), moments });
+            found.len() - 1
+        });
+        let Some(of) = found.get_mut(place) else { continue };
+        if !of.names.contains(&name) {
+            of.names.push(name);
+        }
+        of.moments.extend(near);
     }
-    let most = found.into_iter().max_by_key(|of| (of.times, of.private, of.unit.is_some()))?;
-    (most.times * 2 > moments.len()).then_some(most)
+    let rank = |of: &Culprit<'_>| (of.moments.len(), of.private, of.unit.is_some());
+    found.into_iter().max_by_key(rank).filter(|most| most.moments.len() * 2 > moments.len())
 }

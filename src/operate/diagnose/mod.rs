@@ -1,30 +1,26 @@
 //! What is wrong with connection tracking here, and what to do about it.
 //!
-//! [`diagnose`] looks at [`Facts`], which are values: of this machine ([`Facts::gather`]), of files, or made up. So
-//! every rule is tested on facts. A fact that is not known is `None`, and the rules that need it say nothing. What
-//! could not be looked at is in [`Facts::unseen`], so that an empty list of findings is not mistaken for a healthy
-//! machine ([`Facts::is_complete`]).
+//! [`diagnose`] looks at [`Facts`], which are values: of this machine ([`Facts::gather`]), of files, or made up, as in
+//! the tests. A fact that is not known is `None`, and the rules that need it find nothing. What could not be looked at
+//! is in [`Facts::unseen`], so that nobody takes an empty list of findings for a healthy machine
+//! ([`Facts::is_complete`]).
 //!
 //! This folder must not change anything, nor run other programs.
 
 mod clock;
-#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
-mod counted;
 mod facts;
 mod flows;
 mod forwarding;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 mod gather;
-#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
-mod interfaces;
 mod log;
 mod logged;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 mod namespaces;
 mod pressure;
+#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+mod proc;
 mod rules;
-#[cfg(feature = "files")]
-mod snapshot;
 mod timeouts;
 mod traffic;
 mod units;
@@ -37,11 +33,11 @@ pub use log::{LogEvent, LogFacts, LogKind};
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 pub use namespaces::{FoundNamespace, Namespaces, namespaces};
 pub use rules::Rules;
-pub use units::{Creator, creators};
+pub use units::{PrivateNetworkUnit, private_network_units};
 
 use crate::operate::finding::Finding;
 
-/// Everything the rules find in these facts, the worst first.
+/// Everything that is wrong by these facts, the worst first.
 ///
 /// ```
 /// use ctnetlink::operate::diagnose::{Facts, diagnose};
@@ -59,16 +55,15 @@ pub fn diagnose(facts: &Facts) -> Vec<Finding> {
     traffic::judge(facts, &mut findings);
     forwarding::judge(facts, &mut findings);
     if let Some(audit) = &facts.audit {
-        let of_audit = audit.findings.iter().filter(|finding| !is_contradicted(finding, &findings));
-        let of_audit: Vec<_> = of_audit.cloned().collect();
+        let mut of_audit = audit.findings.clone();
+        of_audit.retain(|finding| !is_contradicted(finding, &findings));
         findings.extend(of_audit);
     }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     findings
 }
 
-/// Whether it says to do what a file says, where another finding says that the file is to say
-/// something else.
+/// Whether a drift asks for the value of a file, where another finding asks for another value in that file.
 fn is_contradicted(drift: &Finding, findings: &[Finding]) -> bool {
     let key = drift.seen.split(" is ").next().unwrap_or_default();
     let line = format!("\\n{key} = ");

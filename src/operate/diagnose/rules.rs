@@ -1,4 +1,4 @@
-//! What the packet filter's rules say, from their text.
+//! The packet filter's rules, read from their text.
 
 use std::collections::BTreeSet;
 
@@ -9,13 +9,13 @@ use std::collections::BTreeSet;
 pub struct Rules {
     /// Whether any text was given.
     pub known: bool,
-    /// Whether there are NAT chains or rules, of whatever family.
+    /// Whether there are NAT chains or rules of any family.
     pub nat: bool,
     /// Whether there are NAT chains or rules for IPv4.
     pub nat_ipv4: bool,
-    /// Whether rules translate IPv6. A chain alone does not: docker makes them on every host.
+    /// Whether rules translate IPv6. A chain alone does not count: docker makes it on every host.
     pub nat_ipv6: bool,
-    /// Whether rules ask for the state of flows.
+    /// Whether rules match the state of flows.
     pub stateful: bool,
     /// Whether a chain of forwarded packets, other than docker's own, drops what no rule lets pass.
     pub forward_drops: bool,
@@ -35,7 +35,7 @@ const NAT: [&str; 8] =
     ["masquerade", "snat", "dnat", "redirect", "MASQUERADE", "SNAT", "DNAT", "REDIRECT"];
 
 impl Rules {
-    /// Reads what `nft list ruleset`, `iptables-save`, `ip6tables-save` or all of them together print.
+    /// Reads the output of `nft list ruleset`, `iptables-save` and `ip6tables-save`, one or several together.
     pub fn parse(text: &str) -> Self {
         let mut rules = Self { known: true, ..Self::default() };
         // The family and name of the table that the lines belong to.
@@ -76,11 +76,6 @@ impl Rules {
             }
         }
         rules
-    }
-
-    /// Whether UDP to this port is taken out of tracking.
-    pub(super) fn untracked(&self, port: u16) -> bool {
-        self.notrack.contains(&port)
     }
 
     pub(super) fn has_chain(&self, name: &str) -> bool {

@@ -9,16 +9,16 @@ use crate::operate::persist::{Entry, Root};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
-pub struct Creator {
+pub struct PrivateNetworkUnit {
     /// Its name, `systemd-hostnamed.service` for example.
     pub unit: String,
-    /// What it calls itself in the log, `Hostname Service`; empty if its files do not say.
+    /// Its description, by which logs name it, `Hostname Service`; empty if its files do not say.
     pub description: String,
     /// Other names of it, by links: `dbus-org.freedesktop.hostname1.service`.
     pub aliases: Vec<String>,
 }
 
-impl Creator {
+impl PrivateNetworkUnit {
     /// Whether a log means this unit by that name.
     pub(super) fn is_called(&self, name: &str) -> bool {
         self.unit == name
@@ -27,11 +27,10 @@ impl Creator {
     }
 }
 
-/// Those of systemd itself that have been so from the beginning, for a log without the files beside
-/// it.
-pub(super) fn well_known() -> [Creator; 2] {
+/// Those of systemd itself, for a log without the files of its machine.
+pub(super) fn well_known() -> [PrivateNetworkUnit; 2] {
     [("hostname", "Hostname Service"), ("locale", "Locale Service")].map(|(name, description)| {
-        Creator {
+        PrivateNetworkUnit {
             unit: format!("systemd-{name}d.service"),
             description: description.to_owned(),
             aliases: vec![format!("dbus-org.freedesktop.{name}1.service")],
@@ -39,7 +38,7 @@ pub(super) fn well_known() -> [Creator; 2] {
     })
 }
 
-/// Where units are, what hides the others first: systemd.unit(5).
+/// Where units are; a directory hides units of the same name in those after it: systemd.unit(5).
 const DIRECTORIES: [&str; 13] = [
     "/etc/systemd/system.control",
     "/run/systemd/system.control",
@@ -59,9 +58,9 @@ const DIRECTORIES: [&str; 13] = [
 /// The services below a root that get a network namespace each time they are started
 /// (`PrivateNetwork=yes`), by name.
 ///
-/// Files are read as systemd reads them: drop-ins of all directories by their names, links as other
-/// names, masked units not at all.
-pub fn creators(root: impl AsRef<Path>) -> Vec<Creator> {
+/// Files are read as systemd reads them: drop-ins of all directories sorted by name, links as other names, masked units
+/// not at all.
+pub fn private_network_units(root: impl AsRef<Path>) -> Vec<PrivateNetworkUnit> {
     let root = Root::new(root.as_ref());
     // `None` is masked.
     let mut units: BTreeMap<String, Option<String>> = BTreeMap::new();
@@ -95,23 +94,21 @@ pub fn creators(root: impl AsRef<Path>) -> Vec<Creator> {
         let aliases: Vec<_> = of_it.map(|(alias, _)| alias.clone()).collect();
         let mut said = Said::default();
         said.read(&text);
-        // Of files with one name the first directory counts; all are read in the order of their names.
-        let mut files: BTreeMap<String, (String, &str)> = BTreeMap::new();
+        // All are read in the order of their names. Of one name the first directory counts.
+        let mut files: BTreeMap<String, String> = BTreeMap::new();
         for of in names_of_drop_ins(&unit, &aliases) {
             for above in drop_ins.get(&of).into_iter().flatten() {
-                let directory = format!("{above}/{of}");
-                for file in
-                    root.names(&directory).into_iter().filter(|file| file.ends_with(".conf"))
-                {
-                    files.entry(file).or_insert((directory.clone(), above));
+                for file in root.names(&format!("{above}/{of}")) {
+                    let path = format!("{above}/{of}/{file}");
+                    files.entry(file).or_insert(path);
                 }
             }
         }
-        for (file, (directory, _)) in files {
-            said.read(&root.text(&format!("{directory}/{file}")).unwrap_or_default());
+        for path in files.into_values().filter(|path| path.ends_with(".conf")) {
+            said.read(&root.text(&path).unwrap_or_default());
         }
         if said.private {
-            found.push(Creator { unit, description: said.description, aliases });
+            found.push(PrivateNetworkUnit { unit, description: said.description, aliases });
         }
     }
     found
@@ -182,14 +179,11 @@ fn lines(text: &str) -> Vec<String> {
     found
 }
 
-/// A boolean of systemd.
+/// A boolean of systemd; `None` for anything else.
 fn boolean(text: &str) -> Option<bool> {
-    let is_one_of = |words: [&str; 6]| words.iter().any(|word| word.eq_ignore_ascii_case(text));
-    if is_one_of(["1", "yes", "y", "true", "t", "on"]) {
-        Some(true)
-    } else if is_one_of(["0", "no", "n", "false", "f", "off"]) {
-        Some(false)
-    } else {
-        None
+    match text.to_ascii_lowercase().as_str() {
+        "1" | "yes" | "y" | "true" | "t" | "on" => Some(true),
+        "0" | "no" | "n" | "false" | "f" | "off" => Some(false),
+        _ => None,
     }
 }
