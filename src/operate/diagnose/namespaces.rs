@@ -10,22 +10,22 @@ use crate::Namespace;
 use crate::error::Result;
 use crate::table::{Limits, Reader};
 
-/// A network namespace that a process is in, or that is mounted somewhere.
+/// A network namespace that a process is in, or that is mounted somewhere. It can be [opened](Self::open).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct FoundNamespace {
-    /// Its inode, which the kernel's log names it by.
+    /// Its inode, by which the kernel's log names it.
     pub inode: u64,
-    /// The process of it with the lowest number; `None` if it has none.
+    /// The process in it with the lowest number; `None` if there is none.
     pub pid: Option<u32>,
-    /// That process's name; empty for none.
+    /// That process's name; empty without a process.
     pub program: String,
-    /// The unit, scope or container of that process, as its control group says; empty for none.
+    /// The unit, scope or container of that process, by its control group; empty if that names none.
     pub unit: String,
-    /// How many of its processes were found.
+    /// How many processes were found in it.
     pub processes: usize,
-    /// Where it is mounted, as `ip netns` and container runtimes do it to keep it.
+    /// Where it is mounted, which is how `ip netns` and container runtimes keep it.
     pub mounts: Vec<PathBuf>,
     /// The file it is opened by.
     #[cfg_attr(feature = "serde", serde(skip))]
@@ -44,7 +44,8 @@ impl FoundNamespace {
         }
     }
 
-    /// It, held open.
+    /// Opens it, to look into its table: [`Reader::open_in`], [`Settings::of`](crate::operate::tune::Settings::of). The
+    /// namespace then stays, even when its last process ends.
     ///
     /// # Errors
     ///
@@ -53,7 +54,7 @@ impl FoundNamespace {
         Namespace::at(&self.file)
     }
 
-    /// How full its table is: one request, and never a dump.
+    /// How full its table is, by one request and without a dump.
     ///
     /// # Errors
     ///
@@ -63,21 +64,32 @@ impl FoundNamespace {
     }
 }
 
-/// The network namespaces of a host, as far as the caller may see.
+/// The network namespaces of a host that the caller can see.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Namespaces {
-    /// Those found, by inode.
+    /// The namespaces, sorted by inode.
     pub found: Vec<FoundNamespace>,
-    /// Where there may be more, and why they were not seen. It is never empty: a namespace that only an open file or a
-    /// socket keeps is not listed anywhere.
+    /// Where there may be more, and why they were not seen. It is never empty: nothing lists a namespace that only an
+    /// open file or a socket keeps.
     pub unseen: Vec<String>,
 }
 
 /// Every network namespace that a process is in, or that is mounted in the mount namespace of one
 /// (`ip netns add`, CNI, docker).
 ///
-/// `proc` is `/proc`, or that of another mount. Namespaces of other users' processes are seen only with root's rights.
+/// `proc` is `/proc`, or another mount of it. Only root sees the namespaces of other users' processes.
+///
+/// ```no_run
+/// use ctnetlink::Reader;
+/// use ctnetlink::operate::diagnose::namespaces;
+/// # fn main() -> ctnetlink::Result<()> {
+/// for found in namespaces("/proc").found {
+///     let mut table = Reader::open_in(&found.open()?)?;
+///     println!("{}: {} entries, kept by {}", found.inode, table.count()?, found.owner());
+/// }
+/// # Ok(()) }
+/// ```
 ///
 /// # Cost
 ///
@@ -109,7 +121,7 @@ pub fn namespaces(proc: impl AsRef<Path>) -> Namespaces {
             mounts.insert((of.ino(), pid));
         }
     }
-    mounts.extend([(0, 0)]); // The caller's own, which may be of no process that is seen.
+    mounts.insert((0, 0)); // That of the caller, which may have no process that is seen.
     let mut looked: BTreeSet<u64> = BTreeSet::new();
     for (of, pid) in mounts.into_iter().rev() {
         if !looked.insert(of) {
@@ -179,24 +191,11 @@ fn mount(line: &str) -> Option<(u64, PathBuf)> {
     Some((inode, unescaped(words.next()?).into()))
 }
 
-/// A path as `mountinfo` has it: blanks and their like are a backslash and three digits.
-fn unescaped(text: &str) -> String {
-    let mut path = String::new();
-    let mut rest = text;
-    while let Some((before, behind)) = rest.split_once('\\') {
-        path.push_str(before);
-        let code = behind.get(..3).and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        match code.filter(u8::is_ascii) {
-            Some(code) => path.push(char::from(code)),
-            None => path.push('\\'),
-        }
-        rest = if code.is_some_and(|code| code.is_ascii()) {
-            behind.get(3..).unwrap_or_default()
-        } else {
-            behind
-        };
-    }
-    path + rest
+/// A path without the escapes of `mountinfo`. That of the backslash comes last, since it may make others.
+fn unescaped(path: &str) -> String {
+    let escapes =
+        [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\043", "#"), ("\\134", "\\")];
+    escapes.iter().fold(path.to_owned(), |path, (code, c)| path.replace(code, c))
 }
 
 /// The last part of a control group that is one.
