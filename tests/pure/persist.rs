@@ -730,6 +730,63 @@ fn keys_are_those_that_systemd_sets() {
     assert_eq!(machine.audit().setting(MAX).expect("set").number, Some(50_003));
 }
 
+#[test]
+fn lines_as_systemd_reads_them() {
+    let machine = Machine::new();
+    machine.file("proc/sys/net/ipv4/conf/eth1/forwarding", "1\n");
+    let text = "# comment\n; comment\n\n net.netfilter.nf_conntrack_max = 5 \n\
+                net/netfilter/nf_conntrack_acct=1\n-net.ipv4.ip_forward=1\n\
+                net.ipv4.conf.eth0/7.forwarding = 0\n-net.ipv4.conf.*.forwarding\nnonsense\n= 5\n\
+                - net//netfilter/./nf_conntrack_events = 1 # one\n..net..nf_conntrack_max.=\n/../net/c=2";
+    machine.file("etc/sysctl.d/a.conf", text);
+    let found = machine.audit();
+    let set: Vec<_> = found
+        .settings
+        .iter()
+        .map(|set| (set.from.1, set.key.as_str(), set.value.as_str(), set.overridden.len()))
+        .collect();
+    assert_eq!(
+        set,
+        [
+            // That of line 12 is refused.
+            (4, "net.netfilter.nf_conntrack_max", "5", 0),
+            (5, "net.netfilter.nf_conntrack_acct", "1", 0),
+            (6, "net.ipv4.ip_forward", "1", 0),
+            (7, "net.ipv4.conf.eth0/7.forwarding", "0", 0),
+            (11, "net.netfilter.nf_conntrack_events", "1 # one", 0),
+        ]
+    );
+    let seen = |id| {
+        let of = found.findings.iter().filter(|finding| finding.id == id);
+        of.map(|finding| finding.seen.as_str()).collect::<Vec<_>>()
+    };
+    let malformed = "/etc/sysctl.d/a.conf, line 9: neither a comment nor key = value";
+    assert_eq!(seen("MALFORMED_LINE"), [malformed], "the first, and not line 10");
+    assert!(seen("NOT_A_NUMBER")[0].starts_with("/etc/sysctl.d/a.conf, line 12: "));
+}
+
+/// Lines end with a line feed, a carriage return or a zero, or one of each. A plan keeps them all.
+#[test]
+fn ends_of_lines() {
+    for (text, lines) in [
+        ("", 0),
+        ("#a\n", 1),
+        ("#a\n\n#b\n", 3),
+        ("#a\r\n#b\r#c\n\r\n", 4),
+        ("#a\0\n#b\n\0", 3),
+        ("#a\n#b\r\n\0\0", 3),
+        ("\n\n", 2),
+    ] {
+        let machine = Machine::new();
+        machine.file("etc/sysctl.d/99-nf_conntrack.conf", &format!("{text}{MAX} = 5\n#x"));
+        let found = machine.audit();
+        assert_eq!(found.setting(MAX).expect("set").from.1, lines + 1, "{text:?}");
+        FilePlan::new(machine.path(), &Want::new().max(7)).apply().expect("written");
+        let written = fs::read_to_string(machine.path().join("etc/sysctl.d/99-nf_conntrack.conf"));
+        assert_eq!(written.expect("text"), format!("{text}#x\n{MAX} = 7\n"), "{text:?}");
+    }
+}
+
 /// Twelve stars took 15 seconds, and 900,000 the stack. The steps are counted beside the code.
 #[test]
 fn patterns_keep_nobody_busy() {

@@ -221,28 +221,26 @@ const SHARE_OF_RAM: u64 = 8;
 /// assert_eq!((advice.sizes.max, advice.sizes.buckets), (524_288, 524_288));
 /// ```
 pub fn advise(need: &Need) -> Advice {
+    let Need { kernel, ram, peak, growth, namespaces, per_entry } = *need;
+    let growth = growth.max(1.0);
     let mut reasons = Vec::new();
     let mut reason = |text: String, source| reasons.push(AdviceReason { text, source });
-    let least = defaults(need.kernel, need.ram);
-    let wanted = (need.peak as f64 * need.growth.max(1.0)).min(1e12) as u64;
+    let least = defaults(kernel, ram).max;
+    let wanted = (peak as f64 * growth).min(1e12) as u64;
     let mut max = wanted.max(1).next_power_of_two();
     reason(
-        format!(
-            "max {max}: room for {wanted}, the peak of {} times {:.1}",
-            need.peak,
-            need.growth.max(1.0)
-        ),
+        format!("max {max}: room for {wanted}, the peak of {peak} times {growth:.1}"),
         "the caller's numbers, rounded up to a power of two",
     );
-    if max < least.max {
-        max = least.max;
+    if max < least {
+        max = least;
         reason(format!("max {max}: no less than what this kernel takes by itself"), DEFAULTS);
     }
-    let each = memory(need.kernel, 1, need.per_entry, 1, need.namespaces);
-    let affordable = need.ram / SHARE_OF_RAM / each;
+    let each = memory(kernel, 1, per_entry, 1, namespaces);
+    let affordable = ram / SHARE_OF_RAM / each;
     let affordable = affordable - affordable % (PAGE / BUCKET);
     if max > affordable {
-        max = affordable.max(least.max);
+        max = affordable.max(least);
         reason(
             format!(
                 "max {max}: more would take over an eighth of the memory at {each} bytes an entry; \
@@ -258,34 +256,30 @@ pub fn advise(need: &Need) -> Advice {
         ),
         "commit d532bcd0b269 (Linux 5.15): at least as many buckets as entries; 8 bytes each",
     );
-    if need.kernel >= Version::new(5, 15) {
+    if kernel >= Version::new(5, 15) {
+        let fewest = max.div_ceil(CAPACITY_PER_BUCKET);
         reason(
-            format!(
-                "fewer than {} buckets would refuse entries before the limit",
-                max.div_ceil(CAPACITY_PER_BUCKET)
-            ),
+            format!("fewer than {fewest} buckets would refuse entries before the limit"),
             "commits d7e7747ac5c2 and c77737b736ce: chains of 50 to 79 are refused; measured on 6.18",
         );
     }
-    if need.namespaces > 1 {
+    if namespaces > 1 {
         reason(
             format!(
-                "each of {} network namespaces may have as many: all share the buckets and the memory",
-                need.namespaces
+                "each of {namespaces} network namespaces may have as many: all share the buckets and the memory"
             ),
             "commit 56d52d4892d0 (Linux 4.7): one hash table; the limit is compared with each namespace's own count",
         );
     }
     let sizes = Sizes { max, buckets };
-    let of = |tables: u64| {
-        memory(need.kernel, max.saturating_mul(tables), need.per_entry, buckets, need.namespaces)
-    };
+    let of =
+        |tables: u64| memory(kernel, max.saturating_mul(tables), per_entry, buckets, namespaces);
     Advice {
         sizes,
-        capacity: capacity(need.kernel, sizes),
+        capacity: capacity(kernel, sizes),
         load: load(max, buckets),
         memory: of(1),
-        memory_at_worst: of(need.namespaces.max(1)),
+        memory_at_worst: of(namespaces.max(1)),
         reasons,
     }
 }
