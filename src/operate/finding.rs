@@ -47,6 +47,33 @@ impl Finding {
         Self { id, severity, seen, why, remedy, commands: Vec::new(), source: "" }
     }
 
+    pub(crate) fn info(
+        id: &'static str,
+        seen: impl Into<String>,
+        why: &'static str,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self::new(id, Severity::Info, seen, why, remedy)
+    }
+
+    pub(crate) fn warning(
+        id: &'static str,
+        seen: impl Into<String>,
+        why: &'static str,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self::new(id, Severity::Warning, seen, why, remedy)
+    }
+
+    pub(crate) fn critical(
+        id: &'static str,
+        seen: impl Into<String>,
+        why: &'static str,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self::new(id, Severity::Critical, seen, why, remedy)
+    }
+
     pub(crate) fn command(self, command: impl Into<String>) -> Self {
         self.commands([command.into()])
     }

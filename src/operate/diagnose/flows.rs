@@ -1,6 +1,6 @@
-//! What of the entries themselves the rules need, from one look at the table.
+//! What the rules need to know of the entries, from one scan.
 
-use crate::aggregate::{Aggregator, Field, Headroom, Prefix, Query, Report, Value};
+use crate::aggregate::{Aggregator, Field, Headroom, Prefix, Query, Report, Row, Value};
 use crate::filter::Filter;
 use crate::flow::{Protocol, State};
 
@@ -11,23 +11,23 @@ use crate::flow::{Protocol, State};
 pub struct FlowFacts {
     /// All of them.
     pub total: u64,
-    /// What becomes of them when the table is full.
+    /// Which of them make room when the table is full.
     pub headroom: Headroom,
-    /// The source with most of them.
+    /// The source with the most entries, and how many.
     pub top_source: Option<(String, u64)>,
-    /// UDP without an answer: destination ports, those with most first.
+    /// UDP without an answer: destination ports with their entries, the most first.
     pub unanswered_udp: Vec<(u16, u64)>,
     /// TCP entries.
     pub tcp: u64,
     /// TCP that is not open yet (`SYN_SENT`, `SYN_RECV`).
     pub half_open: u64,
-    /// The destination with most of these.
+    /// The destination with the most of these, and how many.
     pub half_open_top: Option<(String, u64)>,
     /// TCP that destination NAT sends elsewhere.
     pub forwarded: u64,
-    /// Of that, what has had no answer.
+    /// Those of them without an answer (`SYN_SENT`).
     pub forwarded_unanswered: u64,
-    /// NAT addresses with most ports in use towards one destination.
+    /// NAT addresses with their ports in use towards one destination, the most first.
     pub ports: Vec<PortUse>,
 }
 
@@ -36,7 +36,7 @@ pub struct FlowFacts {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct PortUse {
-    /// The address that NAT puts in.
+    /// The source address that NAT puts in.
     pub nat: String,
     /// The protocol.
     pub protocol: String,
@@ -48,11 +48,11 @@ pub struct PortUse {
     pub used: u64,
 }
 
-/// Memory for the groups of each question: a diagnosis of a flooded table must not add to the harm.
+/// Memory for the groups of each query: a diagnosis of a flooded table must not add to the harm.
 const MEMORY: usize = 8 << 20;
 
 impl FlowFacts {
-    /// The questions, all of which one scan answers.
+    /// The queries, all of which one scan answers.
     pub fn queries() -> Vec<Query> {
         let (tcp, udp) = (Filter::protocol(Protocol::TCP), Filter::protocol(Protocol::UDP));
         let half_open = Filter::states([State::SYN_SENT, State::SYN_RECV]);
@@ -72,20 +72,20 @@ impl FlowFacts {
         ]
     }
 
-    /// The facts, from the reports to [`queries`](Self::queries) in their order. `None` for others.
+    /// The facts, from the reports of [`queries`](Self::queries) in their order. `None` for other reports.
     pub fn of(reports: &[Report]) -> Option<Self> {
         let [states, sources, udp, half_open, forwarded, nat] = reports else { return None };
         let headroom = Headroom::of(states)?;
         let first = |report: &Report| report.rows().first().map(|row| (row.to_string(), row.flows));
-        let of_tcp =
-            |row: &&crate::aggregate::Row| row.key.first() == Some(&Value::Protocol(Protocol::TCP));
-        let waiting =
-            |row: &&crate::aggregate::Row| row.key.first() == Some(&Value::State(State::SYN_SENT));
-        let port = |row: &crate::aggregate::Row| match row.key.first() {
+        let of = |report: &Report, key: Value| -> u64 {
+            let rows = report.rows().iter().filter(|row| row.key.first() == Some(&key));
+            rows.map(|row| row.flows).sum()
+        };
+        let port = |row: &Row| match row.key.first() {
             Some(Value::Port(Some(port))) => Some((*port, row.flows)),
             _ => None,
         };
-        let port_use = |row: &crate::aggregate::Row| match &row.key[..] {
+        let port_use = |row: &Row| match &row.key[..] {
             [nat, protocol, destination, Value::Port(Some(port))] => Some(PortUse {
                 nat: nat.to_string(),
                 protocol: protocol.to_string(),
@@ -100,22 +100,16 @@ impl FlowFacts {
             headroom,
             top_source: first(sources),
             unanswered_udp: udp.rows().iter().filter_map(port).collect(),
-            tcp: states.rows().iter().filter(of_tcp).map(|row| row.flows).sum(),
+            tcp: of(states, Value::Protocol(Protocol::TCP)),
             half_open: half_open.flows(),
             half_open_top: first(half_open),
             forwarded: forwarded.flows(),
-            forwarded_unanswered: forwarded
-                .rows()
-                .iter()
-                .filter(waiting)
-                .map(|row| row.flows)
-                .sum(),
+            forwarded_unanswered: of(forwarded, Value::State(State::SYN_SENT)),
             ports: nat.rows().iter().filter_map(port_use).collect(),
         })
     }
 
-    /// The facts of entries from anywhere, each given as its attributes; those that cannot be read
-    /// are left out.
+    /// The facts of entries from any source, each given as its attributes. Entries that cannot be read are left out.
     pub fn of_entries<'e>(entries: impl IntoIterator<Item = &'e [u8]>) -> Self {
         let mut aggregator = Aggregator::of(&Self::queries());
         for entry in entries {

@@ -30,29 +30,25 @@ fn forward_drops(rules: &Rules) -> Option<Finding> {
     }
     // Docker has tables of its own then, and so no chains in this one.
     if rules.has_docker_bridges() {
-        let finding = Finding::new(
+        let finding = Finding::warning(
             "FORWARD_DROPS",
-            Warning,
-            "a FORWARD chain drops what no rule lets pass, and docker's tables (nftables) cannot \
-             overrule it",
-            "a packet goes through every forward chain, and one that drops it is enough: published \
-             ports do not work unless that chain accepts their packets",
-            "let docker's bridges pass in that chain, or make its policy accept (docker with iptables \
-             had set it to drop)",
+            "a FORWARD chain drops by policy, which docker's nftables tables cannot overrule",
+            "every forward chain sees a packet, and any can drop it: published ports do not work",
+            "let docker's bridges pass in that chain, or set its policy to accept",
         );
         return Some(finding.command("nft list chains").source(
             "docs.docker.com, engine/network/firewall-nftables: FORWARD policy in iptables",
         ));
     }
-    let finding = Finding::new(
+    let finding = Finding::warning(
         "FORWARD_DROPS",
-        Warning,
         "the FORWARD chain drops what no rule lets pass, and has no chains of docker or Kubernetes",
-        "packets forwarded to containers are dropped; a restart of firewalld removes the chains \
-         that docker made",
+        "packets to containers are dropped; a restart of firewalld removes docker's chains",
         "restart docker, which makes its chains again; or add rules that accept what should pass",
-    );
-    Some(finding.command("systemctl restart docker").source("moby/libnetwork#1526"))
+    )
+    .command("systemctl restart docker")
+    .source("moby/libnetwork#1526");
+    Some(finding)
 }
 
 fn docker_chains(facts: &Facts, rules: &Rules) -> Option<Finding> {
@@ -60,26 +56,22 @@ fn docker_chains(facts: &Facts, rules: &Rules) -> Option<Finding> {
     if facts.docker != Some(true) || !rules.known || there {
         return None;
     }
-    let finding = Finding::new(
+    let finding = Finding::warning(
         "DOCKER_CHAINS_MISSING",
-        Warning,
         "docker runs, and neither its chains (iptables) nor its tables (nftables) are there",
         "published ports and containers' NAT are gone; firewalld was restarted after docker",
         "restart docker",
-    );
-    Some(
-        finding
-            .command("systemctl restart docker")
-            .source("docs.docker.com, engine/network: firewall-iptables, firewall-nftables"),
     )
+    .command("systemctl restart docker")
+    .source("docs.docker.com, engine/network: firewall-iptables, firewall-nftables");
+    Some(finding)
 }
 
 fn users(rules: &Rules) -> Option<Finding> {
     let users = rules.users();
     (!users.is_empty()).then(|| {
-        Finding::new(
+        Finding::info(
             "IN_USE_BY",
-            Info,
             format!("tracking is used here by {}", users.join(", ")),
             "taking the module away would break it: NAT stops, and stateful rules match nothing",
             "take single traffic out of tracking (notrack) instead of the module",
@@ -106,10 +98,8 @@ const IPV4: Knob = Knob {
     lost: "IP_FORWARD_LOST_AT_BOOT",
     not_persisted: "IP_FORWARD_NOT_PERSISTED",
     needed: "there are NAT rules, bridges or docker",
-    why_off: "containers reach nothing and nobody reaches them; a network restart sets it back to what \
-              files say",
-    why_lost: "docker with iptables turns it on when it starts; the next restart of the network, or the \
-               next boot, turns it off",
+    why_off: "containers are cut off; a restart of the network sets it back to what files say",
+    why_lost: "docker (iptables) turns it on; a network restart or the next boot turns it off",
     source: "sysctl.d(5); flatcar#297",
 };
 
@@ -119,10 +109,8 @@ const IPV6: Knob = Knob {
     lost: "IPV6_FORWARD_LOST_AT_BOOT",
     not_persisted: "IPV6_FORWARD_NOT_PERSISTED",
     needed: "there are NAT rules for IPv6, or bridges with IPv6 addresses",
-    why_off: "containers reach nothing over IPv6, and nobody reaches them over it; docker with nftables \
-              does not turn it on by itself",
-    why_lost: "whoever turned it on did not make it last; the next restart of the network, or the next \
-               boot, turns it off",
+    why_off: "containers have no IPv6; docker with nftables does not turn it on by itself",
+    why_lost: "it does not last; a network restart or the next boot turns it off",
     source: "sysctl.d(5); docs.docker.com, engine/network/firewall-nftables: IP forwarding",
 };
 
@@ -190,8 +178,7 @@ fn each_interface(facts: &Facts, interfaces: &[Interface]) -> Option<Finding> {
         "INTERFACE_FORWARD_OFF",
         if matters { Warning } else { Info },
         format!("forwarding is on, but off for {}", names.join(", ")),
-        "packets that come in there are not forwarded, replies included; new interfaces begin with \
-         the value of default",
+        "what comes in there is not forwarded, replies included; default is for new interfaces",
         "turn it on there, unless it is off on purpose",
     );
     for name in names {

@@ -10,15 +10,15 @@ use super::clock::Clock;
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum LogKind {
-    /// `nf_conntrack: table full, dropping packet`; in the network namespace with this inode, if the line names one.
-    /// Since Linux 6.17 it does, except for the initial one; earlier kernels do not.
+    /// `nf_conntrack: table full, dropping packet`, in the network namespace with this inode, if the line names one.
+    /// Since Linux 6.17 it names every namespace except the initial one. Earlier kernels name none.
     TableFull(Option<u64>),
     /// `nf_conntrack: falling back to vmalloc`: a namespace was made on a kernel up to 4.2.
     Vmalloc,
     /// `IPVS: Creating netns`: a namespace was made.
     NamespaceMade,
-    /// This unit was started at about the moment that a namespace was made: its name, or its
-    /// description where the log has that alone.
+    /// A unit was started at about the time that a namespace was made: its name, or its description where the log has
+    /// that alone.
     UnitStarted(String),
 }
 
@@ -27,19 +27,19 @@ pub enum LogKind {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct LogEvent {
-    /// When, in seconds from some moment that is the same for all lines of a log; `None` where the line does not say.
+    /// Its time, in seconds since a moment that is the same for all lines of a log; `None` where the line does not say.
     /// The text forms of `dmesg`, `journalctl` and syslog are read, even a time without a date.
     pub at: Option<f64>,
-    /// What.
+    /// What it says.
     pub kind: LogKind,
 }
 
-/// What the log says, and how many lines there were.
+/// What a log says about tracking.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct LogFacts {
-    /// Lines looked at.
+    /// Lines that were read.
     pub lines: u64,
     /// The last events, at most 10,000.
     pub events: Vec<LogEvent>,
@@ -54,7 +54,7 @@ const EVENTS: usize = 10_000;
 /// Starts of units that are remembered until a namespace is made.
 const STARTS: usize = 64;
 
-/// Seconds between the start of a unit and a namespace that have to do with each other.
+/// Seconds at most between the start of a unit and of a namespace that it makes.
 const NEAR: f64 = 5.0;
 
 /// Characters of a description.
@@ -63,11 +63,11 @@ const DESCRIPTION: usize = 80;
 impl LogFacts {
     /// Reads a log: what `dmesg` or `journalctl` prints, a syslog file, or `/dev/kmsg`.
     ///
-    /// Takes it as it comes, so that its size does not matter; bytes that are no text are passed over.
+    /// Its size does not matter, since no more than a line is kept. Bytes that are not UTF-8 do no harm.
     ///
     /// # Errors
     ///
-    /// That of the reader, but for one that has no more for now, which is its end.
+    /// That of the reader. `WouldBlock` is no error: it is the end.
     pub fn read(mut log: impl BufRead) -> io::Result<Self> {
         let mut facts = Self::default();
         let (mut line, mut clock) = (Vec::new(), Clock::default());
@@ -80,13 +80,13 @@ impl LogFacts {
                 Ok(0) => break,
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                // Lines that were overwritten meanwhile.
+                // Some lines were overwritten meanwhile.
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => continue,
                 Err(error) => return Err(error),
             }
             facts.lines += 1;
             let text = String::from_utf8_lossy(&line);
-            // Every line: a date that is left out is told by those before.
+            // Of every line, since a date that is left out is that of the lines before.
             let at = clock.read(&text);
             let Some(kind) = kind(&text) else { continue };
             let event = LogEvent { at, kind };

@@ -62,9 +62,8 @@ fn table_full(facts: &Facts, log: &LogFacts) -> Option<Finding> {
     let more = names.len().saturating_sub(NAMED);
     let more = (more > 0).then(|| format!("{more} more"));
     let names: Vec<_> = names.into_iter().take(NAMED).chain(more).collect();
-    let finding = Finding::new(
+    let finding = Finding::info(
         "LOG_TABLE_FULL",
-        Info,
         format!("the log has {} of a full table, of {}", lines(found.len()), names.join(", ")),
         "each line may stand for many packets: the kernel limits how often it logs them",
         if names_others {
@@ -138,9 +137,8 @@ fn churn(facts: &Facts, log: &LogFacts, findings: &mut Vec<Finding>) {
             .source("commits f0ad462189cc (4.3) and 56d52d4892d0 (4.7)"),
     );
     if vmalloc && !old {
-        findings.push(Finding::new(
+        findings.push(Finding::info(
             "VMALLOC_OF_ANOTHER_KERNEL",
-            Info,
             "the log has lines of vmalloc that this kernel does not write",
             "since Linux 4.3 the message is gone: the log is of another kernel or machine",
             "look at the log of this boot",

@@ -43,16 +43,14 @@ fn fill_level(facts: &Facts) -> Option<Finding> {
     let headroom = facts.flows.as_ref().map(|flows| flows.headroom);
     let dropping = facts.grown(Counter::DROP) > 0 || facts.counted(Counter::DROP) > 0;
     let finding = match headroom {
-        _ if load < NEARLY_FULL => Finding::new(
+        _ if load < NEARLY_FULL => Finding::warning(
             "TABLE_FILLING",
-            Warning,
             format!("{level}{who}"),
             "a burst may fill it; node_exporter's usual alert is at 75 %, too",
             "find out who fills it, and raise the limit in time",
         ),
-        Some(headroom) if makes_room(facts) => Finding::new(
+        Some(headroom) if makes_room(facts) => Finding::warning(
             "FULL_BUT_EVICTING",
-            Warning,
             format!(
                 "full but evicting: {level}, of which {} can be dropped for new flows{who}",
                 headroom.unassured
@@ -67,28 +65,25 @@ fn fill_level(facts: &Facts) -> Option<Finding> {
                 }
                 None => format!("the table is full, and packets are dropped: {level}{who}"),
             };
-            Finding::new(
+            Finding::critical(
                 "TABLE_FULL",
-                Critical,
                 seen,
                 "packets of new flows are dropped: connections time out, DNS first",
                 "raise the limit now, then find out who fills it",
             )
         }
-        _ => Finding::new(
+        _ => Finding::warning(
             "TABLE_NEARLY_FULL",
-            Warning,
             format!("the table is nearly full: {level}{who}"),
             "beyond the limit packets of new flows are dropped unless an entry can be evicted",
             "find out who fills it, and raise the limit in time",
         ),
     };
-    let raise = format!("sysctl -w net.netfilter.nf_conntrack_max={}", max.saturating_mul(2));
-    Some(
-        finding
-            .commands(["top_sources -n 20".to_owned(), "tune advise".to_owned(), raise])
-            .source("nf_conntrack_alloc, early_drop: Linux 4.18 to 6.18"),
-    )
+    let finding = finding
+        .command("top_sources -n 20")
+        .command("tune advise")
+        .command(format!("sysctl -w net.netfilter.nf_conntrack_max={}", max.saturating_mul(2)));
+    Some(finding.source("nf_conntrack_alloc, early_drop: Linux 4.18 to 6.18"))
 }
 
 fn full_soon(facts: &Facts) -> Option<Finding> {
@@ -100,14 +95,14 @@ fn full_soon(facts: &Facts) -> Option<Finding> {
         return None;
     }
     let minutes = seconds / 60.0;
-    let finding = Finding::new(
+    let finding = Finding::warning(
         "FULL_SOON",
-        Warning,
         format!("it grows by {each:.0} entries a second, and is full in {minutes:.0} minutes"),
         "this is a straight line through two looks; entries that time out bend it",
         "look again, and at who opens flows now",
-    );
-    Some(finding.command("top_sources --rate=5"))
+    )
+    .command("top_sources --rate=5");
+    Some(finding)
 }
 
 /// Whether a new flow nearly always finds an entry to evict.
@@ -153,8 +148,7 @@ const COUNTERS: &[CounterRule] = &[
         counter: Counter::EARLY_DROP,
         id: "EARLY_DROP",
         severity: Warning,
-        why: "the table was full, and flows that are not assured were evicted for new ones, though \
-              nothing was logged",
+        why: "the table was full: entries that are not assured were evicted, and nothing was logged",
         remedy: "raise nf_conntrack_max and the buckets, and find out who fills the table",
         source: "kernel: early_drop",
     },

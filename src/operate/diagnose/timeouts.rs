@@ -31,8 +31,7 @@ const RULES: &[Rule] = &[
         name: "tcp_timeout_time_wait",
         safe: 30..=i64::MAX,
         good: 30,
-        why: "the hosts themselves hold a closed connection for 60 s: a FIN that is sent again finds \
-              no entry, and is not translated",
+        why: "hosts may resend a FIN for 60 s: without an entry it is not translated",
         remedy: "30 s is common and frees most of these entries early; the default is 120 s",
         source: "kernel: TCP_TIMEWAIT_LEN is 60 s",
     },
@@ -52,8 +51,7 @@ const RULES: &[Rule] = &[
         name: "udp_timeout",
         safe: 10..=i64::MAX,
         good: 30,
-        why: "a resolver waits 5 s for an answer and asks twice: an answer that comes later than \
-              this finds no entry, and is dropped or not translated",
+        why: "resolvers wait 5 s and ask twice: a later answer finds no entry, and is lost",
         remedy: "the default of 30 s is enough for DNS",
         source: "resolv.conf(5): timeout and attempts; RFC 4787, REQ-5",
     },
@@ -73,8 +71,7 @@ const RULES: &[Rule] = &[
         name: "udp_timeout_stream",
         safe: 120..=i64::MAX,
         good: 120,
-        why: "QUIC and tunnels that are quiet for that long lose their entry, and behind NAT their \
-              port: packets of the other side no longer come through",
+        why: "quiet QUIC connections and tunnels lose their entry, and behind NAT their port",
         remedy: "no less than two minutes; the default is 120 s",
         source: "RFC 4787, REQ-5: not less than two minutes",
     },
@@ -84,8 +81,7 @@ const RULES: &[Rule] = &[
         name: "generic_timeout",
         safe: 120..=i64::MAX,
         good: 600,
-        why: "protocols without a tracker (ESP, IPIP) lose their entry when they are quiet that long, \
-              and no rule then accepts the reply",
+        why: "protocols without a tracker (ESP, IPIP) lose quiet flows: no rule accepts the reply",
         remedy: "no less than two minutes, as for UDP; the default is 600 s",
         source: "kernel: nf_conntrack_proto_generic",
     },
@@ -98,8 +94,7 @@ const CLOSE_WAIT: Rule = Rule {
     name: "tcp_timeout_close_wait",
     safe: 3600..=i64::MAX,
     good: 3600,
-    why: "kube-proxy sets 3600: a FIN that comes after the entry is gone is not translated, and later \
-          connections of the same port are reset",
+    why: "a later FIN is not translated, and the next connection of that port is reset",
     remedy: "leave it to kube-proxy, or set 3600",
     source: "kubernetes, pkg/proxy/apis/config/v1alpha1/defaults.go",
 };
@@ -112,8 +107,7 @@ fn established(keepalive: i64) -> Rule {
         name: "tcp_timeout_established",
         safe: keepalive..=i64::MAX,
         good: keepalive.saturating_add(1200),
-        why: "an idle connection loses its entry before a keepalive is sent; behind NAT it then hangs \
-              or is reset",
+        why: "idle connections lose their entry before a keepalive, and hang or are reset",
         remedy: "keep it above tcp_keepalive_time, or make programs send keepalives more often",
         source: "RFC 5382, REQ-5: at least 2 hours 4 minutes",
     }

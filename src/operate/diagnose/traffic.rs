@@ -4,7 +4,7 @@ use super::facts::Facts;
 use super::flows::{FlowFacts, PortUse};
 use crate::kernel::stats::Counter;
 use crate::operate::finding::Finding;
-use crate::operate::finding::Severity::{Critical, Info, Warning};
+use crate::operate::finding::Severity::{Critical, Warning};
 
 /// Ports of tunnels whose every flow is a question without an answer: the source port is made of the
 /// packet inside, and the way back has one of its own.
@@ -50,85 +50,68 @@ fn tunnel(flows: &FlowFacts, port: u16, name: &str) -> Option<String> {
 fn tracked(facts: &Facts, flows: &FlowFacts, (port, name): (u16, &str)) -> Option<Finding> {
     let seen = tunnel(flows, port, name)?;
     if facts.rules.as_ref().is_some_and(|rules| rules.notrack.contains(&port)) {
-        return Some(Finding::new(
+        return Some(Finding::info(
             "OVERLAY_TRACKED_BEFORE",
-            Info,
             seen,
             "a rule takes this traffic out of tracking by now; these are from before it",
             "nothing: they time out",
         ));
     }
-    let finding = Finding::new(
+    let finding = Finding::warning(
         "OVERLAY_TRACKED",
-        Warning,
         seen,
-        "a tunnel takes another source port for every flow inside, and no packet comes back to it: \
-         each is an entry that is of no use",
-        "take it out of tracking; not where a rule lets it pass for being ESTABLISHED, or where NAT is \
-         to apply to it",
-    );
-    Some(
-        finding
-            .command("nft add table inet overlay")
-            .command(
-                "nft 'add chain inet overlay in { type filter hook prerouting priority raw; }'",
-            )
-            .command("nft 'add chain inet overlay out { type filter hook output priority raw; }'")
-            .command(format!("nft add rule inet overlay in udp dport {port} notrack"))
-            .command(format!("nft add rule inet overlay out udp dport {port} notrack"))
-            .command(format!("iptables -t raw -A PREROUTING -p udp --dport {port} -j CT --notrack"))
-            .command(format!("iptables -t raw -A OUTPUT -p udp --dport {port} -j CT --notrack"))
-            .source("openshift/sdn#324; projectcalico/calico#8934: 46 % of a node's entries"),
+        "each flow in the tunnel gets its own source port, which nothing answers: a useless entry",
+        "take it out of tracking, unless a rule accepts it as ESTABLISHED or NAT applies to it",
     )
+    .command("nft add table inet overlay")
+    .command("nft 'add chain inet overlay in { type filter hook prerouting priority raw; }'")
+    .command("nft 'add chain inet overlay out { type filter hook output priority raw; }'")
+    .command(format!("nft add rule inet overlay in udp dport {port} notrack"))
+    .command(format!("nft add rule inet overlay out udp dport {port} notrack"))
+    .command(format!("iptables -t raw -A PREROUTING -p udp --dport {port} -j CT --notrack"))
+    .command(format!("iptables -t raw -A OUTPUT -p udp --dport {port} -j CT --notrack"))
+    .source("openshift/sdn#324; projectcalico/calico#8934: 46 % of a node's entries");
+    Some(finding)
 }
 
 /// Many entries of such a tunnel mean many peers, and not many flows, so there is nothing to exempt from tracking.
 fn unanswered_peers(flows: &FlowFacts, (port, name, show): (u16, &str, &str)) -> Option<Finding> {
-    let finding = Finding::new(
+    let finding = Finding::warning(
         "TUNNEL_UNANSWERED",
-        Warning,
         tunnel(flows, port, name)?,
         "such a tunnel keeps one pair of ports for each peer: these are peers that get no answer \
          (a wrong key, a tunnel that is down), or senders that are not peers",
         "see who they are, and whether the tunnel knows them",
-    );
-    Some(
-        finding
-            .command(format!("top_sources 'proto=udp dport={port} unreplied'"))
-            .command(show)
-            .source("wireguard.com/protocol: no answer to a sender without a known key; RFC 3948"),
     )
+    .command(format!("top_sources 'proto=udp dport={port} unreplied'"))
+    .command(show)
+    .source("wireguard.com/protocol: no answer to a sender without a known key; RFC 3948");
+    Some(finding)
 }
 
 fn dns(facts: &Facts, flows: &FlowFacts) -> Option<Finding> {
     let (_, unanswered) = flows.unanswered_udp.iter().find(|(port, _)| *port == 53)?;
     let (drops, races) = (facts.grown(Counter::DROP), facts.grown(Counter::INSERT_FAILED));
     let questions = format!("{unanswered} DNS questions without an answer");
-    match (*unanswered >= 50, drops > 0, races > 0) {
-        (true, true, _) => {
-            let finding = Finding::new(
-                "DNS_TABLE_FULL",
-                Critical,
-                format!("{questions}, and {drops} packets dropped just now"),
-                "the table is full: questions or answers are dropped, and resolvers wait five seconds",
-                "raise the limit; the resolver is not to blame",
-            );
-            Some(finding.command("tune advise"))
-        }
-        (true, false, true) => {
-            let finding = Finding::new(
-                "DNS_RACE",
-                Warning,
-                format!("{questions}, and {races} entries lost a race just now (insert_failed)"),
-                "A and AAAA are asked at once from one socket: both make the same entry, and one \
-                 question is dropped",
-                "a DNS cache on the node (NodeLocal DNSCache), options single-request-reopen, or \
-                 --random-fully where it is source NAT",
-            );
-            Some(finding.source("lambda.lt, racy conntrack and DNS lookup timeouts, 2018"))
-        }
-        _ => None,
+    if *unanswered < 50 || (drops == 0 && races == 0) {
+        return None;
     }
+    if drops > 0 {
+        let finding = Finding::critical(
+            "DNS_TABLE_FULL",
+            format!("{questions}, and {drops} packets dropped just now"),
+            "the table is full: questions or answers are dropped, and resolvers wait five seconds",
+            "raise the limit; the resolver is not to blame",
+        );
+        return Some(finding.command("tune advise"));
+    }
+    let finding = Finding::warning(
+        "DNS_RACE",
+        format!("{questions}, and {races} entries lost a race just now (insert_failed)"),
+        "A and AAAA queries from one socket make the same entry at once: one is dropped",
+        "a DNS cache on the node, single-request-reopen, or --random-fully for source NAT",
+    );
+    Some(finding.source("lambda.lt, racy conntrack and DNS lookup timeouts, 2018"))
 }
 
 fn syn_flood(flows: &FlowFacts) -> Option<Finding> {
@@ -139,21 +122,16 @@ fn syn_flood(flows: &FlowFacts) -> Option<Finding> {
     let share = *half_open as f64 * 100.0 / (*tcp).max(1) as f64;
     let most = half_open_top.as_ref().map(|(to, entries)| format!("; {entries} are to {to}"));
     let most = most.unwrap_or_default();
-    let finding = Finding::new(
+    let finding = Finding::warning(
         "SYN_FLOOD",
-        Warning,
         format!("{half_open} TCP entries ({share:.0} %) are not open yet{most}"),
-        "a flood of SYNs, or a service that does not answer; an entry is made before SYN cookies \
-         can help",
-        "see whether the sources are real; shorter timeouts for it, or SYNPROXY in front of a \
-         service that is forwarded to",
-    );
-    Some(
-        finding
-            .command("top_sources --unique source --by destination,dport 'state=SYN_SENT,SYN_RECV'")
-            .command("sysctl -w net.netfilter.nf_conntrack_tcp_timeout_syn_recv=30")
-            .source("cloudflare-blog, 2020-04-conntrack-syn"),
+        "a flood of SYNs, or a service that does not answer; SYN cookies come after the entry",
+        "see whether the sources are real; shorten the timeout, or put SYNPROXY before the service",
     )
+    .command("top_sources --unique source --by destination,dport 'state=SYN_SENT,SYN_RECV'")
+    .command("sysctl -w net.netfilter.nf_conntrack_tcp_timeout_syn_recv=30")
+    .source("cloudflare-blog, 2020-04-conntrack-syn");
+    Some(finding)
 }
 
 fn port_pressure(pressed: &PortUse) -> Option<Finding> {
@@ -169,11 +147,11 @@ fn port_pressure(pressed: &PortUse) -> Option<Finding> {
             "{used} of {PORTS} ports ({share:.0} %) of {nat} are in use towards {destination} port \
              {port} ({protocol})"
         ),
-        "a new flow to that destination finds no port, and is dropped (insert_failed or drop) \
-         though the table has room",
+        "new flows there find no port and are dropped (insert_failed, drop), table full or not",
         "more NAT addresses, or fewer and longer connections to that destination",
-    );
-    Some(finding.command("nat_ports"))
+    )
+    .command("nat_ports");
+    Some(finding)
 }
 
 fn forwarded_without_answer(flows: &FlowFacts) -> Option<Finding> {
@@ -181,22 +159,16 @@ fn forwarded_without_answer(flows: &FlowFacts) -> Option<Finding> {
     if !matters(*unanswered, *forwarded, 50, 0.5) {
         return None;
     }
-    let finding = Finding::new(
+    let flows = format!("{unanswered} of {forwarded} TCP flows that destination NAT sends on");
+    let finding = Finding::warning(
         "FORWARDED_WITHOUT_ANSWER",
-        Warning,
-        format!(
-            "{unanswered} of {forwarded} TCP flows that destination NAT sends on have no answer \
-             (SYN_SENT)"
-        ),
-        "what is published does not reach its container: forwarding is off, the FORWARD chain drops \
-         it, or nobody listens",
+        format!("{flows} have no answer (SYN_SENT)"),
+        "forwarding is off, the FORWARD chain drops what is published, or nobody listens",
         "check net.ipv4.ip_forward and the FORWARD chain",
-    );
-    Some(
-        finding
-            .command("sysctl net.ipv4.ip_forward")
-            .command("top_sources --by reply-source 'dnat state=SYN_SENT'"),
     )
+    .command("sysctl net.ipv4.ip_forward")
+    .command("top_sources --by reply-source 'dnat state=SYN_SENT'");
+    Some(finding)
 }
 
 /// A table that is nearly empty on a busy machine is not the one that matters.
@@ -205,9 +177,8 @@ fn nearly_empty(facts: &Facts) -> Option<Finding> {
     if entries > 50 || sockets < 500 {
         return None;
     }
-    Some(Finding::new(
+    Some(Finding::info(
         "NEARLY_EMPTY",
-        Info,
         format!("{entries} entries, and {sockets} sockets in use"),
         if facts.ebpf == Some(true) {
             "an eBPF dataplane is at work, which has a table of its own: this one is not of the pods"

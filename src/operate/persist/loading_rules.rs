@@ -6,7 +6,6 @@ use super::module::{Loader, Module};
 use super::script::{self, ScriptSetting};
 use super::setting_rules::unreadable;
 use crate::operate::finding::Finding;
-use crate::operate::finding::Severity::{Critical, Info, Warning};
 
 /// Where files say which modules are loaded early.
 const LOADING: &str = "modules-load.d";
@@ -38,9 +37,7 @@ pub(super) fn judge(
 }
 
 fn never_runs(loader: &Loader) -> Finding {
-    Finding::new(
-        "LOADER_NEVER_RUNS",
-        Warning,
+    Finding::warning("LOADER_NEVER_RUNS",
         format!("{} is to load nf_conntrack, but never runs", loader.file),
         "a script has to be executable, and /etc/modules is read only through a link in modules-load.d",
         "use /etc/modules-load.d instead",
@@ -51,9 +48,8 @@ fn never_runs(loader: &Loader) -> Finding {
 /// Nothing loads the module in time for this setting.
 fn too_early(setting: &Assigned, loaders: &[Loader]) -> Finding {
     if let Some(loader) = loaders.iter().find(|loader| loader.runs) {
-        return Finding::new(
+        return Finding::warning(
             "UNORDERED_LOADER",
-            Warning,
             format!("{} loads nf_conntrack, in no order with the settings", loader.file),
             "if the settings are made first, there is nothing to set yet, and they are lost",
             "load it by /etc/modules-load.d, which systemd-sysctl.service waits for",
@@ -62,12 +58,10 @@ fn too_early(setting: &Assigned, loaders: &[Loader]) -> Finding {
         .source("sysctl.d(5); systemd-sysctl.service: After=systemd-modules-load.service");
     }
     let (place, key) = (setting.place(), &setting.key);
-    Finding::new(
+    Finding::critical(
         "SYSCTL_BEFORE_MODULE",
-        Critical,
         format!("{place}, sets {key}, but nothing loads nf_conntrack before that"),
-        "at boot there is nothing to set yet; the module comes later, with the first firewall \
-         rule or with docker, and has its defaults",
+        "there is nothing to set yet: a firewall or docker loads the module later, with defaults",
         "load the module early",
     )
     .command(LOAD_EARLY)
@@ -95,35 +89,34 @@ fn scripts(root: &Root, early: bool, findings: &mut Vec<Finding>) {
     }
 }
 
+/// What there is to do about a script.
+const INSTEAD: &str =
+    "set it in /etc/sysctl.d and load the module in /etc/modules-load.d; take the line out";
+
 fn by_script(file: &str, setting: &ScriptSetting, runs: bool, early: bool) -> Finding {
     let ScriptSetting { line, name, value, .. } = setting;
     let what = format!("{file}, line {line}, sets nf_conntrack_{name} to {value}");
     let finding = if !runs || !setting.reached {
         let reason = if runs { "ends before that" } else { "is not executable" };
-        Finding::new(
+        Finding::warning(
             "LOADER_NEVER_RUNS",
-            Warning,
             format!("{what}, but never does so: the script {reason}"),
             "a script has to be executable to be run at boot, and what comes after its exit 0 is not run",
-            "set it in /etc/sysctl.d and load the module in /etc/modules-load.d; take the line out",
+            INSTEAD,
         )
     } else if early || setting.loaded {
-        Finding::new(
+        Finding::info(
             "SET_BY_SCRIPT",
-            Info,
             format!("{what}, late in the boot"),
             "until then, and whenever files are applied again, another value holds",
             "set it in /etc/sysctl.d, and take the line out",
         )
     } else {
-        Finding::new(
+        Finding::warning(
             "UNORDERED_LOADER",
-            Warning,
             format!("{what}, in no order with whatever loads nf_conntrack"),
-            "if the script runs before a firewall or docker has loaded the module, there is nothing to \
-             set yet, and the setting is lost",
-            "set it in /etc/sysctl.d and load the module in /etc/modules-load.d, which comes before; \
-             take the line out",
+            "if the script runs before something loads the module, the setting is lost",
+            INSTEAD,
         )
     };
     let finding = finding.source("sysctl.d(5); systemd-rc-local-generator(8)");

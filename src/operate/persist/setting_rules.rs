@@ -8,7 +8,7 @@ use super::files::Root;
 use super::module::{self, Module};
 use super::number::Refusal;
 use crate::kernel::Version;
-use crate::operate::finding::Severity::{Critical, Info, Warning};
+use crate::operate::finding::Severity::{Critical, Warning};
 use crate::operate::finding::{Finding, quoted};
 use crate::operate::tune::sizing::{self, Sizes};
 
@@ -22,9 +22,8 @@ pub(super) fn judge(root: &Root, boot: &Boot, module: Module, findings: &mut Vec
 }
 
 pub(super) fn unreadable(file: &str, error: &io::Error) -> Finding {
-    Finding::new(
+    Finding::warning(
         "UNREADABLE",
-        Warning,
         format!("{file} cannot be read: {error}"),
         "what it sets is not known, and may not be set at boot either",
         "look at the file; run this as root if you may not read it",
@@ -34,23 +33,20 @@ pub(super) fn unreadable(file: &str, error: &io::Error) -> Finding {
 fn note(note: &Note) -> Finding {
     let finding = match note {
         Note::Unreadable(file, error) => return unreadable(file, error),
-        Note::Malformed(place) => Finding::new(
+        Note::Malformed(place) => Finding::warning(
             "MALFORMED_LINE",
-            Warning,
             format!("{}: neither a comment nor key = value", shown(place)),
             "a line that is not a setting sets nothing",
             "write it as key = value, or take it out",
         ),
-        Note::Canceled(key, place) => Finding::new(
+        Note::Canceled(key, place) => Finding::info(
             "TAKEN_BACK",
-            Info,
             format!("{}: -{key} cancels what lines before it say of {key}", shown(place)),
             "where a key has a minus and no value, no line before it sets it, and no pattern does",
             "do nothing if it is intended; otherwise take the line out",
         ),
-        Note::Unresolved(key, place) => Finding::new(
+        Note::Unresolved(key, place) => Finding::info(
             "PATTERN_UNRESOLVED",
-            Info,
             format!("{}: what the pattern {key} sets is not known", shown(place)),
             "a pattern sets what is in /proc/sys at that time, and no nf_conntrack setting is there now",
             "look again while nf_conntrack is loaded",
@@ -84,9 +80,8 @@ fn refusal(refused: &Refused, boot: &Boot) -> Finding {
 
 fn uncertain(setting: &Assigned) -> Option<Finding> {
     let Assigned { key, value, note: Some(why), counts: true, .. } = setting else { return None };
-    Some(Finding::new(
+    Some(Finding::info(
         "VALUE_UNCERTAIN",
-        Info,
         format!("{}: what {key} = {value:?} does is not known", setting.place()),
         why,
         "write a number that every kernel accepts, and the name of the setting, not a pattern",
@@ -103,9 +98,8 @@ fn drift(setting: &Assigned) -> Option<Finding> {
     }
     if live > wanted && (key.ends_with("nf_conntrack_max") || key.ends_with("nf_conntrack_buckets"))
     {
-        let finding = Finding::new(
+        let finding = Finding::info(
             "RAISED",
-            Info,
             format!("{key} is {live}, more than the {wanted} of {file}"),
             "somebody raises it after boot: kube-proxy does, and never lowers it",
             "nothing, or write into the file what you want it to be",
@@ -128,7 +122,7 @@ fn drift(setting: &Assigned) -> Option<Finding> {
     // To turn forwarding off because a file says so may cut containers off.
     let command =
         (!forwarding || wanted != 0).then(|| format!("sysctl -w {}={wanted}", quoted(key)));
-    Some(Finding::new("DRIFT", Warning, seen, why, remedy).commands(command))
+    Some(Finding::warning("DRIFT", seen, why, remedy).commands(command))
 }
 
 /// `/etc/sysctl.conf` is read at boot only through a link.
@@ -145,9 +139,8 @@ fn unread(root: &Root, settings: &[Assigned], findings: &mut Vec<Finding>) {
             continue;
         }
         let (line, key) = (line.line, conf::dotted(path));
-        let finding = Finding::new(
+        let finding = Finding::critical(
             "NOT_READ_AT_BOOT",
-            Critical,
             format!("{FILE}, line {line}, sets {key}; systemd does not read that file"),
             "it works with sysctl -p, and is gone after a boot",
             "move it to /etc/sysctl.d",
@@ -172,9 +165,8 @@ fn sizes(root: &Root, settings: &[Assigned], module: Module, findings: &mut Vec<
     let max = set("nf_conntrack_max");
     if let (Some((file, hashsize)), None) = (&given, max) {
         let max = sizing::with_hashsize(*hashsize).max;
-        let finding = Finding::new(
+        let finding = Finding::info(
             "HASHSIZE_SETS_MAX",
-            Info,
             format!("{file} says hashsize={hashsize}, which makes nf_conntrack_max {max} at boot"),
             "a hashsize that is given makes the limit eight times as many entries",
             "set nf_conntrack_max in sysctl.d, too, if that is not what you want",
@@ -204,6 +196,12 @@ pub(crate) fn too_few_buckets(kernel: Version, sizes: Sizes, module: Module) -> 
         (Warning, String::new())
     };
     let (least, good) = (sizing::rounded(max.div_ceil(12)), sizing::rounded(max));
+    let lasting = match module {
+        Module::BuiltIn => format!("# kernel command line: nf_conntrack.hashsize={good}"),
+        _ => format!(
+            "printf '\\noptions nf_conntrack hashsize={good}\\n' >> /etc/modprobe.d/nf_conntrack.conf"
+        ),
+    };
     let finding = Finding::new(
         "MAX_WITHOUT_BUCKETS",
         severity,
@@ -220,16 +218,8 @@ pub(crate) fn too_few_buckets(kernel: Version, sizes: Sizes, module: Module) -> 
             "{good} buckets make chains of 2; {least} are the least that hold {max} entries. A change at \
              run time makes packets wait: do it off-peak"
         ),
-    );
-    let lasting = match module {
-        Module::BuiltIn => format!("# kernel command line: nf_conntrack.hashsize={good}"),
-        _ => format!(
-            "printf '\\noptions nf_conntrack hashsize={good}\\n' >> /etc/modprobe.d/nf_conntrack.conf"
-        ),
-    };
-    Some(
-        finding
-            .commands([sizing::set_buckets(kernel, good), lasting])
-            .source("commits d532bcd0b269, d7e7747ac5c2 and c77737b736ce; measured on Linux 6.18"),
     )
+    .commands([sizing::set_buckets(kernel, good), lasting])
+    .source("commits d532bcd0b269, d7e7747ac5c2 and c77737b736ce; measured on Linux 6.18");
+    Some(finding)
 }
