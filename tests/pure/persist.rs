@@ -787,6 +787,74 @@ fn ends_of_lines() {
     }
 }
 
+/// What a pattern makes of one interface, if nothing else sets it: its number, or why that is not known.
+fn by_pattern(pattern: &str, interface: &str) -> Option<Result<i64, &'static str>> {
+    let machine = Machine::new();
+    machine
+        .file(&format!("proc/sys/net/ipv4/conf/{interface}/forwarding"), "0\n")
+        .file("etc/sysctl.d/a.conf", &format!("{pattern} = 7\n"));
+    let found = machine.audit();
+    let [setting] = &found.settings[..] else { return None };
+    assert_eq!(setting.key, format!("net.ipv4.conf.{interface}.forwarding"));
+    Some(setting.number.ok_or_else(|| setting.note.expect("a reason")))
+}
+
+#[test]
+fn patterns_do_not_cross_a_slash() {
+    for (pattern, name, is) in [
+        ("net", "net", true),
+        ("*", "eth0", true),
+        ("ne*_*", "ne_max", true),
+        ("n?t", "net", true),
+        ("a*b*c", "aXbXbYc", true),
+        ("a*b*c", "aXbXbY", false),
+        ("net", "nets", false),
+        ("n[a-f]t", "net", true),
+        ("n[!a-f]t", "net", false),
+        ("n[^g]t", "net", true),
+        ("n[]e]t", "n]t", true),
+        ("n[e-]t", "n-t", true),
+        ("n[[:lower:]x]t", "net", true),
+        ("n[[:upper:]]t", "net", false),
+        ("n[e", "n[e", true),
+        ("[a/b]*", "b]", false),
+        (r"n\*t?", "n*ts", true),
+        (r"n\*t?", "nats", false),
+        (r"n[\]]t", "n]t", true),
+        ("*_{acct,events}", "nf_events", true),
+        ("*_{ac{c,k}t,events}x{,s}", "nf_acktxs", true),
+        ("*_{acct,events", "nf_events", false),
+    ] {
+        // The bracket makes it a pattern in any case.
+        let pattern = format!("net/ipv4/con[f]/{pattern}/forwarding");
+        assert_eq!(by_pattern(&pattern, name), is.then_some(Ok(7)), "{pattern} {name}");
+    }
+    for (pattern, is) in [
+        ("net/ipv4/*", false),
+        ("net/ipv4?conf/n?t/forwarding", false),
+        ("net/*/forwarding", false),
+        ("net/ipv4/conf/*/*/forwarding", false),
+        ("{net/ipv4,c}/conf/*/forwarding", true),
+        ("net/../net/ipv4/conf/*/forwarding", false),
+        ("net//./ipv4/conf/*/forwarding", true),
+    ] {
+        assert_eq!(by_pattern(pattern, "net"), is.then_some(Ok(7)), "{pattern}");
+    }
+    // With an equals sign it would be no key.
+    for odd in ["a[[.a.]]", "a[[:nothing:]]", "a[a-[:digit:]]", "*\\", "a*\\"] {
+        let pattern = format!("net/ipv4/conf/{odd}/forwarding");
+        let found = by_pattern(&pattern, "abc");
+        assert!(matches!(found, Some(Err(why)) if why.starts_with("its pattern has")), "{found:?}");
+        assert_eq!(by_pattern(&pattern, "xbc"), if odd == "*\\" { found } else { None });
+    }
+    let machine = Machine::new();
+    for (pattern, reaches) in [("net/n*/x?", true), ("net/i*/x?", false)] {
+        machine.file("etc/sysctl.d/a.conf", &format!("{pattern} = 7\n"));
+        let ids: &[&str] = if reaches { &["PATTERN_UNRESOLVED"] } else { &[] };
+        assert_eq!(machine.ids(), ids, "{pattern}");
+    }
+}
+
 /// Twelve stars took 15 seconds, and 900,000 the stack. The steps are counted beside the code.
 #[test]
 fn patterns_keep_nobody_busy() {

@@ -329,53 +329,6 @@ fn choices(pattern: &[u8]) -> Option<Choices<'_>> {
 mod tests {
     use super::*;
 
-    fn matches(pattern: &str, path: &str) -> bool {
-        Pattern::of(pattern).expect(pattern).matches(path) == Match::Yes
-    }
-
-    #[test]
-    fn patterns_do_not_cross_a_slash() {
-        for (pattern, path, is) in [
-            ("net/ipv4/ip_forward", "net/ipv4/ip_forward", true),
-            ("net/ipv4/conf/*/forwarding", "net/ipv4/conf/eth0/forwarding", true),
-            ("net/ipv4/*", "net/ipv4/conf/all", false),
-            ("net/*/nf_conntrack_*", "net/netfilter/nf_conntrack_max", true),
-            ("n?t", "net", true),
-            ("n?t", "n/t", false),
-            ("*", "", true),
-            ("a*b*c", "aXbXbYc", true),
-            ("a*b*c", "aXbXbY", false),
-            ("net", "nets", false),
-            ("n[a-f]t", "net", true),
-            ("n[!a-f]t", "net", false),
-            ("n[^g]t", "net", true),
-            ("n[]e]t", "n]t", true),
-            ("n[e-]t", "n-t", true),
-            ("n[[:lower:]x]t", "net", true),
-            ("n[[:upper:]]t", "net", false),
-            ("n[e", "n[e", true),
-            ("*/[a/b]*", "x/b]", false),
-            (r"n\*t?", "n*ts", true),
-            (r"n\*t?", "nats", false),
-            (r"n[\]]t", "n]t", true),
-            ("*_{acct,events}", "nf_events", true),
-            ("*_{ac{c,k}t,events}x{,s}", "nf_acktxs", true),
-            ("*_{acct,events", "nf_events", false),
-            ("{a/b,c}/*", "a/b/c", true),
-            ("net/../net/*", "net/ipv4", false),
-            ("net//./*", "net/ipv4", true),
-        ] {
-            assert_eq!(matches(pattern, path), is, "{pattern} {path}");
-        }
-        for odd in ["a[[=a=]]b", "a[[.a.]]", "a[[:nothing:]]", "a[a-[:digit:]]", "*\\", "a*\\/"] {
-            let odd = Pattern::of(odd).expect("few choices");
-            assert!(matches!(odd.matches("abc"), Match::Perhaps(_)), "{odd:?}");
-            assert_eq!(odd.matches("x/c"), Match::No);
-        }
-        assert!(Pattern::of("net/n*/x?").expect("a pattern").reaches("net/netfilter"));
-        assert!(!Pattern::of("net/i*/x?").expect("a pattern").reaches("net/netfilter"));
-    }
-
     /// Steps are counted, not seconds.
     #[test]
     fn hostile_patterns_take_few_steps() {
@@ -401,7 +354,8 @@ mod tests {
             let start: String = pattern.chars().take(12).collect();
             assert!(steps <= 8 * 2 * (LONGEST + 1) * (LONGEST + 1), "{start}: {steps}");
         }
-        assert!(matches(&"*".repeat(900_000), &name));
+        let stars = Pattern::of(&"*".repeat(900_000)).expect("known");
+        assert_eq!(stars.matches(&name), Match::Yes);
         for pattern in
             [many("{a,b}"), "{a,b}*".repeat(40), many("{"), many("{}*"), many("{,"), many("[")]
         {
