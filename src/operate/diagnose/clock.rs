@@ -1,11 +1,11 @@
-//! When a line of a log was written, in the forms that logs use.
+//! The times of a log's lines, in all the forms that logs use.
 
 use std::time::UNIX_EPOCH;
 
 const DAY: f64 = 86_400.0;
 
-/// A log whose times go back by more has come to the next day, or year; by less, its lines are not
-/// quite in order, or clocks were set back by an hour.
+/// Times that go back by more than this are of the next day, or year. If they go back by less, the lines are not quite
+/// in order, or clocks were set back by an hour.
 const NEXT_DAY: f64 = 2.0 * 3600.0;
 const NEXT_YEAR: f64 = 200.0 * DAY;
 
@@ -33,13 +33,12 @@ impl Clock {
     /// * `6,813,12500000,-;` of `/dev/kmsg`;
     /// * `[Sat Nov 21 03:52:42 2026]` of `dmesg -T`, `[Nov21 03:52]` of `dmesg -H`;
     /// * `Nov 21 03:52:42` of a syslog and of the journal, `short-precise` too;
-    /// * `2026-11-21T03:52:42,5+01:00` and whatever else is of ISO 8601 or RFC 3339, `Sat 2026-11-21
-    ///   03:52:42 UTC` of `short-full`;
+    /// * `2026-11-21T03:52:42,5+01:00` and other forms of ISO 8601 and RFC 3339, `Sat 2026-11-21 03:52:42 UTC` of
+    ///   `short-full`;
     /// * `1795233162.5` of `short-unix`;
     /// * `03:52:42`, a time alone.
     ///
-    /// Dates without a year are taken to be of a leap year. Names of time zones are ignored, as if all lines had the
-    /// same one.
+    /// A date without a year is one of a leap year. Names of time zones are ignored: all lines have the same one.
     pub(super) fn read(&mut self, line: &str) -> Option<f64> {
         let at = self.moment(line.trim_start())?;
         self.last = Some(at);
@@ -93,7 +92,7 @@ impl Clock {
         if let Some((time, _)) = time_of_day(first).filter(|_| first.matches(':').count() == 2) {
             return Some(self.later(time, DAY, NEXT_DAY));
         }
-        // Seconds since 1970 have as many digits since 1973; an ordinary number has no fraction.
+        // Seconds since 1970 have had nine digits since 1973, and here a fraction, unlike other numbers.
         let (whole, _) = first.split_once('.')?;
         number(first).filter(|_| whole.len() >= 9)
     }
@@ -107,7 +106,7 @@ impl Clock {
     }
 }
 
-/// A line without what a syslog or `dmesg` may say before its time: `<6>`, `<34>1 `, `kern  :warn  : `.
+/// A line without the priority that may precede its time: `<6>`, `<34>1 `, `kern  :warn  : `.
 fn without_priority(line: &str) -> &str {
     if let Some(bracket) = line.strip_prefix("kern ").and_then(|_| line.find(": [")) {
         return line.get(bracket + 2..).unwrap_or_default();
@@ -124,7 +123,7 @@ fn number(text: &str) -> Option<f64> {
     if plain && text.len() <= LONGEST { text.parse().ok() } else { None }
 }
 
-/// Seconds since midnight, and those that the zone is ahead: `03:52:42.5+01:00`.
+/// Seconds since midnight, and by how many the zone is ahead of UTC: `03:52:42.5+01:00`.
 fn time_of_day(text: &str) -> Option<(f64, f64)> {
     let text = text.trim_end_matches(':');
     let end = text.find(|c: char| !c.is_ascii_digit() && !":.,".contains(c)).unwrap_or(text.len());
@@ -165,7 +164,7 @@ fn midnight(day: &str) -> Option<f64> {
     midnight.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs_f64())
 }
 
-/// The same of a year, a month counted from 0, and a day.
+/// Midnight of a day of a year and month; months are counted from 0.
 fn date(year: i64, month: usize, day: f64) -> Option<f64> {
     midnight(&format!("{year:04}-{:02}-{day:02}", month + 1))
 }

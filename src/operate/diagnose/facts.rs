@@ -177,8 +177,8 @@ impl Facts {
 
     /// A setting of the namespace, by its name without `nf_conntrack_`.
     pub(super) fn setting(&self, name: &str) -> Option<i64> {
-        let full = format!("nf_conntrack_{name}");
-        self.settings.iter().find(|(setting, _)| *setting == full).map(|(_, value)| *value)
+        let is_it = |full: &str| full.strip_prefix("nf_conntrack_") == Some(name);
+        self.settings.iter().find(|(full, _)| is_it(full)).map(|(_, value)| *value)
     }
 
     /// A counter since the namespace was made.

@@ -142,7 +142,7 @@ fn knob(knob: &Knob, facts: &Facts, now: Option<i64>) -> Option<Finding> {
     };
     let mut finding = Finding::new(id, severity, seen, why, remedy).source(knob.source);
     if key == IPV6.key {
-        // Or the machine itself loses its way out.
+        // Otherwise the machine itself loses its default route.
         for Interface { name, .. } in
             facts.interfaces.iter().flatten().filter(|found| found.advertised_route)
         {
@@ -159,8 +159,7 @@ fn knob(knob: &Knob, facts: &Facts, now: Option<i64>) -> Option<Finding> {
     Some(finding.commands(for_now).commands(lasting))
 }
 
-/// Packets that come in by an interface that does not forward are not forwarded, whatever `all`
-/// says.
+/// An interface that does not forward its packets matters, even if `all` is on.
 fn each_interface(facts: &Facts, interfaces: &[Interface]) -> Option<Finding> {
     facts.ip_forward.filter(|now| *now != 0)?;
     let off = |found: &&Interface| found.forwards == Some(0) && found.name != "lo" && !found.port;

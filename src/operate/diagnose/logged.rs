@@ -1,4 +1,4 @@
-//! What follows from the kernel's log.
+//! What the kernel's log shows: full tables, and namespaces that are made again and again.
 
 use std::collections::BTreeSet;
 
@@ -18,10 +18,10 @@ const NAMES: Version = Version::new(6, 17);
 /// Seconds within which lines are about one namespace.
 const TOGETHER: f64 = 5.0;
 
-/// Times that make a habit.
+/// How often makes a habit.
 const HABIT: usize = 3;
 
-/// Seconds beyond which it is a habit that hurts nobody.
+/// Seconds between two of them beyond which it does no harm.
 const SELDOM: f64 = 3600.0;
 
 pub(super) fn judge(facts: &Facts, findings: &mut Vec<Finding>) {
@@ -45,7 +45,7 @@ fn table_full(facts: &Facts, log: &LogFacts) -> Option<Finding> {
     if found.is_empty() {
         return None;
     }
-    // A kernel that names others leaves out the initial one alone.
+    // A kernel that names namespaces leaves out the initial one alone.
     let names_others =
         found.iter().any(Option::is_some) || facts.kernel.is_some_and(|kernel| kernel >= NAMES);
     let name = |inode: &Option<u64>| match inode {
@@ -216,7 +216,7 @@ fn culprit<'l>(
             continue;
         }
         let known = units.iter().find(|unit| unit.is_called(name));
-        // Nothing else that a log says is typed.
+        // No other text of a log goes into a command.
         let typed = || Some(name.clone()).filter(|name| named(name).as_ref() == Some(name));
         let unit = known.map(|known| known.unit.clone()).or_else(typed);
         let is_it =

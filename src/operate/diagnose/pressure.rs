@@ -11,7 +11,7 @@ use crate::operate::tune::sizing::Sizes;
 /// From here on the kernel's collector evicts, once the table was full.
 const NEARLY_FULL: f64 = 0.95;
 
-/// What most alerts begin at.
+/// Where most alerts begin.
 const FILLING: f64 = 0.75;
 
 /// Seconds to full below which somebody should know now.
@@ -112,7 +112,7 @@ fn makes_room(facts: &Facts) -> bool {
     headroom.zip(buckets).is_some_and(|(headroom, buckets)| headroom.chance(buckets) >= 0.9)
 }
 
-/// Who has most entries, for the end of a sentence.
+/// The source with the most entries, for the end of a sentence.
 fn largest_source(facts: &Facts) -> String {
     let Some(flows) = facts.flows.as_ref().filter(|flows| flows.total > 0) else {
         return String::new();
@@ -127,7 +127,7 @@ fn largest_source(facts: &Facts) -> String {
 struct CounterRule {
     counter: Counter,
     id: &'static str,
-    /// While it moves; what was long ago is only worth knowing.
+    /// The severity while it moves; later it is only worth knowing.
     severity: Severity,
     why: &'static str,
     remedy: &'static str,
@@ -178,7 +178,7 @@ impl CounterRule {
         if all == 0 && new == 0 {
             return None;
         }
-        // What was lost before is a matter of now if the table still is as it was then.
+        // Earlier losses matter now if the table still is as it was then.
         let full = load(facts).is_some_and(|load| load >= NEARLY_FULL);
         let still = match counter {
             Counter::DROP => full && !makes_room(facts),

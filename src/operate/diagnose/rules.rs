@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Rules {
-    /// Whether any text was given.
+    /// Whether the rules are known at all.
     pub known: bool,
     /// Whether there are NAT chains or rules of any family.
     pub nat: bool,
@@ -82,12 +82,12 @@ impl Rules {
         self.chains.iter().any(|chain| chain.starts_with(name))
     }
 
-    /// Whether docker has made its tables for nftables.
+    /// Whether docker's nftables tables are there.
     pub(super) fn has_docker_bridges(&self) -> bool {
         DOCKER_BRIDGES.iter().any(|table| self.tables.contains(*table))
     }
 
-    /// Who uses tracking, as far as rules tell.
+    /// Who uses tracking, as far as the rules show.
     pub(super) fn users(&self) -> Vec<&'static str> {
         let named = |name: &str| self.has_chain(name);
         [

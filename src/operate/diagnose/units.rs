@@ -19,7 +19,7 @@ pub struct PrivateNetworkUnit {
 }
 
 impl PrivateNetworkUnit {
-    /// Whether a log means this unit by that name.
+    /// Whether a log calls this unit by that name.
     pub(super) fn is_called(&self, name: &str) -> bool {
         self.unit == name
             || self.aliases.iter().any(|alias| alias == name)
@@ -127,7 +127,7 @@ fn names_of_drop_ins(unit: &str, aliases: &[String]) -> Vec<String> {
     names
 }
 
-/// What the files of a unit have said so far.
+/// What the files of a unit say together.
 #[derive(Debug, Default)]
 struct Said {
     private: bool,
@@ -135,7 +135,7 @@ struct Said {
 }
 
 impl Said {
-    /// Reads one more file; what it says counts from here on.
+    /// Reads one more file, which overrides those before it.
     fn read(&mut self, text: &str) {
         let mut section = String::new();
         for line in lines(text) {
@@ -144,10 +144,10 @@ impl Said {
                 section = name.to_owned();
                 continue;
             }
-            // Blanks around the sign do not count; quotes do.
+            // Blanks around the sign do not count; quotes are part of the value.
             let Some((key, value)) = line.split_once('=') else { continue };
             match (section.as_str(), key.trim()) {
-                // What is neither yes nor no is passed over.
+                // Anything but a boolean changes nothing.
                 ("Service", "PrivateNetwork") => {
                     self.private = boolean(value.trim()).unwrap_or(self.private);
                 }
@@ -158,8 +158,8 @@ impl Said {
     }
 }
 
-/// The lines of a unit's file without comments; a backslash at the end of one makes it go on in the
-/// next, comments between them or not: systemd.syntax(7).
+/// The lines of a unit's file without comments. A line that ends with a backslash goes on in the next one, even across
+/// comments: systemd.syntax(7).
 fn lines(text: &str) -> Vec<String> {
     let (mut found, mut begun): (Vec<String>, Option<String>) = (Vec::new(), None);
     for line in text.lines() {

@@ -44,17 +44,17 @@ impl FilePlan {
     }
 }
 
-/// Writes a file unless it has just this content, and says whether it did.
+/// Writes a file unless it has this content already, and returns whether it did.
 fn write(root: &Root, file: &PlannedFile) -> Result<bool, (io::Error, &'static str)> {
     let refused = |source| (source, "run it as root; this file was not changed");
     let (directory, name) = file.path.rsplit_once('/').unwrap_or_default();
     let directory = root.resolve(directory).map_err(refused)?;
     let now = || match root.exact_text(&file.path) {
         Ok(text) => Ok(Some(text)),
-        // By now somebody may have made it.
+        // Somebody may have made it since it was read.
         Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
-        // What is in it could not be kept.
-        Err(source) if root.has_file(&file.path) => {
+        // Its content would be lost.
+        Err(source) if root.resolve(&file.path).is_ok_and(|path| path.is_file()) => {
             Err((source, "the file is left as it is: look at it"))
         }
         Err(_) => Ok(None),
@@ -69,22 +69,17 @@ fn write(root: &Root, file: &PlannedFile) -> Result<bool, (io::Error, &'static s
         return Ok(false);
     }
     if now != file.before {
-        let source = io::Error::new(
-            io::ErrorKind::ResourceBusy,
-            "somebody has changed it since the plan was made",
-        );
+        let what = "somebody has changed it since the plan was made";
+        let source = io::Error::new(io::ErrorKind::ResourceBusy, what);
         return Err((source, "the file is left as it is: plan again"));
     }
     let mut place = root.resolve(&file.path).map_err(refused)?;
-    // Of a link to /dev/null, which only says that there is no file here, nothing is kept.
+    // A link to /dev/null only says that there is no file here, and is replaced.
     if Some(&place) == root.resolve("/dev/null").ok().as_ref() {
         place = directory.join(name);
         fs::remove_file(&place).map_err(refused)?;
     }
-    let fill = || {
-        let mut new = Replacement::begin(&place)?;
-        new.write_all(file.content.as_bytes())?;
-        new.finish()
-    };
-    fill().map(|_| true).map_err(refused)
+    let mut new = Replacement::begin(&place).map_err(refused)?;
+    new.write_all(file.content.as_bytes()).and_then(|()| new.finish()).map_err(refused)?;
+    Ok(true)
 }

@@ -59,13 +59,13 @@ pub(super) fn shown((file, line): &Place) -> String {
     format!("{file}, line {line}")
 }
 
-/// What the files do at boot.
+/// What the files do at boot, and what is odd about them.
 #[derive(Default)]
 pub(super) struct Boot {
     pub(super) settings: Vec<Assigned>,
     /// Values that the kernel refuses.
     pub(super) refused: Vec<Refused>,
-    /// Every line that names a setting, whatever becomes of it: the key as a path, and its file.
+    /// Every line that names a setting, overridden or not: the key as a path, and its file.
     pub(super) named: Vec<(String, String)>,
     pub(super) notes: Vec<Note>,
 }
@@ -123,12 +123,12 @@ pub(super) fn is_forwarding(path: &str) -> bool {
     interface.is_some_and(|name| !name.contains('/'))
 }
 
-/// What all lines of one key come to.
+/// All lines of one key together.
 struct Entry {
     order: usize,
     value: Option<Vec<u8>>,
     from: Place,
-    /// Lines of it that came before.
+    /// Earlier lines of the key.
     earlier: Vec<Place>,
 }
 
@@ -161,7 +161,7 @@ pub(super) fn boot(root: &Root) -> Boot {
             match entries.get_mut(&line.key) {
                 Some(entry) => {
                     entry.earlier.push(std::mem::replace(&mut entry.from, from));
-                    // The same again stays where it was.
+                    // The same value again does not change its place in the order.
                     if entry.value != line.value {
                         (entry.value, entry.order) = (line.value, order);
                     }

@@ -1,16 +1,16 @@
 //! Lines of `sysctl.d` files.
 
-/// A line that sets something, or keeps it from being set.
+/// A line that sets something, or keeps something from being set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Assignment {
-    /// A path below `/proc/sys`, or a [pattern](super::pattern) of such.
+    /// A path below `/proc/sys`, or a [pattern](super::pattern) of paths.
     pub(super) key: String,
-    /// `None` cancels what was said of this very key before, and keeps patterns from setting it.
+    /// `None` cancels earlier assignments of this key, and keeps patterns from setting it.
     pub(super) value: Option<Vec<u8>>,
     pub(super) line: usize,
 }
 
-/// What `strstrip` takes away.
+/// The blanks that systemd takes away around keys and values.
 const BLANK: [u8; 4] = *b" \t\n\r";
 
 /// The assignments of a file, and the numbers of lines that are neither that nor comments.
@@ -72,8 +72,8 @@ pub(super) fn dotted(path: &str) -> String {
     parts.join(".")
 }
 
-/// A key as a path. Whichever of slash and dot comes first is the separator; the other stands for
-/// itself. Extra slashes, and single dots between slashes, are removed; two dots are not.
+/// A key as a path. The first slash or dot in it says which of them is the separator; the other one stands for itself.
+/// Extra slashes, and single dots between slashes, are removed; two dots are not.
 pub(super) fn normal(key: &str) -> String {
     let parted = match key.find(['.', '/']).and_then(|at| key.get(at..=at)) {
         Some(".") => {

@@ -5,10 +5,10 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
-/// A configuration file is read up to here; one that is longer is none.
+/// A longer file is no configuration.
 const LONGEST: u64 = 1 << 20;
 
-/// Links that are followed one after another, as many as the kernel does.
+/// How many links are followed in one path, as in the kernel.
 const LINKS: usize = 40;
 
 /// A root directory, `/` or a copy of a machine. Links never lead out of it.
@@ -98,11 +98,6 @@ impl Root {
         self.resolve(path).is_ok_and(|path| path.exists())
     }
 
-    /// Whether a file is there, readable or not.
-    pub(super) fn has_file(&self, path: &str) -> bool {
-        self.resolve(path).is_ok_and(|path| path.is_file())
-    }
-
     /// Whether somebody may execute a file.
     pub(super) fn is_executable(&self, path: &str) -> bool {
         #[cfg(unix)]
@@ -168,7 +163,7 @@ impl Root {
     }
 }
 
-/// Where configuration of this name is, what counts most first.
+/// The directories with configuration of this name. An earlier one counts more.
 fn directories(name: &str) -> impl Iterator<Item = String> {
     let above = ["/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib"];
     above.into_iter().map(move |above| format!("{above}/{name}"))

@@ -1,4 +1,4 @@
-//! How the kernel has connection tracking, and what loads it at boot.
+//! Whether connection tracking is a module, and what loads it at boot.
 
 use super::files::Root;
 use super::script;
@@ -6,7 +6,7 @@ use super::script;
 /// The kernel module the settings belong to.
 const MODULE: &str = "nf_conntrack";
 
-/// How the kernel has connection tracking.
+/// Whether connection tracking is built into the kernel, or a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
@@ -75,7 +75,7 @@ pub(super) fn loaders(root: &Root) -> Vec<Loader> {
     if named.flat_map(|list| list.split(',')).any(is_module) {
         found.push(early(COMMAND_LINE.to_owned()));
     }
-    // Debian has a link to it in modules-load.d; without that nobody reads it under systemd.
+    // Debian has a link to it in modules-load.d. Without the link, systemd does not read it.
     let is_it = |path: &str| root.resolve(path).ok() == root.resolve(MODULES).ok();
     if lists(&read(MODULES)) && !found.iter().any(|loader| is_it(&loader.file)) {
         found.push(Loader { file: MODULES.to_owned(), runs: false, in_time: false });

@@ -18,7 +18,7 @@ pub(super) enum Taken {
 pub(super) enum Refusal {
     /// `5x`, `+5`, and nothing at all.
     NoNumber,
-    /// Outside what the setting can be.
+    /// The setting cannot have this number.
     OutOfRange,
     /// It can only be read.
     ReadOnly,
@@ -28,14 +28,14 @@ pub(super) enum Refusal {
 enum Kind {
     /// Seconds, which the kernel keeps as ticks of its clock.
     Seconds,
-    /// As far as an `int` goes.
+    /// Any `int`.
     Int,
-    /// The same, and nothing below zero in newer kernels.
+    /// Any `int`; newer kernels refuse numbers below zero.
     Size,
     Buckets,
-    /// Every kernel takes up to this number; newer ones refuse what is above, or below zero.
+    /// A number up to this one. Older kernels take any number, newer ones refuse those above it and below zero.
     UpTo(i64),
-    /// It has to fit other settings.
+    /// A number that has to fit other settings.
     Dependent,
     Count,
 }
@@ -45,7 +45,7 @@ const INT_MAX: i64 = 0x7fff_ffff;
 /// The slowest and the fastest clock that kernels are commonly built with, in Hz.
 const CLOCKS: (i64, i64) = (100, 1000);
 
-/// How much of a text is looked at for a number. A text that fills it is refused.
+/// How many characters of a number the kernel looks at. It refuses a number that fills them.
 const LONGEST: usize = 21;
 
 /// What becomes of the setting of this path when this text is written to it.
@@ -97,13 +97,13 @@ fn kind(path: &str) -> Kind {
         "log_invalid" | "tcp_max_retrans" => Kind::UpTo(255),
         name if name.contains("timeout") => Kind::Seconds,
         name if name.ends_with("_thresh") => Kind::Dependent,
-        // Switches. Some have a third position by now.
+        // Switches. Newer kernels have a third position for some.
         _ => Kind::UpTo(1),
     }
 }
 
-/// The first number of a text, whether there is a minus before it, and how large it is: `proc_get_long` of
-/// the kernel. What comes after a blank is passed over.
+/// The first number of a text as the kernel's `proc_get_long` reads it: whether it is negative, and its size. Anything
+/// after a blank is ignored.
 fn first(text: &[u8]) -> Option<(bool, u64)> {
     let is_blank = |byte: &u8| matches!(byte, b' ' | 0x09..=0x0d | 0xa0);
     let start = text.iter().position(|byte| !is_blank(byte))?;
@@ -127,7 +127,7 @@ fn first(text: &[u8]) -> Option<(bool, u64)> {
         return None;
     }
     let digits = std::str::from_utf8(rest.get(..digits)?).ok()?;
-    // More than fits is a number, and out of every range.
+    // A number that does not fit is a number still, and out of every range.
     Some((negative, u64::from_str_radix(digits, radix).unwrap_or(u64::MAX)))
 }
 

@@ -32,7 +32,7 @@ struct Alternative {
 pub(super) enum Match {
     Yes,
     No,
-    /// It may: the reason.
+    /// It may match, for this reason.
     Perhaps(&'static str),
 }
 
@@ -144,17 +144,18 @@ fn matches_name(tokens: &[Token], name: &str, steps: &mut usize) -> bool {
     }
 }
 
-/// The tokens of what stands between two slashes; what is not known here may be anything, and so is the rest.
+/// The tokens of what stands between two slashes, and why they are not all. From what is not known here on, anything
+/// may match.
 fn part(mut text: &[u8]) -> (Part, Option<&'static str>) {
     let mut tokens = Vec::new();
     let mut bytes = 0;
-    // Where one bracket has no end, no later one has: they are not looked for again and again.
+    // If one bracket has no end, no later one has. Without this, each would be searched for its end.
     let mut has_sets = true;
     while let [first, rest @ ..] = text {
         text = rest;
         let token = match first {
             b'*' => {
-                // Many are as one.
+                // Several stars match what one does.
                 if !matches!(tokens.last(), Some(Token::Star)) {
                     tokens.push(Token::Star);
                 }
@@ -166,7 +167,7 @@ fn part(mut text: &[u8]) -> (Part, Option<&'static str>) {
                     text = rest;
                     Token::Byte(*byte)
                 }
-                // What it would quote is a slash, or the end.
+                // It quotes a slash, or the end.
                 [] => {
                     tokens.push(Token::Star);
                     return (Some(tokens), Some("its pattern has a backslash before a slash"));
@@ -219,7 +220,7 @@ fn set(mut text: &[u8]) -> Result<Option<(Set, &[u8])>, &'static str> {
                 (0..=u8::MAX).zip(set.iter_mut()).for_each(|(byte, is)| *is |= class(&byte));
                 text = rest.get(2..).unwrap_or_default();
                 first = false;
-                // As the end of a range it is odd.
+                // A class cannot begin a range.
                 if matches!(text, [b'-', next, ..] if *next != b']') {
                     return Err(ODD);
                 }
@@ -359,7 +360,7 @@ mod tests {
         for pattern in
             [many("{a,b}"), "{a,b}*".repeat(40), many("{"), many("{}*"), many("{,"), many("[")]
         {
-            // Refused or read, and soon.
+            // Whether it is refused or not, that takes little time.
             let _ = Pattern::of(&pattern);
         }
     }

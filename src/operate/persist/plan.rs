@@ -148,21 +148,13 @@ const OPTIONS: &str = "/etc/modprobe.d/nf_conntrack.conf";
 /// The old name of `net/netfilter/nf_conntrack_max`.
 const OLD_MAX: &str = "net/nf_conntrack_max";
 
-/// Names for the file in `sysctl.d`.
-const NAMES: [&str; 4] = [
-    "99-nf_conntrack.conf",
-    "zz-nf_conntrack.conf",
-    "zzz-nf_conntrack.conf",
-    "zzzz-nf_conntrack.conf",
-];
+/// What the name of the file in `sysctl.d` begins with.
+const STARTS: [&str; 4] = ["99", "zz", "zzz", "zzzz"];
 
 /// The file in `sysctl.d` for these lines: it is read after all others that set the same, and hides no file of another
 /// directory.
 fn file_after(place: &Root, named: &[(String, String)], lines: &[(String, String)]) -> String {
-    let is_wanted = |path: &str| {
-        lines.iter().any(|(key, _)| setting_of(&conf::normal(key)) == setting_of(path))
-    };
-    let files = named.iter().filter(|(path, _)| is_wanted(path)).map(|(_, file)| file.as_str());
+    let files = named.iter().filter(|(path, _)| is_set(lines, path)).map(|(_, file)| file.as_str());
     let name_of = |file: &str| file.rsplit('/').next().unwrap_or_default().to_owned();
     let last = files.max_by_key(|file| name_of(file)).unwrap_or_default();
     let last_name = name_of(last);
@@ -171,8 +163,8 @@ fn file_after(place: &Root, named: &[(String, String)], lines: &[(String, String
         let found = others.iter().find(|file| name_of(file) == name);
         found.is_some_and(|file| !file.starts_with("/etc/"))
     };
-    let name = NAMES.iter().find(|name| **name >= last_name.as_str() && !hides(name));
-    match name {
+    let names = STARTS.map(|start| format!("{start}-nf_conntrack.conf"));
+    match names.into_iter().find(|name| *name >= last_name && !hides(name)) {
         Some(name) => format!("/etc/sysctl.d/{name}"),
         // An earlier plan found no other name either.
         None if last.starts_with("/etc/") && last.ends_with(ADDED) => last.to_owned(),
@@ -182,6 +174,11 @@ fn file_after(place: &Root, named: &[(String, String)], lines: &[(String, String
 }
 
 const ADDED: &str = "_nf_conntrack.conf";
+
+/// Whether these lines set the setting of this path.
+fn is_set(lines: &[(String, String)], path: &str) -> bool {
+    lines.iter().any(|(key, _)| setting_of(&conf::normal(key)) == setting_of(path))
+}
 
 /// A text of `modules-load.d` with the module in it.
 fn with_module(text: &str) -> String {
@@ -218,9 +215,7 @@ fn with_settings(text: &str, settings: &[(String, String)]) -> String {
     let (found, _) = conf::parse(text.as_bytes());
     let replaced = |line: usize| {
         let of_line = found.iter().find(|found| found.line == line);
-        of_line.is_some_and(|found| {
-            settings.iter().any(|(key, _)| setting_of(&conf::normal(key)) == setting_of(&found.key))
-        })
+        of_line.is_some_and(|found| is_set(settings, &found.key))
     };
     let kept = (1..).zip(conf::lines(text.as_bytes())).filter(|(number, _)| !replaced(*number));
     let kept: Vec<u8> = kept.flat_map(|(_, line)| line).copied().collect();

@@ -8,16 +8,16 @@ use crate::operate::tune::sizing::HASHSIZE;
 #[derive(Debug)]
 pub(super) struct ScriptSetting {
     pub(super) line: usize,
-    /// Without `nf_conntrack_` and what comes before.
+    /// Its name from behind `nf_conntrack_` on.
     pub(super) name: String,
     pub(super) value: String,
-    /// Whether the script loads the module before.
+    /// Whether an earlier line of the script loads the module.
     pub(super) loaded: bool,
-    /// Whether the script has not ended before, with an `exit 0` of its own.
+    /// Whether the line is not behind an `exit 0`.
     pub(super) reached: bool,
 }
 
-/// Scripts that run at boot if they are executable, whether they are there or not.
+/// The paths of scripts that run at boot, if they exist and are executable.
 pub(super) fn files(root: &Root) -> Vec<String> {
     const MODULES: &str = "/etc/sysconfig/modules";
     let others = root.names(MODULES).into_iter().filter(|name| name.ends_with(".modules"));
@@ -102,7 +102,7 @@ fn commands(script: &str) -> Vec<(usize, Vec<String>)> {
             }
             ('#', None) if word.is_none() => comment = true,
             (' ' | '\t' | '>' | '|' | '\r', None) => {
-                // A descriptor that is redirected is no word: `2>/dev/null`.
+                // The number of a descriptor is no word: `2>/dev/null`.
                 let of_it = |word: &String| {
                     c == '>' && !quoted && word.bytes().all(|byte| byte.is_ascii_digit())
                 };

@@ -119,7 +119,7 @@ impl Settings {
     ///
     /// [`Setting`](ErrorKind::Setting) if there is no such setting here, or its file holds no number.
     pub fn get(&self, name: &str) -> Result<Setting> {
-        let name = full(name);
+        let name = format!("{PREFIX}{}", bare_name(name));
         let file = self.file(&name)?;
         let value = read(&file).map_err(|source| {
             let remedy = match source.kind() {
@@ -234,10 +234,6 @@ const INITIAL: &str =
     "it is one number for the whole host: set it in the initial network namespace";
 const COUNT: &str = "it is a count, not a setting";
 const RIGHT: &str = "it takes root, or CAP_NET_ADMIN over this network namespace";
-
-fn full(name: &str) -> String {
-    format!("{PREFIX}{}", bare_name(name))
-}
 
 fn this_kernel() -> Option<Version> {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;

@@ -32,23 +32,18 @@ pub struct Sizes {
 /// entries (commit d532bcd0b269).
 pub fn defaults(kernel: Version, ram: u64) -> Sizes {
     const GIB: u64 = 1 << 30;
-    let computed = |least: u64, most: u64| (ram / 16_384 / BUCKET).clamp(least, most);
-    let (buckets, factor) = if kernel >= Version::new(5, 15) {
-        let buckets = match ram {
-            ram if ram > 4 * GIB => 262_144,
-            ram if ram > GIB => 65_536,
-            _ => computed(1024, 262_144),
-        };
-        (buckets, 1)
+    // Above 4 GiB, above 1 GiB, and the least and the most below that; entries for each bucket.
+    let (large, medium, least, most, factor) = if kernel >= Version::new(5, 15) {
+        (262_144, 65_536, 1024, 262_144, 1)
     } else if kernel >= Version::new(3, 19) {
-        let buckets = match ram {
-            ram if ram > 4 * GIB => 65_536,
-            ram if ram > GIB => 16_384,
-            _ => computed(32, 16_384),
-        };
-        (buckets, 4)
+        (65_536, 16_384, 32, 16_384, 4)
     } else {
-        (if ram > GIB { 16_384 } else { computed(32, 16_384) }, 4)
+        (16_384, 16_384, 32, 16_384, 4)
+    };
+    let buckets = match ram {
+        ram if ram > 4 * GIB => large,
+        ram if ram > GIB => medium,
+        ram => (ram / 16_384 / BUCKET).clamp(least, most),
     };
     let buckets = rounded(buckets);
     Sizes { max: buckets * factor, buckets }
