@@ -49,6 +49,7 @@
 //! | you want | call |
 //! |---|---|
 //! | the table of a container | [`Reader::open_in`] |
+//! | the network namespaces of a host, to open each | [`operate::diagnose::namespaces()`] |
 //! | how full the table is, at no cost | [`Reader::limits`] |
 //! | what it lost, and why | [`Reader::stats`] |
 //! | who fills it | [`Reader::scan`] |
