@@ -544,6 +544,36 @@ fn check_4_2_a_remedy_that_has_the_last_word() {
     assert_eq!(off.commands, ["sysctl -w net.ipv4.ip_forward=1"], "files say so already");
 }
 
+/// Where the line that makes forwarding last goes, if this file says 0.
+fn mended_in(file: &str) -> String {
+    let root = tempfile::tempdir().expect("a directory");
+    let path = root.path().join(file);
+    std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+    std::fs::write(path, "net.ipv4.ip_forward = 0\n").expect("a file");
+    let mut facts = Facts::default();
+    (facts.ip_forward, facts.docker) = (Some(1), Some(true));
+    facts.audit = Some(audit(root.path()));
+    let finding = expect(&facts, "IP_FORWARD_LOST_AT_BOOT", Severity::Critical);
+    let [command] = &finding.commands[..] else { panic!("{finding:?}") };
+    command.split_once(" >> ").expect("it appends").1.to_owned()
+}
+
+#[test]
+fn a_later_name_is_later() {
+    for name in ["10-a.conf", "99-sysctl.conf", "99-zz.conf", "zzzz.conf", "~.conf", "a.conf"] {
+        let later = mended_in(&format!("usr/lib/sysctl.d/{name}"));
+        let later = later.trim_matches('\'').strip_prefix("/etc/sysctl.d/").expect("a folder");
+        assert!(later > name && later.ends_with(".conf"), "{later} {name}");
+    }
+    for (name, quoted) in [
+        ("9.conf", "/etc/sysctl.d/9.conf"),
+        ("it's here.conf", r"'/etc/sysctl.d/it'\''s here.conf'"),
+        ("a$(id);b.conf", "'/etc/sysctl.d/a$(id);b.conf'"),
+    ] {
+        assert_eq!(mended_in(&format!("etc/sysctl.d/{name}")), quoted);
+    }
+}
+
 fn interface(name: &str, forwards: i64) -> Interface {
     let mut interface = Interface::default();
     (interface.name, interface.forwards) = (name.to_owned(), Some(forwards));

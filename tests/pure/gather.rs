@@ -251,25 +251,29 @@ fn mounts_of_network_namespaces() {
     assert_eq!(found, expected.map(|(inode, owner)| (inode, owner.to_owned())));
 }
 
-#[test]
-fn an_owner_is_a_process_and_its_unit() {
+/// Who keeps the network namespace of a process called nginx, which is in this control group.
+fn owner(cgroup: &str) -> String {
     let machine = Machine::new();
-    for (pid, cgroup, owner) in [
-        (1, "0::/system.slice/cron.service\n", "pid 1, nginx of cron.service"),
-        (
-            2,
-            "12:cpu:/\n1:name=systemd:/user.slice/session-1.scope\n",
-            "pid 2, nginx of session-1.scope",
-        ),
-        (3, "0::/\n", "pid 3, nginx"),
-        (4, "", "pid 4, nginx"),
-    ] {
-        machine
-            .file(&format!("proc/{pid}/ns/net"), "")
-            .file(&format!("proc/{pid}/comm"), "nginx\n")
-            .file(&format!("proc/{pid}/cgroup"), cgroup);
-        let found = namespaces(machine.path().join("proc")).found;
-        let one = found.iter().find(|one| one.pid == Some(pid)).expect("a namespace");
-        assert_eq!((one.owner().as_str(), one.processes), (owner, 1));
+    machine
+        .file("proc/77/ns/net", "")
+        .file("proc/77/comm", "nginx\n")
+        .file("proc/77/cgroup", cgroup);
+    let found = namespaces(machine.path().join("proc")).found;
+    let one = found.iter().find(|one| one.pid == Some(77)).expect("a namespace");
+    assert_eq!(one.processes, 1);
+    one.owner()
+}
+
+#[test]
+fn control_groups_name_units() {
+    assert_eq!(owner("0::/system.slice/web.service\n"), "pid 77, nginx of web.service");
+    let old = "12:cpu:/\n1:name=systemd:/user.slice/session-1.scope\n";
+    assert_eq!(owner(old), "pid 77, nginx of session-1.scope");
+}
+
+#[test]
+fn an_owner_may_have_no_unit() {
+    for nothing in ["0::/\n", ""] {
+        assert_eq!(owner(nothing), "pid 77, nginx", "{nothing}");
     }
 }
