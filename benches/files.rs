@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ctnetlink::Query;
 use ctnetlink::aggregate::{Aggregator, Fields};
-use ctnetlink::files::capture::{CaptureFacts, Recorder};
 use ctnetlink::files::parquet::Writer;
 use ctnetlink::files::rows::{Record, Rollup};
 use ctnetlink::files::snapshot::Snapshot;
 use ctnetlink::files::text::Line;
+use ctnetlink::files::{TableFacts, capture::Recorder};
 use ctnetlink::flow::FlowRef;
 use ctnetlink::testing::{Frames, Population};
 
@@ -45,7 +45,7 @@ fn flows(frames: &Frames) -> impl Iterator<Item = FlowRef<'_>> {
 }
 
 fn capture<W: Write>(frames: &Frames, writer: W) -> W {
-    let facts = CaptureFacts::default();
+    let facts = TableFacts::default();
     let mut recorder = Recorder::new(writer, &facts).expect("a file");
     frames.datagrams().for_each(|datagram| recorder.datagram(datagram).expect("written"));
     recorder.finish(&facts).expect("written")

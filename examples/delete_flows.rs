@@ -20,7 +20,7 @@ use common::{Usage, selection};
 use ctnetlink::escape::Escaped;
 use ctnetlink::files::text::Line;
 use ctnetlink::flow::{Flow, FlowRef};
-use ctnetlink::origin::Observation;
+use ctnetlink::origin::Origin;
 use ctnetlink::{DeletePlan, DeleteReport, Summary};
 use journal::Journal;
 
@@ -162,7 +162,7 @@ fn run(options: &Options) -> common::Result {
 /// Deletes, and writes the journal. Says also what went wrong with the end of that.
 fn execute(
     plan: DeletePlan<'_>,
-    seen: Observation,
+    seen: Origin,
     options: &Options,
 ) -> common::Result<(DeleteReport, Option<String>)> {
     let Some(path) = &options.journal else { return Ok((plan.execute()?, None)) };

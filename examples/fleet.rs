@@ -22,11 +22,11 @@ use common::from::From;
 use ctnetlink::DumpOptions;
 use ctnetlink::aggregate::Aggregator;
 use ctnetlink::escape::Escaped;
-use ctnetlink::files::capture::CaptureFacts;
+use ctnetlink::files::TableFacts;
 use ctnetlink::files::parquet::{PartFile, Partition, Reader, Writer};
-use ctnetlink::files::rows::{Level, Record, Rollup, Row};
+use ctnetlink::files::rows::{Record, Rollup, Row, TableStatus};
 use ctnetlink::flow::FlowRef;
-use ctnetlink::origin::{Moment, Observation};
+use ctnetlink::origin::{Origin, Timestamp};
 
 /// The table of this node among those of a fleet: as Parquet, in Hive's layout.
 ///
@@ -55,7 +55,7 @@ struct Options {
 
     /// When the table was looked at, such as 2026-11-21T10:00:00Z [default: what --from says]
     #[arg(long, value_name = "TIME", requires = "from")]
-    at: Option<Moment>,
+    at: Option<Timestamp>,
 
     /// The name of the files; an earlier one of the same node and hour is replaced [default: part, and with
     /// --netns, or beside files of another namespace, part- and its number]
@@ -109,20 +109,18 @@ fn run(options: &Options) -> common::Result {
         None => Look::of_table(&mut options.common.open()?, options)?,
     };
     let report = std::mem::replace(&mut look.rollup, Aggregator::new(&Rollup::query())).finish();
-    let rollup = Rollup::of(&report, &look.seen);
-    let mut level = Level::of(&look.seen);
-    let CaptureFacts { kernel, before, after, max, buckets, complete, .. } = look.facts.clone();
-    (level.kernel, level.max, level.buckets) = (kernel, max, buckets);
-    (level.entries, level.complete) = (after.or(before).or(Some(look.entries)), complete);
+    let rollup = Rollup::of(&report, &look.facts.origin);
+    let mut level = TableStatus::of(&look.facts);
+    level.entries = level.entries.or(Some(look.entries));
     let mut files = vec![look.write("level", vec![level])?, look.write("rollup", rollup)?];
     if let Some(flows) = look.flows.take() {
         files.push(flows.finish(&look.facts)?);
     }
     let document = Document {
-        node: look.seen.node.unwrap_or_default(),
-        observed_at: look.seen.at.map(|at| at.to_string()).unwrap_or_default(),
+        node: look.facts.origin.node.unwrap_or_default(),
+        observed_at: look.facts.origin.time.map(|time| time.to_string()).unwrap_or_default(),
         entries: look.entries,
-        complete,
+        complete: look.facts.complete,
         files,
     };
     let mut out = common::stdout();
@@ -142,31 +140,26 @@ fn run(options: &Options) -> common::Result {
 
 /// A table as it is seen, once.
 struct Look {
-    seen: Observation,
     place: Place,
-    facts: CaptureFacts,
+    facts: TableFacts,
     rollup: Aggregator,
     flows: Option<Flows>,
     entries: u64,
 }
 
 impl Look {
-    fn begin(
-        seen: Observation,
-        mut facts: CaptureFacts,
-        options: &Options,
-    ) -> common::Result<Self> {
-        let node = options.node.clone().or(seen.node);
-        let seen = Observation { node, at: options.at.or(seen.at), ..seen };
-        let partition = Partition::of(&seen).ok_or_else(|| {
-            let missing = match seen.at {
+    fn begin(mut facts: TableFacts, options: &Options) -> common::Result<Self> {
+        let said = Origin { node: options.node.clone(), time: options.at, ..Origin::default() };
+        facts.origin = said.or(facts.origin);
+        let partition = Partition::of(&facts.origin).ok_or_else(|| {
+            let missing = match facts.origin.time {
                 None => "when it was: say --at",
                 Some(_) => "of which node it is: say --node",
             };
             Usage(format!("the file does not say {missing}"))
         })?;
         let mut place = Place { root: options.root.clone(), partition, part: "part".to_owned() };
-        match (&options.part, seen.netns_inode) {
+        match (&options.part, facts.origin.netns_inode) {
             (Some(part), _) => place.part.clone_from(part),
             // Two namespaces of a node are two files.
             (None, Some(inode)) if options.common.netns.is_some() || place.is_of_other(inode) => {
@@ -174,17 +167,15 @@ impl Look {
             }
             _ => {}
         }
-        (facts.time, facts.node) = (seen.at.map(|at| at.micros() / 1_000_000), seen.node.clone());
         let flows = options.flows.then(|| Flows::begin(&place)).transpose()?;
         let rollup = Aggregator::new(&Rollup::query());
-        Ok(Self { seen, place, facts, rollup, flows, entries: 0 })
+        Ok(Self { place, facts, rollup, flows, entries: 0 })
     }
 
     fn of_table(table: &mut ctnetlink::Reader, options: &Options) -> common::Result<Self> {
-        let seen = table.observe();
         let facts = table.facts()?;
         let bar = common::progress(facts.before)?;
-        let mut look = Self::begin(seen, facts, options)?;
+        let mut look = Self::begin(facts, options)?;
         let mut dump = table.dump(DumpOptions::new())?;
         let mut malformed = 0;
         while let Some(batch) = dump.next_batch()? {
@@ -207,7 +198,7 @@ impl Look {
         let mut snapshot = common::from::open(file).map_err(|error| Usage(error.to_string()))?;
         let facts = snapshot.facts().clone();
         let bar = common::progress(facts.after.or(facts.before))?;
-        let mut look = Self::begin(snapshot.observation(), facts, options)?;
+        let mut look = Self::begin(facts, options)?;
         let broken = snapshot.try_for_each(|flow| {
             if look.entries % 1024 == 0 {
                 bar.set_position(look.entries);
@@ -237,7 +228,7 @@ impl Look {
         self.entries += 1;
         self.rollup.record(flow);
         if let Some(flows) = &mut self.flows {
-            flows.writer.push(Record::from(flow).observed(&self.seen))?;
+            flows.writer.push(Record::from(flow).observed(&self.facts.origin))?;
             flows.rows += 1;
         }
         Ok(())
@@ -265,7 +256,7 @@ impl Place {
     fn is_of_other(&self, inode: u32) -> bool {
         let name = format!("{}.parquet", self.part);
         let file = self.root.join("level").join(self.partition.path()).join(name);
-        let level = File::open(file).ok().and_then(|file| Reader::<Level>::new(file).ok());
+        let level = File::open(file).ok().and_then(|file| Reader::<TableStatus>::new(file).ok());
         let row = level.and_then(|mut rows| rows.next()?.ok());
         row.and_then(|row| row.netns_inode).is_some_and(|found| found != inode)
     }
@@ -288,7 +279,7 @@ impl Flows {
         Ok(Self { writer: place.create("flows")?, rows: 0 })
     }
 
-    fn finish(mut self, facts: &CaptureFacts) -> common::Result<Written> {
+    fn finish(mut self, facts: &TableFacts) -> common::Result<Written> {
         self.writer.facts(facts);
         finish("flows", self.writer, self.rows)
     }

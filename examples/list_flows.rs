@@ -20,7 +20,7 @@ use common::from::From;
 use common::lines::Format;
 use common::selection::Selection;
 use ctnetlink::flow::FlowRef;
-use ctnetlink::origin::Observation;
+use ctnetlink::origin::Origin;
 use ctnetlink::{DumpOptions, List};
 
 /// The entries of the table, one a line, as they stream past: a table of any size takes no memory.
@@ -118,8 +118,8 @@ fn from_file(
     let filter = options.only.of_file()?;
     let mut snapshot = common::from::open(file).map_err(|error| Usage(error.to_string()))?;
     let mut shown = Shown { format, limit: options.limit, ..Shown::default() };
-    let seen = snapshot.observation();
-    let moment = seen.at.map_or_else(SystemTime::now, SystemTime::from);
+    let seen = snapshot.facts().origin.clone();
+    let moment = seen.time.map_or_else(SystemTime::now, SystemTime::from);
     let mut undecided = 0;
     format.begin(out)?;
     let broken = if shown.is_enough() {
@@ -182,12 +182,7 @@ impl Shown {
         self.cut || self.limit == 0
     }
 
-    fn show(
-        &mut self,
-        flow: &FlowRef<'_>,
-        seen: &Observation,
-        out: &mut impl Write,
-    ) -> common::Result {
+    fn show(&mut self, flow: &FlowRef<'_>, seen: &Origin, out: &mut impl Write) -> common::Result {
         self.cut |= self.shown == self.limit;
         if !self.cut {
             self.format.write(flow, seen, self.shown == 0, out)?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 mod findings;
 
 /// What a room may use of the crate.
-const MAY_USE: [(&str, &[&str]); 23] = [
+const MAY_USE: [(&str, &[&str]); 25] = [
     ("wire", &[]),
     ("escape", &[]),
     ("origin", &[]),
@@ -21,16 +21,23 @@ const MAY_USE: [(&str, &[&str]); 23] = [
     ("table", &["aggregate", "error", "filter", "flow", "kernel", "origin", "socket", "wire"]),
     ("testing", &["aggregate", "error", "flow", "kernel", "socket", "table", "wire"]),
     ("files", &[]),
-    ("files::rows", &["aggregate", "escape", "flow", "origin"]),
-    ("files::text", &["aggregate", "escape", "files::rows", "flow", "origin"]),
-    ("files::capture", &["aggregate", "error", "flow", "origin", "table", "wire"]),
-    ("files::parquet", &["error", "files::capture", "files::rows", "origin", "replace"]),
+    ("files::end", &[]),
+    ("files::facts", &["origin"]),
+    ("files::rows", &["aggregate", "escape", "files::facts", "flow", "origin"]),
+    ("files::text", &["aggregate", "escape", "files::end", "files::rows", "flow", "origin"]),
+    (
+        "files::capture",
+        &["aggregate", "error", "files::end", "files::facts", "flow", "table", "wire"],
+    ),
+    ("files::parquet", &["error", "files::facts", "files::rows", "origin", "replace"]),
     (
         "files::snapshot",
         &[
             "aggregate",
             "error",
             "files::capture",
+            "files::end",
+            "files::facts",
             "files::parquet",
             "files::rows",
             "files::text",

@@ -10,10 +10,11 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use ctnetlink::Query;
 use ctnetlink::aggregate::{Aggregator, Fields, Report};
+use ctnetlink::files::TableFacts;
 use ctnetlink::files::parquet::{Partition, Writer};
-use ctnetlink::files::rows::{Level, Record, Rollup, Row};
+use ctnetlink::files::rows::{Record, Rollup, Row, TableStatus};
 use ctnetlink::flow::FlowRef;
-use ctnetlink::origin::{Moment, Observation};
+use ctnetlink::origin::{Origin, Timestamp};
 use ctnetlink::testing::{Frames, Population};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use serde_json::{Value, json};
@@ -282,12 +283,17 @@ static FLEET: LazyLock<Fleet> = LazyLock::new(|| {
     Fleet { root, flows, later, reports, networks_later }
 });
 
-fn seen(node: u64, hour: u8) -> Observation {
-    let at = format!("2026-11-21T{hour:02}:00:00Z").parse::<Moment>().expect("a moment");
-    Observation { at: Some(at), node: Some(name(node)), netns_inode: Some(4_026_531_840) }
+fn seen(node: u64, hour: u8) -> Origin {
+    let at = format!("2026-11-21T{hour:02}:00:00Z").parse::<Timestamp>().expect("a moment");
+    Origin {
+        time: Some(at),
+        node: Some(name(node)),
+        netns_inode: Some(4_026_531_840),
+        ..Origin::default()
+    }
 }
 
-fn write<R: Row>(root: &Path, table: &str, seen: &Observation, rows: impl IntoIterator<Item = R>) {
+fn write<R: Row>(root: &Path, table: &str, seen: &Origin, rows: impl IntoIterator<Item = R>) {
     let partition = Partition::of(seen).expect("where and when");
     let file = partition.create(&root.join(table), "part").expect("a file");
     let mut writer = Writer::partitioned(file).expect("a file");
@@ -295,8 +301,8 @@ fn write<R: Row>(root: &Path, table: &str, seen: &Observation, rows: impl IntoIt
     writer.finish().expect("written").finish().expect("in place");
 }
 
-fn level(seen: &Observation, node: u64, entries: u64, flows: u64) -> Level {
-    let mut level = Level::of(seen);
+fn level(seen: &Origin, node: u64, entries: u64, flows: u64) -> TableStatus {
+    let mut level = TableStatus::of(&TableFacts::of(seen.clone()));
     (level.entries, level.max) = (Some(entries), Some(max(node, flows)));
     level
 }

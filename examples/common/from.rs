@@ -8,9 +8,8 @@ use anstyle::Style;
 use ctnetlink::Query;
 use ctnetlink::aggregate::{Field, Report};
 use ctnetlink::escape::Escaped;
-use ctnetlink::files::capture::CaptureFacts;
-use ctnetlink::files::snapshot::{Form, Snapshot, SnapshotEnd};
-use ctnetlink::origin::Moment;
+use ctnetlink::files::snapshot::Snapshot;
+use ctnetlink::files::{End, Format, TableFacts};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
@@ -80,8 +79,8 @@ pub struct Found {
     pub file: PathBuf,
     pub filter: String,
     pub reports: Vec<Report>,
-    pub facts: CaptureFacts,
-    pub end: SnapshotEnd,
+    pub facts: TableFacts,
+    pub end: End,
 }
 
 /// Answers queries from a file.
@@ -104,8 +103,8 @@ pub fn scan(file: &Path, queries: &[Query]) -> Result<Found> {
 pub struct Document<'a> {
     table: Occupancy,
     file: String,
-    facts: &'a CaptureFacts,
-    read: &'a SnapshotEnd,
+    facts: &'a TableFacts,
+    read: &'a End,
     filter: Option<&'a str>,
     mode: &'static str,
     /// Null where the file does not say it.
@@ -128,7 +127,7 @@ impl Found {
     }
 
     pub fn document(&self) -> Document<'_> {
-        let CaptureFacts { before, after, max, .. } = self.facts;
+        let TableFacts { before, after, max, .. } = self.facts;
         Document {
             table: Occupancy { entries_before: before, entries_after: after, max },
             file: self.file.display().to_string(),
@@ -151,21 +150,20 @@ impl Found {
         let bold = Style::new().bold();
         let (facts, end) = (&self.facts, &self.end);
         let said = [
-            facts.node.clone(),
-            facts.kernel.as_ref().map(|kernel| format!("Linux {kernel}")),
-            facts.namespace.map(|inode| format!("netns {inode}")),
-            facts.moment().map(|moment| {
-                // Within the years there is a text for.
-                let moment = Moment::from(moment).into();
-                humantime::format_rfc3339_seconds(moment).to_string()
-            }),
+            facts.origin.node.clone(),
+            facts.origin.kernel.as_ref().map(|kernel| format!("Linux {kernel}")),
+            facts.origin.netns_inode.map(|inode| format!("netns {inode}")),
+            facts
+                .origin
+                .time
+                .map(|time| humantime::format_rfc3339_seconds(time.into()).to_string()),
             facts.max.map(|max| format!("at most {max} entries")),
         ];
         let said: Vec<_> = said.into_iter().flatten().collect();
         if !said.is_empty() {
             writeln!(out, "{bold}from{bold:#}   {}", Escaped(said.join(", ")))?;
         }
-        writeln!(out, "{bold}file{bold:#}   {}, {} entries", end.form, end.entries)?;
+        writeln!(out, "{bold}file{bold:#}   {}, {} entries", end.format, end.entries)?;
         if let (Some(before), Some(after)) = (facts.before, facts.after) {
             writeln!(
                 out,
@@ -196,7 +194,7 @@ impl Found {
 }
 
 /// Fails for a file that is damaged, or none of those that are read.
-pub fn outcome(file: &Path, end: &SnapshotEnd) -> Result {
+pub fn outcome(file: &Path, end: &End) -> Result {
     if end.is_damaged() {
         return Err(format!("{} is {}", file.display(), damage(end)).into());
     }
@@ -207,7 +205,7 @@ pub fn outcome(file: &Path, end: &SnapshotEnd) -> Result {
 }
 
 /// Fails for many tables in one file, where one is to be written.
-pub fn of_one_table(file: &Path, end: &SnapshotEnd) -> Result {
+pub fn of_one_table(file: &Path, end: &End) -> Result {
     let (file, elsewhere) = (file.display(), end.elsewhere);
     if elsewhere > 0 {
         let text = format!("{file}: {elsewhere} of its entries are of other tables than the first");
@@ -221,17 +219,17 @@ pub fn of_one_table(file: &Path, end: &SnapshotEnd) -> Result {
 }
 
 /// What text does not say, if a query asks for it.
-pub fn unsaid(end: &SnapshotEnd, filter: &str, fields: &[Field]) -> Option<String> {
+pub fn unsaid(end: &End, filter: &str, fields: &[Field]) -> Option<String> {
     let asked = ["status", "label", "helper"].into_iter().filter(|word| filter.contains(word));
     let asked: Vec<_> = asked.chain(fields.contains(&Field::Status).then_some("status")).collect();
-    let first = asked.first().filter(|_| end.form == Form::Text)?;
+    let first = asked.first().filter(|_| end.format == Format::Text)?;
     Some(format!(
         "{first}: text has no labels, not all status bits, and helpers in some forms only; a capture has all"
     ))
 }
 
-fn damage(end: &SnapshotEnd) -> String {
-    let unit = if end.form == Form::Parquet { "row" } else { "byte" };
+fn damage(end: &End) -> String {
+    let unit = if end.format == Format::Parquet { "row" } else { "byte" };
     let cut = format!(
         "damaged: {} packets were cut when they were captured (snaplen; tcpdump -s 0 keeps all of them), and \
          the entries behind the cuts are missing",
@@ -244,7 +242,7 @@ fn damage(end: &SnapshotEnd) -> String {
 }
 
 /// What of a file was not read, or should not be there.
-pub fn notes(end: &SnapshotEnd) -> Vec<String> {
+pub fn notes(end: &End) -> Vec<String> {
     let mut notes = Vec::new();
     if end.dumps > 1 {
         notes.push(format!("{} dumps are in it: entries count more than once", end.dumps));
@@ -270,7 +268,7 @@ pub fn notes(end: &SnapshotEnd) -> Vec<String> {
         notes.push(damage(end));
     } else if notes.is_empty() && end.complete == Some(false) {
         notes.push("not all of a table is in it".to_owned());
-    } else if end.form == Form::Capture && end.complete.is_none() {
+    } else if end.format == Format::Capture && end.complete.is_none() {
         notes.push("the file does not say that it is complete".to_owned());
     }
     notes

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use ctnetlink::files::rows::Record;
 use ctnetlink::files::text::{Line, SaveLine};
 use ctnetlink::flow::FlowRef;
-use ctnetlink::origin::Observation;
+use ctnetlink::origin::Origin;
 
 use super::Result;
 
@@ -67,7 +67,7 @@ impl Format {
     pub fn write(
         self,
         flow: &FlowRef<'_>,
-        seen: &Observation,
+        seen: &Origin,
         first: bool,
         out: &mut impl Write,
     ) -> Result {
@@ -75,7 +75,7 @@ impl Format {
         match self {
             Self::Line { extended, id } => {
                 let line = Line::of(flow).extended(extended).id(id);
-                let line = seen.at.map_or(line, |at| line.at(at.into()));
+                let line = seen.time.map_or(line, |time| line.at(time.into()));
                 writeln!(out, "{line}")?;
             }
             Self::Save => writeln!(out, "{}", SaveLine::of(flow))?,

@@ -21,14 +21,14 @@ use std::path::{Path, PathBuf};
 
 use ctnetlink::files::rows::Record;
 use ctnetlink::flow::FlowRef;
-use ctnetlink::origin::Observation;
+use ctnetlink::origin::Origin;
 use ctnetlink::{DeletePlan, DeleteStep, Deleted};
 use serde::Serialize;
 
 pub struct Journal {
     path: PathBuf,
     out: BufWriter<File>,
-    seen: Observation,
+    seen: Origin,
 }
 
 #[derive(Serialize)]
@@ -60,7 +60,7 @@ struct Entry {
 
 impl Journal {
     /// Opens it to append to. Nothing is written before the first entry is next.
-    pub fn open(path: &Path, seen: Observation, plan: &DeletePlan<'_>) -> io::Result<Self> {
+    pub fn open(path: &Path, seen: Origin, plan: &DeletePlan<'_>) -> io::Result<Self> {
         let file = File::options().append(true).create(true).open(path);
         let named = |error| named(path, error);
         let file = file.map_err(named)?;

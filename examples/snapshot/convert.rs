@@ -4,11 +4,11 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use ctnetlink::files::capture::{CaptureFacts, Recorder};
 use ctnetlink::files::parquet;
 use ctnetlink::files::rows::Record;
+use ctnetlink::files::{TableFacts, capture::Recorder};
 use ctnetlink::flow::FlowRef;
-use ctnetlink::origin::Observation;
+use ctnetlink::origin::Origin;
 
 use crate::Options;
 use crate::common::lines::Format;
@@ -87,14 +87,12 @@ pub fn run(options: &Options, arguments: &Arguments) -> common::Result {
     }
     let mut snapshot = common::from::open(&arguments.from).map_err(|e| Usage(e.to_string()))?;
     let mut facts = snapshot.facts().clone();
-    let mut seen = snapshot.observation();
     if let Some(node) = &arguments.node {
-        facts.node = Some(node.clone());
-        seen.node = Some(node.clone());
+        facts.origin.node = Some(node.clone());
     }
-    let moment = seen.at.map_or_else(SystemTime::now, SystemTime::from);
+    let moment = facts.origin.time.map_or_else(SystemTime::now, SystemTime::from);
     let is_text = matches!(form, Form::Lines(_));
-    let mut sink = Sink::begin(form, Output::create(&arguments.to, is_text)?, &facts, seen)?;
+    let mut sink = Sink::begin(form, Output::create(&arguments.to, is_text)?, &facts)?;
     let (mut entries, mut undecided) = (0, 0);
     let bar = common::progress(facts.after.or(facts.before))?;
     let broken = snapshot.try_for_each(|flow| {
@@ -136,17 +134,13 @@ pub fn run(options: &Options, arguments: &Arguments) -> common::Result {
 /// Where entries go.
 enum Sink {
     Capture(Recorder<Output>),
-    Parquet(parquet::Writer<Output, Record>, Observation),
-    Lines(Format, Output, Observation),
+    Parquet(parquet::Writer<Output, Record>, Origin),
+    Lines(Format, Output, Origin),
 }
 
 impl Sink {
-    fn begin(
-        form: Form,
-        mut output: Output,
-        facts: &CaptureFacts,
-        seen: Observation,
-    ) -> common::Result<Self> {
+    fn begin(form: Form, mut output: Output, facts: &TableFacts) -> common::Result<Self> {
+        let seen = facts.origin.clone();
         Ok(match form {
             Form::Capture => {
                 let mut begin = facts.clone();
@@ -172,7 +166,7 @@ impl Sink {
         Ok(())
     }
 
-    fn end(self, shown: u64, undecided: u64, facts: &CaptureFacts) -> common::Result<Output> {
+    fn end(self, shown: u64, undecided: u64, facts: &TableFacts) -> common::Result<Output> {
         Ok(match self {
             Self::Capture(mut recorder) => {
                 if facts.complete == Some(true) {

@@ -5,7 +5,8 @@ use std::io::Write;
 use anstyle::Style;
 use comfy_table::{CellAlignment, Table, presets};
 use ctnetlink::escape::Escaped;
-use ctnetlink::files::snapshot::{Difference, Form};
+use ctnetlink::files::Format;
+use ctnetlink::files::snapshot::Difference;
 
 use crate::common::{self, Usage};
 use crate::{Grouping, Options};
@@ -71,7 +72,7 @@ fn show(found: &Difference, out: &mut impl Write) -> common::Result {
             "{bold}note{bold:#}    one of them has no ids: an entry that ended and began again has stayed"
         )?;
     }
-    if [&found.first, &found.second].iter().any(|end| end.form == Form::Text) {
+    if [&found.first, &found.second].iter().any(|end| end.format == Format::Text) {
         writeln!(out, "{bold}note{bold:#}    of text only states, replies and NAT are compared")?;
     }
     let turns = found.transitions.iter().take(TURNS);

@@ -54,7 +54,7 @@ pub fn run(options: &Options, arguments: &Arguments) -> common::Result {
     };
     let redactor = Redactor::new(key).map_err(|error| Usage(error.to_string()))?;
     let mut facts = snapshot.facts().clone();
-    (facts.node, facts.namespace, facts.complete) = (None, None, None);
+    (facts.origin.node, facts.origin.netns_inode, facts.complete) = (None, None, None);
     let mut recorder = Recorder::new(Output::create(&arguments.to, false)?, &facts)?;
     let mut entries = 0;
     let bar = common::progress(facts.after.or(facts.before))?;

@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 
 use ctnetlink::Query;
 use ctnetlink::aggregate::Fields;
-use ctnetlink::files::snapshot::{Difference, Form, Snapshot};
+use ctnetlink::files::Format;
+use ctnetlink::files::snapshot::{Difference, Snapshot};
 use libfuzzer_sys::fuzz_target;
 
 static QUERY: LazyLock<Query> =
@@ -26,7 +27,7 @@ fuzz_target!(|bytes: &[u8]| {
     assert!(born + stayed + after.malformed >= after.entries, "an entry is new, or it stayed");
     if whole {
         assert_eq!((born, died), (0, 0), "nothing differs from itself");
-    } else if before.form == Form::Capture {
+    } else if before.format == Format::Capture {
         assert_eq!(born, 0, "what is cut off leaves nothing new");
     }
 });

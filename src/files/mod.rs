@@ -4,8 +4,13 @@
 //! This room must not change a table.
 
 pub mod capture;
+mod end;
+mod facts;
 #[cfg(feature = "parquet")]
 pub mod parquet;
 pub mod rows;
 pub mod snapshot;
 pub mod text;
+
+pub use end::{Damage, End, Format};
+pub use facts::TableFacts;

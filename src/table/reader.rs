@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use crate::error::{ErrorKind, Result};
 use crate::flow::Family;
 use crate::kernel::Capabilities;
-use crate::origin::Observation;
+use crate::origin::Origin;
 use crate::socket::{Namespace, Request, Socket};
 use crate::wire::{Message, Messages};
 
@@ -89,11 +89,13 @@ impl Reader {
         Self { socket, sequence: 0, abandoned: false, capabilities: None }
     }
 
-    /// Where and when this is, for [records](crate::files::rows::Record) of what is read now.
-    pub fn observe(&self) -> Observation {
-        Observation {
-            at: Some(SystemTime::now().into()),
-            node: Some(rustix::system::uname().nodename().to_string_lossy().into_owned()),
+    /// Where and when this is: the origin of what is read now.
+    pub fn observe(&self) -> Origin {
+        let system = rustix::system::uname();
+        Origin {
+            time: Some(SystemTime::now().into()),
+            node: Some(system.nodename().to_string_lossy().into_owned()),
+            kernel: Some(system.release().to_string_lossy().into_owned()),
             netns_inode: self.inode().and_then(|inode| inode.try_into().ok()),
         }
     }

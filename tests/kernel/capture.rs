@@ -64,7 +64,7 @@ fn a_capture_groups_as_the_table() -> Result<(), Skip> {
     assert_eq!((facts.before, facts.after), (Some(6_000), Some(6_000)));
     assert_eq!(facts.complete, Some(true));
     let release = run("uname -r");
-    assert_eq!(facts.kernel.as_deref(), Some(release.trim()));
+    assert_eq!(facts.origin.kernel.as_deref(), Some(release.trim()));
     Ok(())
 }
 
@@ -114,7 +114,7 @@ fn text_is_as_the_table(form: &str, text: &str) {
         let live = table().scan(&query).expect("a scan").report;
         let mut lines = Lines::new(text.as_bytes());
         let report = lines.scan(&query).expect("text");
-        assert_eq!(lines.end().unread, 0, "{form}: {:?}", lines.end().first_unread);
+        assert_eq!(lines.end().malformed, 0, "{form}: {:?}", lines.end().first_malformed);
         assert_eq!(report.flows(), live.flows(), "{form} {keys}");
         assert_eq!(report.rows(), live.rows(), "{form} {keys}");
     }

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use ctnetlink::Query;
 use ctnetlink::aggregate::{Aggregator, Field, Report};
-use ctnetlink::files::capture::{CaptureFacts, Recorder};
 use ctnetlink::files::parquet::Reader;
-use ctnetlink::files::rows::{Level, Record, Rollup, Row};
+use ctnetlink::files::rows::{Record, Rollup, Row, TableStatus};
+use ctnetlink::files::{TableFacts, capture::Recorder};
 use ctnetlink::flow::Flow;
-use ctnetlink::origin::Observation;
+use ctnetlink::origin::Origin;
 use ctnetlink::testing::{Population, fill};
 use serde_json::Value;
 
@@ -45,7 +45,7 @@ fn a_node_writes_what_its_table_says() -> Result<(), Skip> {
     let told = fleet(root.path(), &["--node", "gw-1", "--flows"]);
     assert_eq!((&told["entries"], &told["complete"]), (&4_000.into(), &true.into()));
 
-    let levels: Vec<Level> = rows(&told, "level");
+    let levels: Vec<TableStatus> = rows(&told, "level");
     let limits = table.limits().expect("limits");
     assert_eq!((levels.len(), levels[0].entries), (1, Some(4_000)));
     assert_eq!(levels[0].max, limits.max.map(u64::from));
@@ -57,7 +57,7 @@ fn a_node_writes_what_its_table_says() -> Result<(), Skip> {
 
     let scan = table.scan(&Rollup::query()).expect("a scan");
     let (at, netns_inode) = (levels[0].observed_at, levels[0].netns_inode);
-    let seen = Observation { at, node: None, netns_inode };
+    let seen = Origin { time: at, netns_inode, ..Origin::default() };
     let text = |rows: &[Rollup]| {
         let mut rows: Vec<_> = rows.iter().map(|row| row.csv().to_string()).collect();
         rows.sort();
@@ -129,8 +129,8 @@ fn a_second_look_replaces_the_first() -> Result<(), Skip> {
     assert_eq!(names, ["again.parquet", "part.parquet"], "and nothing half-written");
 
     // One of another namespace stands beside it, and takes the place of its own alone.
-    let mut facts = CaptureFacts::default();
-    (facts.namespace, facts.complete) = (Some(7), Some(true));
+    let mut facts = TableFacts::default();
+    (facts.origin.netns_inode, facts.complete) = (Some(7), Some(true));
     let other = root.path().join("other.pcapng");
     let recorder = Recorder::new(File::create(&other).expect("a file"), &facts).expect("a file");
     recorder.finish(&facts).expect("written");
@@ -139,7 +139,7 @@ fn a_second_look_replaces_the_first() -> Result<(), Skip> {
         let told = fleet(root.path(), &of_other);
         let file = told["files"][0]["file"].as_str().expect("a path");
         assert!(file.ends_with("/part-7.parquet"), "{file}");
-        assert_eq!(rows::<Level>(&first, "level")[0].entries, Some(500), "as it was");
+        assert_eq!(rows::<TableStatus>(&first, "level")[0].entries, Some(500), "as it was");
     }
 
     // A file that is damaged, or none of ours, does not take the place of what is whole.

@@ -106,7 +106,7 @@ fn snapshot_saves_and_shows() -> Result<(), Skip> {
     let of_text: serde_json::Value = serde_json::from_slice(&shown.stdout).expect("JSON");
     assert_eq!((&of_text["groups"], &of_text["other"]), (&document["groups"], &document["other"]));
     assert_eq!(
-        (&of_text["read"]["malformed"], &of_text["read"]["form"]),
+        (&of_text["read"]["malformed"], &of_text["read"]["format"]),
         (&1.into(), &"text".into())
     );
     let shown = String::from_utf8(snapshot(&["show", text]).stdout).expect("text");

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Output;
 
-use ctnetlink::files::capture::{CaptureFacts, Recorder};
 use ctnetlink::files::parquet;
 use ctnetlink::files::rows::Record;
+use ctnetlink::files::{TableFacts, capture::Recorder};
 use ctnetlink::flow::{Family, Flow, FlowRef, Helper, Protocol, Status, Tuple};
-use ctnetlink::origin::Moment;
+use ctnetlink::origin::Timestamp;
 
 use crate::{command, path, text};
 
@@ -42,9 +42,10 @@ impl Place {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let at = |name: &str| path(folder.path(), name);
-        let mut facts = CaptureFacts::default();
-        (facts.node, facts.kernel) = (Some(HOSTILE.to_owned()), Some(HOSTILE.to_owned()));
-        facts.time = Some(1_700_000_000);
+        let mut facts = TableFacts::default();
+        (facts.origin.node, facts.origin.kernel) =
+            (Some(HOSTILE.to_owned()), Some(HOSTILE.to_owned()));
+        facts.origin.time = Some(Timestamp::from_micros(1_700_000_000_000_000));
         let mut recorder = Recorder::new(Vec::new(), &facts).expect("a file");
         let mut columns = parquet::Writer::new(Vec::new()).expect("a file");
         let mut lines = format!("{INLINE} 17 {INLINE}\n{{\"family\":\"{INLINE}\"}}\n");
@@ -55,7 +56,7 @@ impl Place {
             recorder.entry(Family::Ipv4, &bytes).expect("written");
             let mut record = Record::from(&flow);
             record.node = Some(HOSTILE.to_owned());
-            record.observed_at = Some(Moment::from_micros(1_700_000_000_000_000));
+            record.observed_at = Some(Timestamp::from_micros(1_700_000_000_000_000));
             records.push_str(&serde_json::to_string(&record).expect("JSON"));
             records.push('\n');
             columns.push(record).expect("written");

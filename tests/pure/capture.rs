@@ -4,9 +4,13 @@ use std::io::{Cursor, Read};
 
 use ctnetlink::Query;
 use ctnetlink::aggregate::{Aggregator, Fields, Report};
-use ctnetlink::files::capture::{Capture, CaptureFacts, Recorder};
 use ctnetlink::files::snapshot::Snapshot;
+use ctnetlink::files::{
+    TableFacts,
+    capture::{Capture, Recorder},
+};
 use ctnetlink::flow::{Flow, FlowRef, Labels};
+use ctnetlink::origin::Timestamp;
 use ctnetlink::testing::{Frames, Population};
 use pcap_file::pcap::{PcapHeader, PcapPacket, PcapWriter};
 use pcap_file::{DataLink, Endianness};
@@ -18,11 +22,12 @@ pub fn query(keys: &str) -> Query {
     Query::new().by(keys.parse::<Fields>().expect("keys")).top(usize::MAX)
 }
 
-fn facts() -> CaptureFacts {
-    let mut facts = CaptureFacts::default();
-    (facts.time, facts.before, facts.max) = (Some(1_700_000_000), Some(500), Some(262_144));
-    facts.kernel = Some("6.18.44".to_owned());
-    facts.node = Some("gw-1".to_owned());
+fn facts() -> TableFacts {
+    let mut facts = TableFacts::default();
+    (facts.before, facts.max) = (Some(500), Some(262_144));
+    facts.origin.time = Some(Timestamp::from_micros(1_700_000_000_000_000));
+    facts.origin.kernel = Some("6.18.44".to_owned());
+    facts.origin.node = Some("gw-1".to_owned());
     facts
 }
 
@@ -31,7 +36,7 @@ pub fn recorded(frames: &Frames) -> Vec<u8> {
     for datagram in frames.datagrams() {
         recorder.datagram(datagram).expect("written");
     }
-    let mut end = CaptureFacts::default();
+    let mut end = TableFacts::default();
     (end.after, end.complete) = (Some(501), Some(true));
     recorder.finish(&end).expect("written")
 }
@@ -65,9 +70,9 @@ fn what_is_written_is_read_again() {
         assert_eq!((end.malformed, end.foreign, end.damage.clone()), (0, 0, None));
         let said = capture.facts();
         assert_eq!((said.before, said.after, said.complete), (Some(500), Some(501), Some(true)));
-        assert_eq!(said.kernel.as_deref(), Some("6.18.44"));
-        assert_eq!(said.node.as_deref(), Some("gw-1"));
-        assert!(said.moment().is_some() && said.namespace.is_none());
+        assert_eq!(said.origin.kernel.as_deref(), Some("6.18.44"));
+        assert_eq!(said.origin.node.as_deref(), Some("gw-1"));
+        assert!(said.origin.time == facts().origin.time && said.origin.netns_inode.is_none());
     }
     let mut seen = 0;
     Capture::new(&file[..]).for_each(|flow| seen += u32::from(flow.is_ok())).expect("a file");
@@ -233,7 +238,7 @@ fn captures_of_both_byte_orders_say_the_same() {
         for flow in labelled() {
             recorder.entry(flow.original.family(), &flow.to_bytes()).expect("written");
         }
-        let file = recorder.finish(&CaptureFacts::default()).expect("written");
+        let file = recorder.finish(&TableFacts::default()).expect("written");
         let order = if cfg!(target_endian = "big") { "big" } else { "little" };
         std::fs::write(path(order), file).expect("written");
     }

@@ -120,8 +120,8 @@ fn a_list_with_all_that_happens_to_lists() {
     assert_eq!(flows.len(), 3);
     assert!(flows.iter().all(|flow| *flow == flows[0]));
     let end = lines.end();
-    assert_eq!((end.lines, end.unread, end.bytes), (8, 2, text.len() as u64));
-    let (line, why) = end.first_unread.clone().expect("one");
+    assert_eq!((end.lines, end.malformed, end.bytes), (8, 2, text.len() as u64));
+    let (line, why) = end.first_malformed.clone().expect("one");
     assert!(line == 5 && why.len() < 200, "{line} {why}");
 }
 
@@ -206,8 +206,8 @@ fn a_list_is_counted_and_what_is_no_entry_is_too() {
     let mut lines = Lines::new(Cursor::new(&text));
     assert_eq!(lines.scan(&query).expect("text"), direct.finish());
     let end = lines.end();
-    assert_eq!((end.lines, end.entries, end.unread), (2_041, 2_000, 20));
-    let (first, why) = end.first_unread.clone().expect("one");
+    assert_eq!((end.lines, end.entries, end.malformed), (2_041, 2_000, 20));
+    let (first, why) = end.first_malformed.clone().expect("one");
     assert_eq!(
         (first, why.as_str()),
         (11, "the line ends where the number of the protocol should be")
@@ -218,6 +218,6 @@ fn a_list_is_counted_and_what_is_no_entry_is_too() {
     let memory = allocation_counter::measure(|| {
         assert_eq!(lines.scan(&query).expect("text").flows(), 0);
     });
-    assert_eq!((lines.end().lines, lines.end().unread, lines.end().bytes), (1, 1, 8 << 20));
+    assert_eq!((lines.end().lines, lines.end().malformed, lines.end().bytes), (1, 1, 8 << 20));
     assert!(memory.bytes_max < 1 << 20, "{}", memory.bytes_max);
 }

@@ -1,10 +1,11 @@
 //! Tables in columns: types, order, places, and files that are no such table.
 
 use ctnetlink::aggregate::Aggregator;
+use ctnetlink::files::TableFacts;
 use ctnetlink::files::parquet::{Partition, Reader, Writer};
-use ctnetlink::files::rows::{Level, Record, Rollup};
+use ctnetlink::files::rows::{Record, Rollup, TableStatus};
 use ctnetlink::flow::FlowRef;
-use ctnetlink::origin::{Moment, Observation};
+use ctnetlink::origin::{Origin, Timestamp};
 use ctnetlink::testing::{Frames, Population};
 use proptest::prelude::*;
 
@@ -37,7 +38,7 @@ fn a_rollup_has_all_flows_in_few_rows() {
     let frames = Frames::of(&Population::new(20_000));
     let mut aggregator = Aggregator::new(&Rollup::query());
     frames.entries().for_each(|entry| aggregator.record_bytes(entry).expect("an entry"));
-    let seen = Observation { node: Some("gw-1".to_owned()), ..Observation::default() };
+    let seen = Origin { node: Some("gw-1".to_owned()), ..Origin::default() };
     let rows = Rollup::of(&aggregator.finish(), &seen);
     let records = records(20_000);
     assert_eq!(rows.iter().map(|row| row.flows).sum::<u64>(), 20_000);
@@ -79,10 +80,10 @@ fn a_rollup_has_all_flows_in_few_rows() {
 #[test]
 #[cfg_attr(target_endian = "big", ignore = "there is no Parquet on big-endian machines")]
 fn a_level_keeps_what_is_known() {
-    let seen = Observation { at: Some(Moment::from_micros(5)), ..Observation::default() };
-    let mut level = Level::of(&seen);
+    let seen = Origin { time: Some(Timestamp::from_micros(5)), ..Origin::default() };
+    let mut level = TableStatus::of(&TableFacts::of(seen));
     (level.entries, level.max) = (Some(7), Some(u64::MAX));
-    let mut read = Reader::<Level>::from_bytes(written([level.clone()])).expect("a file");
+    let mut read = Reader::<TableStatus>::from_bytes(written([level.clone()])).expect("a file");
     assert_eq!(read.next().expect("a row").expect("a row"), level);
     assert!(read.next().is_none());
 }
@@ -91,19 +92,19 @@ fn a_level_keeps_what_is_known() {
 #[cfg_attr(target_endian = "big", ignore = "there is no Parquet on big-endian machines")]
 fn files_of_a_partition_have_no_node_and_a_place() {
     let at = "2026-01-02T03:04:05Z".parse().ok();
-    let seen = Observation { at, node: Some("a b=c/../é".to_owned()), netns_inode: None };
+    let seen = Origin { time: at, node: Some("a b=c/../é".to_owned()), ..Origin::default() };
     let partition = Partition::of(&seen).expect("a place");
     let path = partition.path();
     assert_eq!(path.to_str(), Some("dt=2026-01-02/hour=03/node=a%20b%3Dc%2F..%2F%C3%A9"));
     assert_eq!(path.components().count(), 3, "whatever the name, it stays below the root");
     for node in ["", ".", ".."] {
-        let seen = Observation { node: Some(node.to_owned()), ..seen.clone() };
+        let seen = Origin { node: Some(node.to_owned()), ..seen.clone() };
         let path = Partition::of(&seen).expect("a place").path();
         assert_eq!(path.components().count(), 3, "{node:?}");
         let plain = |part| matches!(part, std::path::Component::Normal(_));
         assert!(path.components().all(plain), "{node:?}");
     }
-    assert_eq!(Partition::of(&Observation { node: None, ..seen.clone() }), None);
+    assert_eq!(Partition::of(&Origin { node: None, ..seen.clone() }), None);
     let mut writer = Writer::partitioned(Vec::new()).expect("a file");
     for record in records(10) {
         writer.push(record.observed(&seen)).expect("written");
@@ -118,7 +119,7 @@ fn files_of_a_partition_have_no_node_and_a_place() {
 fn a_file_is_there_whole_or_not_at_all() {
     let root = tempfile::tempdir().expect("a directory");
     let at = "2026-01-02T03:04:05Z".parse().ok();
-    let seen = Observation { at, node: Some("gw-1".to_owned()), netns_inode: None };
+    let seen = Origin { time: at, node: Some("gw-1".to_owned()), ..Origin::default() };
     let partition = Partition::of(&seen).expect("a place");
     let files = || {
         let entries = std::fs::read_dir(root.path().join(partition.path())).expect("a folder");
@@ -143,7 +144,7 @@ fn a_file_is_there_whole_or_not_at_all() {
 #[test]
 #[cfg_attr(target_endian = "big", ignore = "there is no Parquet on big-endian machines")]
 fn a_file_of_other_columns_is_refused() {
-    let levels = written([Level::default()]);
+    let levels = written([TableStatus::default()]);
     let error = Reader::<Record>::from_bytes(levels).expect_err("no records");
     assert!(error.to_string().contains("no column family"), "{error}");
     let whole = written(records(200));

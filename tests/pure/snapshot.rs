@@ -7,13 +7,13 @@ use ctnetlink::Query;
 use ctnetlink::aggregate::{Aggregator, Field, Fields, Report};
 use ctnetlink::files::capture::Recorder;
 use ctnetlink::files::rows::Record;
-use ctnetlink::files::snapshot::{Difference, Form, Redactor, Snapshot};
+use ctnetlink::files::snapshot::{Difference, Redactor, Snapshot};
 use ctnetlink::files::text::{Line, SaveLine};
-use ctnetlink::files::{capture::CaptureFacts, parquet};
+use ctnetlink::files::{Format, TableFacts, parquet};
 use ctnetlink::flow::{
-    Flow, FlowRef, Helper, ProtoInfo, Protocol, State, Status, UnknownAttribute,
+    Flow, FlowRef, Helper, ProtoInfo, Protocol, State, Status, Tuple, UnknownAttribute,
 };
-use ctnetlink::origin::{Moment, Observation};
+use ctnetlink::origin::{Origin, Timestamp};
 use ctnetlink::testing::{Frames, Population};
 use proptest::prelude::*;
 
@@ -81,9 +81,13 @@ fn two_snapshots_and_what_they_differ_in() {
     assert_eq!((counted.stayed, counted.undecided), (0, 4_500), "nobody can tell");
 }
 
-fn seen() -> Observation {
-    let at = Some(Moment::from_micros(1_700_000_000_000_000));
-    Observation { at, node: Some("gw-1".to_owned()), netns_inode: Some(4_026_531_840) }
+fn seen() -> Origin {
+    Origin {
+        time: Some(Timestamp::from_micros(1_700_000_000_000_000)),
+        node: Some("gw-1".to_owned()),
+        netns_inode: Some(4_026_531_840),
+        ..Origin::default()
+    }
 }
 
 fn records(entries: &[Vec<u8>]) -> impl Iterator<Item = Record> {
@@ -104,7 +108,7 @@ fn as_columns(entries: &[Vec<u8>]) -> tempfile::NamedTempFile {
     let file = tempfile::NamedTempFile::new().expect("a file");
     let mut writer = parquet::Writer::new(file.reopen().expect("a file")).expect("a file");
     records(entries).for_each(|record| writer.push(record).expect("written"));
-    let mut facts = CaptureFacts::default();
+    let mut facts = TableFacts::default();
     facts.max = Some(262_144);
     writer.facts(&facts);
     writer.finish().expect("written");
@@ -128,7 +132,7 @@ fn queries() -> Vec<Query> {
 }
 
 fn direct(entries: &[Vec<u8>]) -> Vec<Report> {
-    let moment = seen().at.expect("a moment").into();
+    let moment = seen().time.expect("a time").into();
     let mut aggregator = Aggregator::of(&queries()).at(moment);
     for entry in entries {
         aggregator.record_bytes(entry).expect("an entry");
@@ -141,8 +145,8 @@ fn encoded(flows: impl Iterator<Item = Flow>) -> Vec<Vec<u8>> {
 }
 
 fn captured(entries: &[Vec<u8>]) -> Vec<u8> {
-    let mut facts = CaptureFacts::default();
-    facts.time = Some(1_700_000_000);
+    let mut facts = TableFacts::default();
+    facts.origin.time = seen().time;
     let mut recorder = Recorder::new(Vec::new(), &facts).expect("a file");
     for entry in entries {
         let family = FlowRef::parse(entry).expect("an entry").original().family();
@@ -162,26 +166,26 @@ fn every_form_says_the_same() {
     let columns = as_columns(&entries);
     let small = [compressed(&capture), compressed(&json)];
     let forms = [
-        ("capture", Form::Capture, Snapshot::new(&capture[..])),
-        ("zstd", Form::Capture, Snapshot::new(&small[0][..])),
-        ("json", Form::Json, Snapshot::new(&json[..])),
-        ("json in zstd", Form::Json, Snapshot::new(&small[1][..])),
-        ("parquet", Form::Parquet, Snapshot::open(columns.path())),
+        ("capture", Format::Capture, Snapshot::new(&capture[..])),
+        ("zstd", Format::Capture, Snapshot::new(&small[0][..])),
+        ("json", Format::Json, Snapshot::new(&json[..])),
+        ("json in zstd", Format::Json, Snapshot::new(&small[1][..])),
+        ("parquet", Format::Parquet, Snapshot::open(columns.path())),
     ];
     for (name, form, snapshot) in forms {
         let mut snapshot = snapshot.expect("a file");
         // Where it is from is known before anything was read.
-        assert_eq!(snapshot.facts().time, Some(1_700_000_000), "{name}");
+        assert_eq!(snapshot.facts().origin.time, seen().time, "{name}");
         let reports = snapshot.scan_all(&queries()).expect("a file");
         for (report, expected) in reports.iter().zip(&expected) {
             assert_eq!(report, expected, "{name}");
         }
         let end = snapshot.end();
-        assert_eq!((end.form, end.entries, end.malformed), (form, 4_000, 0), "{name}");
+        assert_eq!((end.format, end.entries, end.malformed), (form, 4_000, 0), "{name}");
         // Only a capture has the end of a dump.
-        let complete = (form == Form::Capture).then_some(true);
+        let complete = (form == Format::Capture).then_some(true);
         assert_eq!((end.complete, end.elsewhere), (complete, 0), "{name}: {end:?}");
-        let max = (form == Form::Parquet).then_some(262_144);
+        let max = (form == Format::Parquet).then_some(262_144);
         assert_eq!(snapshot.facts().max, max);
     }
     let stream = std::fs::read(columns.path()).expect("a file");
@@ -257,11 +261,11 @@ fn entries_that_cannot_be_read_are_counted_whoever_reads() {
         entry[4] = 5;
     }
     let frames: Vec<_> = entries.iter().map(|entry| (4, entry)).collect();
-    let mut recorder = Recorder::new(Vec::new(), &CaptureFacts::default()).expect("a file");
+    let mut recorder = Recorder::new(Vec::new(), &TableFacts::default()).expect("a file");
     for (_, entry) in &frames {
         recorder.entry(ctnetlink::flow::Family::Ipv4, entry).expect("written");
     }
-    let file = recorder.finish(&CaptureFacts::default()).expect("written");
+    let file = recorder.finish(&TableFacts::default()).expect("written");
     let (file, whole) = (&*file.leak(), &*whole.leak());
     let mut one = Snapshot::new(file).expect("a file");
     let mut seen = 0;
@@ -290,9 +294,26 @@ fn rows_of_other_tables_are_told() {
     let other = String::from_utf8(as_json(&entries[..30])).expect("text");
     text.extend(other.replace("gw-1", "gw-2").bytes());
     let mut snapshot = Snapshot::new(&text[..]).expect("text");
-    assert_eq!(snapshot.observation(), seen());
+    assert_eq!(snapshot.facts().origin, seen());
     assert_eq!(snapshot.scan(&query("source")).expect("text").flows(), 130);
     assert_eq!((snapshot.end().elsewhere, snapshot.end().complete), (30, Some(false)));
+}
+
+#[test]
+fn what_a_row_lacks_is_empty_and_text_is_quoted() {
+    let ends = |last| (std::net::IpAddr::from([10, 0, 0, last]), u16::from(last));
+    let original = Tuple::with_ports(Protocol::UDP, ends(1), ends(2));
+    let mut flow = Flow::new(original, original.inverse());
+    flow.helper = Some(Helper { name: "a,\"b\"".into(), info: None });
+    let bytes = flow.to_bytes();
+    let record = Record::from(&FlowRef::parse(&bytes).expect("an entry"));
+    assert_eq!(
+        record.csv().to_string(),
+        ",,,4,17,10.0.0.1,10.0.0.2,1,2,10.0.0.2,10.0.0.1,2,1,,,,,,,,,UNREPLIED,,0,false,false,\
+         false,false,,,,,,\"a,\"\"b\"\"\",,,,,,,"
+    );
+    let commas = record.csv().to_string().matches(',').count();
+    assert_eq!(commas, Record::COLUMNS.len(), "one of them is in the helper's name");
 }
 
 /// The same table in two forms differs in nothing that both can say.
@@ -354,11 +375,11 @@ fn files_that_were_put_together_are_not_one_table() {
     assert_eq!(read(&capture), (50, 1, Some(true)));
     assert_eq!(read(&[&capture[..], &capture].concat()), (100, 2, Some(false)));
     // One that was not ended, and a whole one behind it, which says that it is whole.
-    let empty = |facts: &CaptureFacts| {
+    let empty = |facts: &TableFacts| {
         let recorder = Recorder::new(Vec::new(), facts).expect("a file");
         recorder.finish(facts).expect("written")
     };
-    let mut facts = CaptureFacts::default();
+    let mut facts = TableFacts::default();
     let begun = empty(&facts);
     facts.complete = Some(true);
     let whole = empty(&facts);
@@ -409,14 +430,21 @@ fn what_is_compressed_and_changed_is_damaged() {
 #[test]
 fn a_file_may_claim_any_time() {
     for time in [u64::MAX, 253_402_300_800, 0] {
-        let mut facts = CaptureFacts::default();
-        facts.time = Some(time);
+        let mut facts = TableFacts::default();
+        facts.origin.node = Some("0".repeat(20));
         let recorder = Recorder::new(Vec::new(), &facts).expect("a file");
-        let file = recorder.finish(&facts).expect("written");
+        let mut file = recorder.finish(&facts).expect("written");
+        // In place of the node, which is as long.
+        let starts: Vec<_> =
+            (0..file.len()).filter(|at| file[*at..].starts_with(b"node=")).collect();
+        assert_eq!(starts.len(), 2);
+        for start in starts {
+            file[start..start + 25].copy_from_slice(format!("time={time:020}").as_bytes());
+        }
         let mut snapshot = Snapshot::new(&file[..]).expect("a file");
         assert_eq!(snapshot.scan(&query("source")).expect("a file").flows(), 0);
-        let text = snapshot.observation().at.map(|at| at.to_string());
-        assert!(text.is_none_or(|text| text.ends_with('Z')));
+        let text = snapshot.facts().origin.time.map(|time| time.to_string());
+        assert!(text.is_some_and(|text| text.ends_with('Z')), "{time}");
     }
 }
 
@@ -547,7 +575,7 @@ proptest! {
             if let Ok(flow) = Flow::try_from(record) {
                 let bytes = flow.to_bytes();
                 let again = Record::from(&FlowRef::parse(&bytes).expect("an entry"));
-                prop_assert_eq!(record, &again.observed(&record.observation()));
+                prop_assert_eq!(record, &again.observed(&record.origin()));
             }
         }
         let mut writer = parquet::Writer::new(Vec::new()).expect("a file");

@@ -9,6 +9,8 @@ use pcap_file::pcapng::blocks::section_header::SectionHeaderOption;
 use pcap_file::pcapng::{Block, PcapNgParser};
 use pcap_file::{DataLink, Endianness, PcapError};
 
+use crate::files::end::is_damage;
+
 /// What is read at a time.
 const PIECE: usize = 256 * 1024;
 
@@ -42,13 +44,7 @@ pub(super) struct Packet {
     pub(super) other_order: bool,
 }
 
-/// Whether an error is of what is read, and not of the reading: of a reader that expands what was
-/// compressed, and finds it cut or changed.
-pub(crate) fn is_damage(error: &io::Error) -> bool {
-    [io::ErrorKind::UnexpectedEof, io::ErrorKind::InvalidData].contains(&error.kind())
-}
-
-enum Format {
+enum Parser {
     Unknown,
     Pcap(PcapParser),
     PcapNg(PcapNgParser),
@@ -66,14 +62,14 @@ pub(super) struct File<R> {
     /// Why the reader ended, if not by itself.
     cut: Option<String>,
     longest: usize,
-    format: Format,
+    parser: Parser,
 }
 
 impl<R: Read> File<R> {
     pub(super) fn new(reader: R, longest: usize) -> Self {
         let buffer = Vec::new();
         let (parsed, passed, ended, cut) = (0, 0, false, None);
-        Self { reader, buffer, parsed, passed, ended, cut, longest, format: Format::Unknown }
+        Self { reader, buffer, parsed, passed, ended, cut, longest, parser: Parser::Unknown }
     }
 
     /// Where in the file the next piece begins.
@@ -138,8 +134,8 @@ impl<R: Read> File<R> {
         let start = self.parsed;
         let bytes = self.buffer.get(start..).unwrap_or_default();
         let parsed = |rest: &[u8]| bytes.len() - rest.len();
-        match &mut self.format {
-            Format::Unknown => {
+        match &mut self.parser {
+            Parser::Unknown => {
                 if bytes.len() < 4 {
                     return Err(PcapError::IncompleteBuffer);
                 }
@@ -148,15 +144,15 @@ impl<R: Read> File<R> {
                     self.parsed = start + parsed(rest);
                     let comments = parser.section().options.iter().filter_map(of_section);
                     let piece = Piece::Section(joined(comments));
-                    self.format = Format::PcapNg(parser);
+                    self.parser = Parser::PcapNg(parser);
                     return Ok(piece);
                 }
                 let (rest, parser) = PcapParser::new(bytes)?;
                 self.parsed = start + parsed(rest);
-                self.format = Format::Pcap(parser);
+                self.parser = Parser::Pcap(parser);
                 Ok(Piece::Other)
             }
-            Format::Pcap(parser) => {
+            Parser::Pcap(parser) => {
                 // Its other way to read a packet refuses those that were longer than what was kept of them.
                 let (rest, packet) = parser.next_raw_packet(bytes)?;
                 let header = parser.header();
@@ -176,7 +172,7 @@ impl<R: Read> File<R> {
                     (header.datalink, header.endianness != Endianness::native());
                 Ok(Piece::Packet(Packet { link, at, cut, other_order }))
             }
-            Format::PcapNg(parser) => {
+            Parser::PcapNg(parser) => {
                 if parser.interfaces().len() > INTERFACES {
                     return Err(PcapError::InvalidField("more interfaces than anybody has"));
                 }

@@ -4,11 +4,10 @@
 //! no kernel; what `tcpdump -i nlmon0` has written, pcap or pcapng, is a capture, too. The machine it was written on
 //! may have the other byte order. Damaged files are used up to the damage, which is reported with its place, and never
 //! need more memory than [`Capture::LONGEST`]. Packets that were cut when they were captured are read up to the cut,
-//! and [counted](CaptureEnd::cut).
+//! and [counted](crate::files::End::cut).
 //!
 //! This folder must not talk to a kernel.
 
-mod facts;
 mod file;
 mod order;
 mod reader;
@@ -16,9 +15,7 @@ mod reader;
 mod record;
 mod recorder;
 
-pub use facts::CaptureFacts;
-pub(crate) use file::is_damage;
-pub use reader::{Capture, CaptureEnd, Damage};
+pub use reader::Capture;
 pub use recorder::Recorder;
 
 /// What every packet begins with: the header of link type NETLINK.

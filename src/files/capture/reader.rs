@@ -8,8 +8,10 @@ use pcap_file::DataLink;
 
 use super::file::{File, Packet, Piece};
 use super::order;
-use super::{CaptureFacts, HEADER, PROTOCOL};
+use super::{HEADER, PROTOCOL};
 use crate::aggregate::{Aggregator, Query, Report};
+use crate::files::end::{Damage, End, Format};
+use crate::files::facts::TableFacts;
 use crate::flow::FlowRef;
 use crate::wire::ctnetlink::{IPCTNL_MSG_CT_NEW, NFNL_SUBSYS_CTNETLINK};
 use crate::wire::{Messages, WireError};
@@ -17,12 +19,12 @@ use crate::wire::{Messages, WireError};
 /// A capture that is read as it streams past.
 ///
 /// ```no_run
-/// use ctnetlink::{Query, aggregate::Field, capture::Capture};
+/// use ctnetlink::{Query, aggregate::Field, files::capture::Capture};
 /// # fn main() -> std::io::Result<()> {
 /// let file = std::fs::File::open("table.pcapng")?;
 /// let mut capture = Capture::new(file);
 /// let report = capture.scan(&Query::new().by([Field::SOURCE]))?;
-/// println!("{} flows, {:?}", report.flows(), capture.facts().kernel);
+/// println!("{} flows, {:?}", report.flows(), capture.facts().origin.kernel);
 /// if let Some(damage) = &capture.end().damage {
 ///     println!("at byte {}: {}", damage.offset, damage.what);
 /// }
@@ -30,48 +32,13 @@ use crate::wire::{Messages, WireError};
 /// ```
 pub struct Capture<R> {
     file: File<R>,
-    facts: CaptureFacts,
+    facts: TableFacts,
     entries: Vec<Range<usize>>,
     /// The entries are those of a datagram that nobody has had yet.
     held: bool,
-    end: CaptureEnd,
-}
-
-/// How reading a capture went.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-#[non_exhaustive]
-pub struct CaptureEnd {
-    /// Datagrams with entries in them.
-    pub datagrams: u64,
-    /// Entries.
-    pub entries: u64,
-    /// Bytes of their messages.
-    pub bytes: u64,
-    /// Dumps that came to their end. With more than one, every entry may be there more than once.
-    pub dumps: u64,
-    /// Files of pcapng that were put together in it. Facts are those of the first.
-    pub sections: u64,
-    /// Entries that could not be read.
-    pub malformed: u64,
-    /// Packets of dumps of which the capture kept only the beginning (its `snaplen`, `tcpdump -s`). The entries after
-    /// the cut are not in the file, and their number is not known.
-    pub cut: u64,
-    /// Packets that are of something else, and were passed over.
-    pub foreign: u64,
-    /// Where the file could not be read any further, if anywhere.
-    pub damage: Option<Damage>,
-}
-
-/// Where a file is damaged. What stands before it was used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-#[non_exhaustive]
-pub struct Damage {
-    /// Bytes into the file.
-    pub offset: u64,
-    /// What is wrong there.
-    pub what: String,
+    /// Files that were put together in this one.
+    sections: u64,
+    end: End,
 }
 
 impl<R> std::fmt::Debug for Capture<R> {
@@ -88,10 +55,11 @@ impl<R: Read> Capture<R> {
     pub fn new(reader: R) -> Self {
         Self {
             file: File::new(reader, Self::LONGEST),
-            facts: CaptureFacts::default(),
+            facts: TableFacts::default(),
             entries: Vec::new(),
             held: false,
-            end: CaptureEnd::default(),
+            sections: 0,
+            end: End { format: Format::Capture, ..End::default() },
         }
     }
 
@@ -126,7 +94,7 @@ impl<R: Read> Capture<R> {
                 Piece::End => return Ok(None),
                 Piece::Broken(what) => self.end.damage = Some(Damage { offset, what }),
                 Piece::Section(text) => {
-                    self.end.sections += 1;
+                    self.sections += 1;
                     self.comment(&text);
                 }
                 Piece::Comment(text) => self.comment(&text),
@@ -144,7 +112,7 @@ impl<R: Read> Capture<R> {
 
     /// Takes in what the first of several files that were put together says.
     fn comment(&mut self, text: &str) {
-        if self.end.sections < 2 {
+        if self.sections < 2 {
             self.facts.read_comment(text);
         }
     }
@@ -224,8 +192,8 @@ impl<R: Read> Capture<R> {
     pub fn scan_all(&mut self, queries: &[Query]) -> io::Result<Vec<Report>> {
         self.begin()?;
         let mut aggregator = Aggregator::of(queries);
-        if let Some(moment) = self.facts.moment() {
-            aggregator = aggregator.at(moment);
+        if let Some(time) = self.facts.origin.time {
+            aggregator = aggregator.at(time.into());
         }
         let mut malformed = 0;
         while let Some(entries) = self.next_entries()? {
@@ -253,13 +221,17 @@ impl<R: Read> Capture<R> {
     }
 
     /// Where it is from, as far as was read.
-    pub fn facts(&self) -> &CaptureFacts {
+    pub fn facts(&self) -> &TableFacts {
         &self.facts
     }
 
     /// How it went so far.
-    pub fn end(&self) -> &CaptureEnd {
-        &self.end
+    pub fn end(&self) -> End {
+        let mut end = self.end.clone();
+        // A capture of another tool says that it is complete by the end of a dump.
+        let said = self.facts.complete.or((end.dumps == 1).then_some(true));
+        end.dumps = end.dumps.max(self.sections);
+        end.conclude(said)
     }
 }
 

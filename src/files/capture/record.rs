@@ -2,8 +2,9 @@
 
 use std::io::Write;
 
-use super::{CaptureFacts, Recorder};
+use super::Recorder;
 use crate::error::{ErrorKind, Result};
+use crate::files::facts::TableFacts;
 use crate::table::{DumpEnd, DumpOptions, Reader};
 
 impl Reader {
@@ -13,19 +14,14 @@ impl Reader {
     /// # Errors
     ///
     /// As [`limits`](Self::limits).
-    pub fn facts(&mut self) -> Result<CaptureFacts> {
+    pub fn facts(&mut self) -> Result<TableFacts> {
         let before = self.limits()?;
-        let seen = self.observe();
-        let release = rustix::system::uname();
-        Ok(CaptureFacts {
-            time: seen.at.map(|at| at.micros() / 1_000_000),
-            node: seen.node,
-            kernel: Some(release.release().to_string_lossy().into_owned()),
-            namespace: self.inode(),
+        Ok(TableFacts {
+            origin: self.observe(),
             before: Some(before.entries.into()),
             max: before.max.map(u64::from),
             buckets: Self::buckets().map(u64::from),
-            ..CaptureFacts::default()
+            ..TableFacts::default()
         })
     }
 

@@ -17,7 +17,8 @@ use pcap_file::pcapng::blocks::interface_statistics::{
 use pcap_file::pcapng::blocks::section_header::{SectionHeaderBlock, SectionHeaderOption};
 use pcap_file::{DataLink, Endianness, PcapError};
 
-use super::{ARPHRD, CaptureFacts, HEADER, PROTOCOL};
+use super::{ARPHRD, HEADER, PROTOCOL};
+use crate::files::facts::TableFacts;
 use crate::flow::Family;
 use crate::wire::Messages;
 use crate::wire::ctnetlink::{IPCTNL_MSG_CT_NEW, NFNL_SUBSYS_CTNETLINK};
@@ -29,11 +30,11 @@ const BUFFER: usize = 64 * 1024;
 /// Writes datagrams as they came from the kernel, into a pcapng file.
 ///
 /// ```
-/// use ctnetlink::files::capture::{CaptureFacts, Recorder};
+/// use ctnetlink::files::{TableFacts, capture::Recorder};
 /// # fn main() -> std::io::Result<()> {
-/// let mut recorder = Recorder::new(Vec::new(), &CaptureFacts::default())?;
+/// let mut recorder = Recorder::new(Vec::new(), &TableFacts::default())?;
 /// recorder.datagram(&[])?;
-/// let file = recorder.finish(&CaptureFacts::default())?;
+/// let file = recorder.finish(&TableFacts::default())?;
 /// assert!(file.len() > 100);
 /// # Ok(()) }
 /// ```
@@ -60,7 +61,7 @@ impl<W: Write> Recorder<W> {
     /// # Errors
     ///
     /// The writer's.
-    pub fn new(writer: W, facts: &CaptureFacts) -> io::Result<Self> {
+    pub fn new(writer: W, facts: &TableFacts) -> io::Result<Self> {
         let section = SectionHeaderBlock {
             // Netlink's messages have the byte order of this machine.
             endianness: Endianness::native(),
@@ -153,7 +154,7 @@ impl<W: Write> Recorder<W> {
     /// # Errors
     ///
     /// The writer's.
-    pub fn finish(mut self, facts: &CaptureFacts) -> io::Result<W> {
+    pub fn finish(mut self, facts: &TableFacts) -> io::Result<W> {
         self.flush_entries()?;
         let block = InterfaceStatisticsBlock {
             interface_id: 0,

@@ -14,9 +14,8 @@ use parquet::file::writer::SerializedColumnWriter;
 use parquet::schema::types::Type;
 
 use super::error;
-use crate::files::rows::Labels;
-use crate::files::rows::schema::{Column, Kind, Scalar};
-use crate::origin::Moment;
+use crate::files::rows::schema::{Column, Kind, Scalar, labels_of};
+use crate::origin::Timestamp;
 
 /// The values of a column for some rows. Those that are not there have a level of 0 and no value.
 #[derive(Debug)]
@@ -40,7 +39,7 @@ fn physical(kind: Kind) -> Physical {
     match kind {
         Kind::Bool => Physical::BOOLEAN,
         Kind::Number(..=32) => Physical::INT32,
-        Kind::Number(_) | Kind::Moment => Physical::INT64,
+        Kind::Number(_) | Kind::Timestamp => Physical::INT64,
         Kind::Text | Kind::Address | Kind::Labels => Physical::BYTE_ARRAY,
     }
 }
@@ -54,7 +53,7 @@ fn logical(kind: Kind) -> Option<LogicalType> {
             Some(LogicalType::integer(bit_width, false))
         }
         Kind::Text | Kind::Address => Some(LogicalType::String),
-        Kind::Moment => Some(LogicalType::timestamp(true, TimeUnit::MICROS)),
+        Kind::Timestamp => Some(LogicalType::timestamp(true, TimeUnit::MICROS)),
     }
 }
 
@@ -87,13 +86,15 @@ impl Values {
             // Unsigned numbers stand in the bits of signed ones.
             (Data::Int32(data), Scalar::Number(value)) => data.push(*value as i32),
             (Data::Int64(data), Scalar::Number(value)) => data.push(*value as i64),
-            (Data::Int64(data), Scalar::Moment(moment)) => data.push(moment.micros() as i64),
+            (Data::Int64(data), Scalar::Timestamp(moment)) => data.push(moment.micros() as i64),
             (Data::Bytes(data), Scalar::Text(text)) => data.push(ByteArray::from(&**text)),
             (Data::Bytes(data), Scalar::Address(address)) => {
                 data.push(ByteArray::from(address.to_string().into_bytes()));
             }
             (Data::Bytes(data), Scalar::Labels(labels)) => {
-                data.push(ByteArray::from(mask(labels)));
+                // 128 bits, the first label lowest, in 16 bytes of which the first is the lowest.
+                let bits = labels.iter().fold(0_u128, |bits, label| bits | 1 << label);
+                data.push(ByteArray::from(bits.to_le_bytes().to_vec()));
             }
             (_, scalar) => debug_assert_eq!(*scalar, Scalar::Nothing, "of another column"),
         }
@@ -172,9 +173,9 @@ impl Values {
                 data.get(index).map(|value| Scalar::Number((*value as u32).into()))
             }
             Data::Int64(data) => data.get(index).map(|value| match kind {
-                Kind::Moment => {
-                    Scalar::Moment(Moment::from_micros(u64::try_from(*value).unwrap_or_default()))
-                }
+                Kind::Timestamp => Scalar::Timestamp(Timestamp::from_micros(
+                    u64::try_from(*value).unwrap_or_default(),
+                )),
                 _ => Scalar::Number(*value as u64),
             }),
             Data::Bytes(data) => data.get(index).and_then(|bytes| of_bytes(bytes.data(), kind)),
@@ -187,17 +188,11 @@ fn of_bytes(bytes: &[u8], kind: Kind) -> Option<Scalar<'_>> {
     if kind == Kind::Labels {
         let bits = u128::from_le_bytes(bytes.try_into().ok()?);
         let numbers = (0..128).filter(|number| bits >> number & 1 == 1);
-        return Some(Scalar::Labels(Cow::Owned(Labels(numbers.collect()))));
+        return Some(Scalar::Labels(labels_of(numbers)));
     }
     let text = std::str::from_utf8(bytes).ok()?;
     match kind {
         Kind::Address => text.parse::<IpAddr>().ok().map(Scalar::Address),
         _ => Some(Scalar::Text(Cow::Borrowed(text))),
     }
-}
-
-/// Labels as 128 bits, the first one lowest, in 16 bytes of which the first is the lowest.
-fn mask(labels: &Labels) -> Vec<u8> {
-    let bits = labels.0.iter().filter(|number| **number < 128);
-    bits.fold(0_u128, |mask, number| mask | 1 << number).to_le_bytes().to_vec()
 }

@@ -4,19 +4,19 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::origin::Observation;
+use crate::origin::Origin;
 use crate::replace::Replacement;
 
 /// The folders of a file in Hive's layout, which query engines take for columns:
 /// `dt=2026-11-21/hour=10/node=gw-1`.
 ///
 /// ```
-/// use ctnetlink::origin::Observation;
+/// use ctnetlink::origin::Origin;
 /// use ctnetlink::files::parquet::Partition;
-/// let seen = Observation {
-///     at: "2026-11-21T10:12:15Z".parse().ok(),
+/// let seen = Origin {
+///     time: "2026-11-21T10:12:15Z".parse().ok(),
 ///     node: Some("gw/1".into()),
-///     netns_inode: None,
+///     ..Origin::default()
 /// };
 /// let partition = Partition::of(&seen).ok_or("neither where nor when")?;
 /// assert_eq!(partition.path().to_str(), Some("dt=2026-11-21/hour=10/node=gw%2F1"));
@@ -31,9 +31,9 @@ pub struct Partition {
 
 impl Partition {
     /// The partition of what was seen; `None` if it does not say where and when.
-    pub fn of(seen: &Observation) -> Option<Self> {
-        let at = seen.at?;
-        Some(Self { date: at.date(), hour: at.hour(), node: seen.node.clone()? })
+    pub fn of(seen: &Origin) -> Option<Self> {
+        let time = seen.time?;
+        Some(Self { date: time.date(), hour: time.hour(), node: seen.node.clone()? })
     }
 
     /// The folders, to be joined to the root of the table.

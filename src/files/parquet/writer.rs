@@ -12,28 +12,13 @@ use parquet::schema::types::Type;
 
 use super::column::{Values, type_of};
 use super::{check_machine, error};
+use crate::files::facts::TableFacts;
 use crate::files::rows::Row;
 use crate::files::rows::schema::{Cells, Column};
 
 /// Rows that are sorted and written at a time. Twice as many take twice the memory, and make files of one
 /// kind of flow smaller by 4 %.
 const GROUP: usize = 65_536;
-
-/// Columns of as good as random numbers.
-const MANY: [&str; 12] = [
-    "id",
-    "src_port",
-    "reply_dst_port",
-    "timeout_s",
-    "orig_bytes",
-    "reply_bytes",
-    "start_ns",
-    "stop_ns",
-    "icmp_id",
-    "reply_icmp_id",
-    "src_key",
-    "reply_src_key",
-];
 
 /// What facts are noted as.
 pub(crate) const FACTS: &str = "ctnetlink";
@@ -119,13 +104,12 @@ impl<W: Write + Send, R: Row> Writer<W, R> {
         let fields = columns.iter().map(|(_, column)| type_of(column));
         let fields = fields.collect::<Result<Vec<_>, _>>()?;
         let schema = Type::group_type_builder("row").with_fields(fields).build()?;
-        let sorted = columns.iter().position(|(index, _)| *index == R::SORTED);
+        let sorted = columns.iter().position(|(_, column)| column.name == R::SORTED);
         let sorting = sorted.and_then(|place| i32::try_from(place).ok()).map(|column_idx| {
             vec![SortingColumn { column_idx, descending: false, nulls_first: true }]
         });
-        // A dictionary of nearly as many values as there are rows only adds to them.
-        let many = columns.iter().filter(|(_, column)| MANY.contains(&column.name));
-        let properties = many.fold(WriterProperties::builder(), |properties, (_, column)| {
+        let distinct = columns.iter().filter(|(_, column)| column.distinct);
+        let properties = distinct.fold(WriterProperties::builder(), |properties, (_, column)| {
             properties
                 .set_column_dictionary_enabled(column.name.into(), false)
                 .set_column_encoding(column.name.into(), Encoding::DELTA_BINARY_PACKED)
@@ -156,7 +140,7 @@ impl<W: Write + Send, R: Row> Writer<W, R> {
     }
 
     /// Notes where the table is from, so that the file says it as a capture does.
-    pub fn facts(&mut self, facts: &crate::files::capture::CaptureFacts) {
+    pub fn facts(&mut self, facts: &TableFacts) {
         self.note(FACTS, facts.to_comment());
     }
 
@@ -202,17 +186,17 @@ mod tests {
 
     use super::*;
     use crate::files::parquet::Reader;
-    use crate::files::rows::Level;
-    use crate::origin::{Moment, Observation};
+    use crate::files::rows::TableStatus;
+    use crate::origin::{Origin, Timestamp};
 
-    fn rows() -> Vec<Level> {
+    fn rows() -> Vec<TableStatus> {
         let level = |at| {
-            let seen = Observation {
+            let seen = Origin {
                 node: Some("gw-1".to_owned()),
-                at: Some(Moment::from_micros(at)),
-                ..Observation::default()
+                time: Some(Timestamp::from_micros(at)),
+                ..Origin::default()
             };
-            Level { entries: Some(at * 7), ..Level::of(&seen) }
+            TableStatus { entries: Some(at * 7), ..TableStatus::of(&TableFacts::of(seen)) }
         };
         (0..1_000).map(level).collect()
     }
@@ -230,7 +214,7 @@ mod tests {
         rows().into_iter().for_each(|row| writer.push(row).expect("written"));
         let file = writer.finish().expect("written");
         assert_eq!(codec_of(&file), Compression::SNAPPY);
-        let read = Reader::<Level>::from_bytes(file).expect("a file");
+        let read = Reader::<TableStatus>::from_bytes(file).expect("a file");
         assert_eq!(read.collect::<io::Result<Vec<_>>>().expect("rows"), rows());
     }
 

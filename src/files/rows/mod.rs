@@ -1,16 +1,13 @@
-//! Entries as other tools know them: the line that `conntrack` prints, and a flat record for JSON,
-//! CSV and tables.
+//! Entries and tables as flat rows, for JSON, CSV and Parquet.
 //!
-//! This folder turns values into text, and records back into entries. It must not read a table.
+//! A [`Record`] is an entry, a [`Rollup`] many entries of one network, a [`TableStatus`] how full a table was. Each is
+//! one list of columns, from which all formats are made. This room must not read a table.
 
-mod csv;
-mod level;
+pub(crate) mod parts;
 mod record;
 mod rollup;
 pub(crate) mod schema;
 
-pub use csv::CsvRow;
-pub use level::Level;
-pub use record::{Labels, MixedFamilies, Record};
-pub use rollup::Rollup;
-pub use schema::Row;
+pub use record::{MixedFamilies, Record};
+pub use rollup::{Rollup, TableStatus};
+pub use schema::{CsvRow, Row};

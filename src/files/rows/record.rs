@@ -1,16 +1,16 @@
-//! An entry as one flat record, for JSON, CSV, Parquet and tables.
+//! An entry as one flat row.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::schema::row;
+use super::parts::{Half, state_name, tracked};
+use super::schema::{DISTINCT, row};
 use crate::flow::{
-    Counters, Direction, Endpoints, Flow, FlowId, FlowRef, Helper, ProtoInfo, Protocol, Status,
-    Timestamps, Tuple,
+    Direction, Endpoints, Flow, FlowId, FlowRef, Helper, Labels, Protocol, Status, Timestamps,
+    Tuple,
 };
-use crate::origin::{Moment, Observation};
 
 row! {
     by src_ip, |row| (
@@ -18,15 +18,9 @@ row! {
         format!("{} {} {:03}", row.state, row.dst_ip, row.proto),
         u32::from(row.dst_port.unwrap_or_default()) << 16 | u32::from(row.src_port.unwrap_or_default())
     );
-    /// An entry as one flat record. What the entry does not say is `None`: `null` in JSON and in
+    /// An entry as one flat row. What the entry does not say is `None`: `null` in JSON and in
     /// Parquet, nothing in CSV, and never zero.
     Record {
-        /// When the table was looked at.
-        observed_at: Option<Moment>,
-        /// The machine it is of.
-        node: Option<String>,
-        /// The inode of the network namespace.
-        netns_inode: Option<u32>,
         /// 4 or 6.
         family: u8,
         /// The layer-4 protocol's number.
@@ -36,7 +30,7 @@ row! {
         /// Where it was addressed to.
         dst_ip: IpAddr,
         /// Source port, of protocols that have ports.
-        src_port: Option<u16>,
+        src_port: Option<u16> = DISTINCT,
         /// Destination port, of protocols that have ports.
         dst_port: Option<u16>,
         /// Who answers: behind destination NAT, the real server.
@@ -46,21 +40,21 @@ row! {
         /// The port that answers.
         reply_src_port: Option<u16>,
         /// The port that answers go to.
-        reply_dst_port: Option<u16>,
+        reply_dst_port: Option<u16> = DISTINCT,
         /// ICMP and ICMPv6: type of the first message.
         icmp_type: Option<u8>,
         /// ICMP and ICMPv6: code of the first message.
         icmp_code: Option<u8>,
         /// ICMP and ICMPv6: identifier.
-        icmp_id: Option<u16>,
+        icmp_id: Option<u16> = DISTINCT,
         /// ICMP and ICMPv6: identifier of the answers, which NAT may have changed.
-        reply_icmp_id: Option<u16>,
+        reply_icmp_id: Option<u16> = DISTINCT,
         /// GRE: key of the opener's packets.
-        src_key: Option<u16>,
+        src_key: Option<u16> = DISTINCT,
         /// GRE: key of packets to the other end.
         dst_key: Option<u16>,
         /// GRE: key of the answers.
-        reply_src_key: Option<u16>,
+        reply_src_key: Option<u16> = DISTINCT,
         /// GRE: key of packets that answers go to.
         reply_dst_key: Option<u16>,
         /// The state, of every protocol; see [`State`](crate::flow::State).
@@ -78,7 +72,7 @@ row! {
         /// Destination NAT changed it, by its tuples.
         dnat: bool,
         /// Seconds it lives if no packet comes.
-        timeout_s: Option<u64>,
+        timeout_s: Option<u64> = DISTINCT,
         /// The mark.
         mark: Option<u32>,
         /// The zone, whichever direction it is for.
@@ -86,23 +80,24 @@ row! {
         /// `original` or `reply`, for a zone that is of this direction only.
         zone_of: Option<Cow<'static, str>>,
         /// The numbers of the labels that are set.
+        #[cfg_attr(feature = "serde", serde(default, with = "super::schema::labels"))]
         labels: Option<Labels>,
         /// The helper.
         helper: Option<String>,
         /// The kernel's id. Not unique.
-        id: Option<u32>,
+        id: Option<u32> = DISTINCT,
         /// Packets of the opener.
         orig_packets: Option<u64>,
         /// Bytes of the opener.
-        orig_bytes: Option<u64>,
+        orig_bytes: Option<u64> = DISTINCT,
         /// Packets of the answers.
         reply_packets: Option<u64>,
         /// Bytes of the answers.
-        reply_bytes: Option<u64>,
+        reply_bytes: Option<u64> = DISTINCT,
         /// When it began, in nanoseconds since 1970.
-        start_ns: Option<u64>,
+        start_ns: Option<u64> = DISTINCT,
         /// When it ended, in nanoseconds since 1970; only with the event of its end.
-        stop_ns: Option<u64>,
+        stop_ns: Option<u64> = DISTINCT,
     }
 }
 
@@ -110,38 +105,21 @@ row! {
 const ORIGINAL: &str = "original";
 const REPLY: &str = "reply";
 
-/// The numbers of labels: a list in JSON, separated by blanks in CSV.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Labels(pub Vec<u8>);
-
 impl From<&FlowRef<'_>> for Record {
     fn from(flow: &FlowRef<'_>) -> Self {
+        let half = |direction| Half::of(flow.tuple(direction), flow.counters(direction));
+        let (there, back) = (half(Direction::Original), half(Direction::Reply));
+        let ([src_port, dst_port], [reply_src_port, reply_dst_port]) = (there.ports, back.ports);
+        let ([src_key, dst_key], [reply_src_key, reply_dst_key]) = (there.keys, back.keys);
+        let ((icmp_type, icmp_code, icmp_id), (.., reply_icmp_id)) = (there.icmp, back.icmp);
+        let zones = [(flow.zone(), None), (there.zone, Some(ORIGINAL)), (back.zone, Some(REPLY))];
+        let zone = zones.into_iter().find(|(zone, _)| zone.is_some());
+        let (zone, zone_of) = zone.unwrap_or_default();
         let (original, reply) = (flow.original(), flow.reply());
-        let ports =
-            |tuple: &Tuple| (tuple.endpoints.source_port(), tuple.endpoints.destination_port());
-        let ((src_port, dst_port), (reply_src_port, reply_dst_port)) =
-            (ports(original), ports(reply));
-        let icmp = |tuple: &Tuple| match tuple.endpoints {
-            Endpoints::Icmp { icmp_type, code, id } => Some((icmp_type, code, id)),
-            _ => None,
-        };
-        let (reply_icmp, icmp) = (icmp(reply), icmp(original));
-        let keys = |tuple: &Tuple| match tuple.endpoints {
-            Endpoints::GreKeys { source, destination } => (Some(source), Some(destination)),
-            _ => (None, None),
-        };
-        let ((src_key, dst_key), (reply_src_key, reply_dst_key)) = (keys(original), keys(reply));
-        let zone_of = match (flow.zone(), original.zone, reply.zone) {
-            (None, Some(_), _) => Some(ORIGINAL),
-            (None, None, Some(_)) => Some(REPLY),
-            _ => None,
-        };
-        let state = flow.state();
-        let state = state.name().map_or_else(|| Cow::Owned(state.to_string()), Cow::Borrowed);
-        let counters = |direction| flow.counters(direction);
-        let nanoseconds = |moment: SystemTime| {
-            u64::try_from(moment.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos()).ok()
+        let is_tracked_tcp = original.protocol == Protocol::TCP && flow.protoinfo().is_some();
+        let state = state_name(flow.state());
+        let nanoseconds = |time: SystemTime| {
+            u64::try_from(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos()).ok()
         };
         let timestamps = flow.timestamps();
         Self {
@@ -158,16 +136,15 @@ impl From<&FlowRef<'_>> for Record {
             reply_dst_ip: reply.destination,
             reply_src_port,
             reply_dst_port,
-            icmp_type: icmp.map(|(icmp_type, ..)| icmp_type),
-            icmp_code: icmp.map(|(_, code, _)| code),
-            icmp_id: icmp.map(|(.., id)| id),
-            reply_icmp_id: reply_icmp.map(|(.., id)| id),
+            icmp_type,
+            icmp_code,
+            icmp_id,
+            reply_icmp_id,
             src_key,
             dst_key,
             reply_src_key,
             reply_dst_key,
-            tcp_state: (original.protocol == Protocol::TCP && flow.protoinfo().is_some())
-                .then(|| state.clone()),
+            tcp_state: is_tracked_tcp.then(|| state.clone()),
             state,
             status: flow.status().bits(),
             assured: flow.status().contains(Status::ASSURED),
@@ -176,150 +153,93 @@ impl From<&FlowRef<'_>> for Record {
             dnat: flow.destination_nat().is_some(),
             timeout_s: flow.timeout().map(|timeout| timeout.as_secs()),
             mark: flow.mark(),
-            zone: flow.zone().or(original.zone).or(reply.zone),
+            zone,
             zone_of: zone_of.map(Cow::Borrowed),
-            labels: flow.labels().map(|labels| Labels(labels.iter().collect())),
+            labels: flow.labels(),
             helper: flow.helper().map(|helper| helper.name.into_owned()),
             id: flow.id().map(|id| id.0),
-            orig_packets: counters(Direction::Original).map(|counters| counters.packets),
-            orig_bytes: counters(Direction::Original).map(|counters| counters.bytes),
-            reply_packets: counters(Direction::Reply).map(|counters| counters.packets),
-            reply_bytes: counters(Direction::Reply).map(|counters| counters.bytes),
+            orig_packets: there.packets,
+            orig_bytes: there.bytes,
+            reply_packets: back.packets,
+            reply_bytes: back.bytes,
             start_ns: timestamps.and_then(|timestamps| nanoseconds(timestamps.start)),
             stop_ns: timestamps.and_then(|timestamps| nanoseconds(timestamps.stop?)),
         }
     }
 }
 
-impl Record {
-    /// With where and when it was seen.
-    #[must_use]
-    pub fn observed(mut self, observation: &Observation) -> Self {
-        self.observed_at = observation.at;
-        self.node.clone_from(&observation.node);
-        self.netns_inode = observation.netns_inode;
-        self
-    }
-
-    /// Where and when it was seen.
-    pub fn observation(&self) -> Observation {
-        Observation { at: self.observed_at, node: self.node.clone(), netns_inode: self.netns_inode }
-    }
-
-    fn tuples(&self) -> Option<(Tuple, Tuple)> {
-        let protocol = Protocol(self.proto);
-        let ports = |source: Option<u16>, destination: Option<u16>| {
-            Some(Endpoints::Ports { source: source?, destination: destination? })
-        };
-        let keys = |source: Option<u16>, destination: Option<u16>| {
-            Some(Endpoints::GreKeys { source: source?, destination: destination? })
-        };
-        let icmp = || {
-            let (icmp_type, code) = (self.icmp_type?, self.icmp_code?);
-            Some(Endpoints::Icmp { icmp_type, code, id: self.icmp_id? })
-        };
-        let endpoints = ports(self.src_port, self.dst_port)
-            .or_else(|| keys(self.src_key, self.dst_key))
-            .or_else(icmp);
-        let zone = |of| if self.zone_of.as_deref() == Some(of) { self.zone } else { None };
-        let original = Tuple {
-            source: self.src_ip,
-            destination: self.dst_ip,
-            protocol,
-            endpoints: endpoints.unwrap_or(Endpoints::None),
-            zone: zone(ORIGINAL),
-        };
-        let mut answer = original.inverse().endpoints;
-        if let (Endpoints::Icmp { id, .. }, Some(changed)) = (&mut answer, self.reply_icmp_id) {
-            *id = changed;
-        }
-        let reply = Tuple {
-            source: self.reply_src_ip,
-            destination: self.reply_dst_ip,
-            endpoints: ports(self.reply_src_port, self.reply_dst_port)
-                .or_else(|| keys(self.reply_src_key, self.reply_dst_key))
-                .unwrap_or(answer),
-            zone: zone(REPLY),
-            ..original
-        };
-        let four = self.family == 4;
-        let same = [original, reply]
-            .iter()
-            .all(|tuple| tuple.source.is_ipv4() == four && tuple.destination.is_ipv4() == four);
-        (same && [4, 6].contains(&self.family)).then_some((original, reply))
-    }
-}
-
-/// Addresses that are not of the record's family.
+/// A record whose addresses are not all of the family it says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MixedFamilies;
 
 impl fmt::Display for MixedFamilies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("addresses that are not of the family 4 or 6 that it says")
+        f.write_str("the addresses are not all of the family it says, 4 or 6")
     }
 }
 
 impl std::error::Error for MixedFamilies {}
 
-/// The entry a record is of, as far as it says: its tuples and all that counts and filters look at. What TCP
-/// has agreed on, sequence adjustments, masters and the like are in captures only.
+/// The entry of a record: its tuples, and all that counts and filters use. Only captures keep the rest: TCP's windows
+/// and flags, sequence adjustments, masters and the like.
 impl TryFrom<&Record> for Flow {
     type Error = MixedFamilies;
 
     fn try_from(record: &Record) -> Result<Self, MixedFamilies> {
-        let (original, reply) = record.tuples().ok_or(MixedFamilies)?;
-        let counters = |packets: Option<u64>, bytes: Option<u64>| {
-            Some(Counters { packets: packets?, bytes: bytes? })
+        let zone = |of: Option<&str>| record.zone.filter(|_| record.zone_of.as_deref() == of);
+        let there = Half {
+            source: Some(record.src_ip),
+            destination: Some(record.dst_ip),
+            ports: [record.src_port, record.dst_port],
+            keys: [record.src_key, record.dst_key],
+            icmp: (record.icmp_type, record.icmp_code, record.icmp_id),
+            zone: zone(Some(ORIGINAL)),
+            packets: record.orig_packets,
+            bytes: record.orig_bytes,
         };
-        let moment = |nanoseconds| UNIX_EPOCH + Duration::from_nanos(nanoseconds);
+        let back = Half {
+            source: Some(record.reply_src_ip),
+            destination: Some(record.reply_dst_ip),
+            ports: [record.reply_src_port, record.reply_dst_port],
+            keys: [record.reply_src_key, record.reply_dst_key],
+            icmp: (None, None, None),
+            zone: zone(Some(REPLY)),
+            packets: record.reply_packets,
+            bytes: record.reply_bytes,
+        };
+        let (original, reply) = tuples(record, &there, &back).ok_or(MixedFamilies)?;
         let mut flow = Self::new(original, reply);
         flow.status = Status::from_bits_retain(record.status);
         flow.timeout = record.timeout_s.map(Duration::from_secs);
         flow.mark = record.mark;
-        flow.zone = record.zone.filter(|_| record.zone_of.is_none());
+        flow.zone = zone(None);
         flow.id = record.id.map(FlowId);
-        flow.protoinfo = match Protocol(record.proto) {
-            Protocol::TCP => record
-                .tcp_state
-                .as_deref()
-                .and_then(|state| ProtoInfo::of_state(Protocol::TCP, state)),
-            protocol => ProtoInfo::of_state(protocol, &record.state),
-        };
-        flow.labels = record.labels.as_ref().map(|numbers| {
-            let mut labels = crate::flow::Labels::default();
-            numbers.0.iter().for_each(|number| _ = labels.insert(*number));
-            labels
-        });
+        let is_tcp = original.protocol == Protocol::TCP;
+        let state = if is_tcp { record.tcp_state.as_ref() } else { Some(&record.state) };
+        flow.protoinfo = state.and_then(|state| tracked(original.protocol, state));
+        flow.labels = record.labels;
         flow.helper = record.helper.clone().map(|name| Helper { name: name.into(), info: None });
-        flow.counters_original = counters(record.orig_packets, record.orig_bytes);
-        flow.counters_reply = counters(record.reply_packets, record.reply_bytes);
+        (flow.counters_original, flow.counters_reply) = (there.counters(), back.counters());
+        let time = |nanoseconds| UNIX_EPOCH + Duration::from_nanos(nanoseconds);
         flow.timestamps = record
             .start_ns
-            .map(|start| Timestamps { start: moment(start), stop: record.stop_ns.map(moment) });
+            .map(|start| Timestamps { start: time(start), stop: record.stop_ns.map(time) });
         Ok(flow)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::flow::{Flow, Helper};
-
-    #[test]
-    fn what_is_not_there_is_empty_and_text_is_quoted() {
-        let ends = |last| (IpAddr::from([10, 0, 0, last]), u16::from(last));
-        let original = Tuple::with_ports(Protocol::UDP, ends(1), ends(2));
-        let mut flow = Flow::new(original, original.inverse());
-        flow.helper = Some(Helper { name: "a,\"b\"".into(), info: None });
-        let bytes = flow.to_bytes();
-        let record = Record::from(&FlowRef::parse(&bytes).unwrap());
-        assert_eq!(
-            record.csv().to_string(),
-            ",,,4,17,10.0.0.1,10.0.0.2,1,2,10.0.0.2,10.0.0.1,2,1,,,,,,,,,UNREPLIED,,0,false,false,\
-             false,false,,,,,,\"a,\"\"b\"\"\",,,,,,,"
-        );
-        let commas = record.csv().to_string().matches(',').count();
-        assert_eq!(commas, Record::COLUMNS.len(), "one of them is in the helper's name");
+/// The two tuples, if they are of the record's family.
+fn tuples(record: &Record, there: &Half, back: &Half) -> Option<(Tuple, Tuple)> {
+    let protocol = Protocol(record.proto);
+    let original = there.tuple(protocol, None)?;
+    let mut reply = back.tuple(protocol, Some(original.inverse()))?;
+    if let (Endpoints::Icmp { id, .. }, Some(changed)) =
+        (&mut reply.endpoints, record.reply_icmp_id)
+    {
+        *id = changed;
     }
+    let addresses = [record.src_ip, record.dst_ip, record.reply_src_ip, record.reply_dst_ip];
+    let version = |address: &IpAddr| if address.is_ipv4() { 4 } else { 6 };
+    let same = addresses.iter().all(|address| version(address) == record.family);
+    same.then_some((original, reply))
 }

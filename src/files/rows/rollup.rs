@@ -2,23 +2,19 @@
 
 use std::borrow::Cow;
 
+use super::parts::state_name;
 use super::schema::row;
 use crate::aggregate::{Field, Measure, Prefix, Query, Report, Row as Group, Value};
+use crate::files::facts::TableFacts;
 use crate::flow::{Family, Protocol};
-use crate::origin::{Moment, Observation};
+use crate::origin::Origin;
 
 row! {
     by src_prefix, |row| (row.src_prefix.clone(), row.state.to_string(), row.dst_port.unwrap_or_default().into());
-    /// How many entries a network of sources has of a protocol, to a port, in a state.
+    /// How many entries a source network has, of one protocol, to one port, in one state.
     ///
-    /// Rows of many machines and hours add up; their `flows` are those of all entries.
+    /// Rows of many machines and hours add up: the sum of their `flows` is the number of entries.
     Rollup {
-        /// When the table was looked at.
-        observed_at: Option<Moment>,
-        /// The machine it is of.
-        node: Option<String>,
-        /// The inode of the network namespace.
-        netns_inode: Option<u32>,
         /// 4 or 6.
         family: u8,
         /// The layer-4 protocol's number.
@@ -31,9 +27,9 @@ row! {
         state: Cow<'static, str>,
         /// Entries.
         flows: u64,
-        /// Packets of both directions, of the entries that are counted; `None` if none is.
+        /// Packets of both directions, of the entries with counters; `None` if no entry has any.
         packets: Option<u64>,
-        /// Bytes of both directions, of the entries that are counted; `None` if none is.
+        /// Bytes of both directions, of the entries with counters; `None` if no entry has any.
         bytes: Option<u64>,
     }
 }
@@ -44,7 +40,7 @@ impl Rollup {
     /// ```
     /// # use ctnetlink::testing::{Frames, Population};
     /// use ctnetlink::aggregate::Aggregator;
-    /// use ctnetlink::origin::Observation;
+    /// use ctnetlink::origin::Origin;
     /// use ctnetlink::files::rows::Rollup;
     /// let mut aggregator = Aggregator::new(&Rollup::query());
     /// # let frames = Frames::of(&Population::new(500));
@@ -52,7 +48,7 @@ impl Rollup {
     /// for entry in entries {
     ///     aggregator.record_bytes(entry)?;
     /// }
-    /// let rows = Rollup::of(&aggregator.finish(), &Observation::default());
+    /// let rows = Rollup::of(&aggregator.finish(), &Origin::default());
     /// assert_eq!(rows.iter().map(|row| row.flows).sum::<u64>(), 500);
     /// # Ok::<(), ctnetlink::wire::WireError>(())
     /// ```
@@ -62,12 +58,12 @@ impl Rollup {
         Query::new().by(fields).measure(Measure::Bytes).top(usize::MAX).in_key_order()
     }
 
-    /// The rows of a report to [`query`](Self::query); none of another query's.
-    pub fn of(report: &Report, seen: &Observation) -> Vec<Self> {
-        report.rows().iter().filter_map(|group| Self::of_group(group, seen)).collect()
+    /// The rows of a report to [`query`](Self::query). A report to another query has none.
+    pub fn of(report: &Report, origin: &Origin) -> Vec<Self> {
+        report.rows().iter().filter_map(|group| Self::of_group(group, origin)).collect()
     }
 
-    fn of_group(group: &Group, seen: &Observation) -> Option<Self> {
+    fn of_group(group: &Group, origin: &Origin) -> Option<Self> {
         let [
             Value::Network(address, length),
             Value::Family(family),
@@ -79,19 +75,55 @@ impl Rollup {
             return None;
         };
         let volume = group.volume.filter(|volume| volume.uncounted < group.flows);
-        let state = state.name().map_or_else(|| Cow::Owned(state.to_string()), Cow::Borrowed);
         Some(Self {
-            observed_at: seen.at,
-            node: seen.node.clone(),
-            netns_inode: seen.netns_inode,
+            observed_at: origin.time,
+            node: origin.node.clone(),
+            netns_inode: origin.netns_inode,
             family: if family == Family::Ipv4 { 4 } else { 6 },
             proto,
             src_prefix: format!("{address}/{length}"),
             dst_port,
-            state,
+            state: state_name(state),
             flows: group.flows,
             packets: volume.map(|volume| volume.total().packets),
             bytes: volume.map(|volume| volume.total().bytes),
         })
+    }
+}
+
+row! {
+    by observed_at, |row| (
+        row.observed_at.map(|at| at.to_string()).unwrap_or_default(),
+        row.node.clone().unwrap_or_default(),
+        0
+    );
+    /// How full a table was, once.
+    #[derive(Default)]
+    TableStatus {
+        /// The release of the machine's kernel.
+        kernel: Option<String>,
+        /// Entries.
+        entries: Option<u64>,
+        /// The table's limit (`nf_conntrack_max`).
+        max: Option<u64>,
+        /// The hash buckets of the machine's table.
+        buckets: Option<u64>,
+        /// Whether all entries were seen.
+        complete: Option<bool>,
+    }
+}
+
+impl TableStatus {
+    /// The row of a table: how full it was after it was read, or else before.
+    pub fn of(facts: &TableFacts) -> Self {
+        let status = Self {
+            kernel: facts.origin.kernel.clone(),
+            entries: facts.after.or(facts.before),
+            max: facts.max,
+            buckets: facts.buckets,
+            complete: facts.complete,
+            ..Self::default()
+        };
+        status.observed(&facts.origin)
     }
 }

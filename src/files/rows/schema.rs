@@ -1,14 +1,16 @@
-//! What a table of rows has: columns with names and types, and what stands in them.
+//! Tables of rows: their columns, what stands in them, and a row as a line of CSV.
 // Types, order and the way back are for formats that have them.
 #![cfg_attr(not(feature = "parquet"), allow(dead_code))]
 
 use std::borrow::Cow;
+use std::fmt;
 use std::net::IpAddr;
 
-use super::Labels;
-use crate::origin::Moment;
+use crate::escape::Escaped;
+use crate::flow::Labels;
+use crate::origin::Timestamp;
 
-/// What stands in a column of a row.
+/// What stands in one column of one row.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Scalar<'r> {
     Nothing,
@@ -16,8 +18,8 @@ pub(crate) enum Scalar<'r> {
     Number(u64),
     Text(Cow<'r, str>),
     Address(IpAddr),
-    Labels(Cow<'r, Labels>),
-    Moment(Moment),
+    Labels(Labels),
+    Timestamp(Timestamp),
 }
 
 /// The type of a column.
@@ -29,7 +31,7 @@ pub(crate) enum Kind {
     Text,
     Address,
     Labels,
-    Moment,
+    Timestamp,
 }
 
 /// A column.
@@ -39,7 +41,12 @@ pub(crate) struct Column {
     pub(crate) kind: Kind,
     /// Whether it may be missing.
     pub(crate) optional: bool,
+    /// Whether it has nearly as many different values as there are rows: a dictionary of them would only add to them.
+    pub(crate) distinct: bool,
 }
+
+/// What [`row!`] says of a [distinct](Column::distinct) column.
+pub(crate) const DISTINCT: bool = true;
 
 /// The type of a field, and how it goes into a column and comes out of it.
 pub(crate) trait Cell: Sized {
@@ -52,28 +59,10 @@ pub(crate) trait Cell: Sized {
     fn from_scalar(scalar: Scalar<'_>) -> Option<Self>;
 }
 
-macro_rules! numbers {
-    ($($type:ty)*) => {
+macro_rules! cells {
+    ($($type:ty, $kind:ident $(($bits:literal))?: |$value:ident| $to:expr, |$given:ident| $from:expr;)*) => {
         $(impl Cell for $type {
-            const KIND: Kind = Kind::Number(<$type>::BITS as u8);
-
-            fn scalar(&self) -> Scalar<'_> {
-                Scalar::Number((*self).into())
-            }
-
-            fn from_scalar(scalar: Scalar<'_>) -> Option<Self> {
-                if let Scalar::Number(number) = scalar { number.try_into().ok() } else { None }
-            }
-        })*
-    };
-}
-
-numbers! { u8 u16 u32 u64 }
-
-macro_rules! values {
-    ($($type:ty, $kind:ident: |$value:ident| $to:expr, |$given:ident| $from:expr;)*) => {
-        $(impl Cell for $type {
-            const KIND: Kind = Kind::$kind;
+            const KIND: Kind = Kind::$kind $(($bits))?;
 
             fn scalar(&self) -> Scalar<'_> {
                 let $value = self;
@@ -87,11 +76,15 @@ macro_rules! values {
     };
 }
 
-values! {
+cells! {
     bool, Bool: |value| *value, |given| Some(given);
+    u8, Number(8): |value| u64::from(*value), |given| given.try_into().ok();
+    u16, Number(16): |value| u64::from(*value), |given| given.try_into().ok();
+    u32, Number(32): |value| u64::from(*value), |given| given.try_into().ok();
+    u64, Number(64): |value| *value, |given| Some(given);
     IpAddr, Address: |value| *value, |given| Some(given);
-    Moment, Moment: |value| *value, |given| Some(given);
-    Labels, Labels: |value| Cow::Borrowed(value), |given| Some(given.into_owned());
+    Timestamp, Timestamp: |value| *value, |given| Some(given);
+    Labels, Labels: |value| *value, |given| Some(given);
     String, Text: |value| Cow::Borrowed(&**value), |given| Some(given.into_owned());
     Cow<'static, str>, Text: |value| Cow::Borrowed(&**value), |given| Some(Cow::Owned(given.into_owned()));
 }
@@ -109,8 +102,76 @@ impl<T: Cell> Cell for Option<T> {
     }
 }
 
+/// The labels of these numbers; there are none above 127.
+pub(crate) fn labels_of(numbers: impl IntoIterator<Item = u8>) -> Labels {
+    let mut labels = Labels::default();
+    numbers.into_iter().for_each(|number| _ = labels.insert(number));
+    labels
+}
+
+/// Labels in JSON: the list of their numbers.
+#[cfg(feature = "serde")]
+pub(crate) mod labels {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::flow::Labels;
+
+    pub(crate) fn serialize<S: Serializer>(
+        labels: &Option<Labels>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        labels.map(|labels| labels.iter().collect::<Vec<_>>()).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Labels>, D::Error> {
+        Ok(Option::<Vec<u8>>::deserialize(deserializer)?.map(super::labels_of))
+    }
+}
+
+/// A row as a line of CSV (RFC 4180), without the end of the line. What is missing is empty.
+///
+/// Text is shown as [`Escaped`] shows it, so that a row is one line. Spreadsheets take a cell that begins with `=`,
+/// `+`, `-` or `@` for a formula: such text gets a `'` before it. Numbers and times are not changed. The original
+/// text cannot be recovered from a row; JSON and Parquet keep it.
+#[derive(Debug, Clone)]
+pub struct CsvRow<'r> {
+    pub(crate) cells: Vec<Scalar<'r>>,
+}
+
+impl fmt::Display for CsvRow<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut comma = "";
+        for cell in &self.cells {
+            f.write_str(comma)?;
+            comma = ",";
+            match cell {
+                Scalar::Nothing => {}
+                Scalar::Bool(value) => write!(f, "{value}")?,
+                Scalar::Number(value) => write!(f, "{value}")?,
+                Scalar::Address(value) => write!(f, "{value}")?,
+                Scalar::Timestamp(value) => write!(f, "{value}")?,
+                Scalar::Text(text) => {
+                    let quoted = if text.contains([',', '"']) { "\"" } else { "" };
+                    let formula = if text.starts_with(['=', '+', '-', '@']) { "'" } else { "" };
+                    write!(f, "{quoted}{formula}{}{quoted}", Escaped(text.replace('"', "\"\"")))?;
+                }
+                Scalar::Labels(labels) => {
+                    let mut blank = "";
+                    for label in labels.iter() {
+                        write!(f, "{blank}{label}")?;
+                        blank = " ";
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A row of a table: a [`Record`](super::Record), a [`Rollup`](super::Rollup) or a
-/// [`Level`](super::Level), and nothing else.
+/// [`TableStatus`](super::TableStatus), and nothing else.
 #[allow(private_bounds)] // So that it is nothing else.
 pub trait Row: Cells {}
 
@@ -120,10 +181,10 @@ impl<T: Cells> Row for T {}
 pub(crate) trait Cells: Sized {
     /// The columns.
     const SCHEMA: &[Column];
-    /// Which of them rows are sorted by, before all others.
-    const SORTED: usize;
+    /// The name of the column that rows are sorted by first.
+    const SORTED: &str;
 
-    /// By what rows are sorted, as their columns are compared as text.
+    /// By what rows are sorted. Columns are compared as text.
     fn sort_key(&self) -> (String, String, u32);
 
     fn scalars(&self) -> impl Iterator<Item = Scalar<'_>>;
@@ -132,34 +193,67 @@ pub(crate) trait Cells: Sized {
     fn from_scalars<'s>(next: impl FnMut() -> Scalar<'s>) -> Option<Self>;
 }
 
-/// A struct whose fields are the columns of a table.
+/// A table: a struct whose fields are the columns. Every table begins with where and when its rows were seen.
 ///
-/// `by` is what rows are sorted by: a column of text, a second one, and a number.
+/// `by` is what rows are sorted by: a column of text, a second one, and a number. A column of mostly different values
+/// is marked with `= DISTINCT`.
 macro_rules! row {
-    (by $sorted:ident, |$self:ident| $key:expr; $(#[$meta:meta])* $row:ident { $($(#[$doc:meta])* $name:ident: $type:ty,)* }) => {
+    (by $sorted:ident, |$self:ident| $key:expr; $(#[$meta:meta])* $row:ident { $($columns:tt)* }) => {
+        $crate::files::rows::schema::row! {
+            @all by $sorted, |$self| $key;
+            $(#[$meta])*
+            $row {
+                /// When the table was read.
+                observed_at: Option<$crate::origin::Timestamp>,
+                /// The host name of the machine.
+                node: Option<String>,
+                /// The inode of the network namespace.
+                netns_inode: Option<u32>,
+                $($columns)*
+            }
+        }
+    };
+    (
+        @all by $sorted:ident, |$self:ident| $key:expr;
+        $(#[$meta:meta])*
+        $row:ident { $($(#[$attribute:meta])* $name:ident: $type:ty $(= $distinct:ident)?,)* }
+    ) => {
         $(#[$meta])*
         #[derive(Debug, Clone, PartialEq, Eq)]
         #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
         #[non_exhaustive]
         pub struct $row {
-            $($(#[$doc])* pub $name: $type,)*
+            $($(#[$attribute])* pub $name: $type,)*
         }
 
         impl $row {
             /// The names of the columns, in order.
             pub const COLUMNS: &[&str] = &[$(stringify!($name)),*];
 
-            /// The values in the order of [`COLUMNS`](Self::COLUMNS), with commas between: a line of
-            /// CSV, without its end.
+            /// The values in the order of [`COLUMNS`](Self::COLUMNS), as a line of CSV without its end.
             pub fn csv(&self) -> $crate::files::rows::CsvRow<'_> {
-                $crate::files::rows::CsvRow::of(self)
+                let cells = $crate::files::rows::schema::Cells::scalars(self).collect();
+                $crate::files::rows::CsvRow { cells }
             }
-        }
 
-        /// The numbers of the columns.
-        #[allow(non_camel_case_types, dead_code)]
-        enum Columns {
-            $($name),*
+            /// The row, with where and when it was seen.
+            #[must_use]
+            pub fn observed(mut self, origin: &$crate::origin::Origin) -> Self {
+                self.observed_at = origin.time;
+                self.node.clone_from(&origin.node);
+                self.netns_inode = origin.netns_inode;
+                self
+            }
+
+            /// Where and when it was seen.
+            pub fn origin(&self) -> $crate::origin::Origin {
+                $crate::origin::Origin {
+                    time: self.observed_at,
+                    node: self.node.clone(),
+                    netns_inode: self.netns_inode,
+                    kernel: None,
+                }
+            }
         }
 
         impl $crate::files::rows::schema::Cells for $row {
@@ -168,9 +262,10 @@ macro_rules! row {
                     name: stringify!($name),
                     kind: <$type as $crate::files::rows::schema::Cell>::KIND,
                     optional: <$type as $crate::files::rows::schema::Cell>::OPTIONAL,
+                    distinct: false $(|| $distinct)?,
                 }),*
             ];
-            const SORTED: usize = Columns::$sorted as usize;
+            const SORTED: &str = stringify!($sorted);
 
             fn sort_key(&self) -> (String, String, u32) {
                 let $self = self;

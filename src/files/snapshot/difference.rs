@@ -7,8 +7,9 @@ use std::io;
 use std::ops::ControlFlow;
 use std::time::SystemTime;
 
-use super::{Form, Snapshot, SnapshotEnd};
+use super::Snapshot;
 use crate::aggregate::{Aggregator, Field, Measure, Query, Report, Value};
+use crate::files::end::{End, Format};
 use crate::filter::Filter;
 use crate::flow::{FlowRef, State, Status, Tuple};
 
@@ -43,9 +44,9 @@ pub struct Difference {
     /// Which states they have come from and into, the most usual first.
     pub transitions: Vec<Transition>,
     /// How reading the first went.
-    pub first: SnapshotEnd,
+    pub first: End,
     /// How reading the second went.
-    pub second: SnapshotEnd,
+    pub second: End,
 }
 
 /// What has become of a group.
@@ -93,7 +94,7 @@ impl Difference {
     /// `first` is opened twice and `second` once. An entry that changes so that it comes into another group, or
     /// into the filter, has neither begun nor ended. Ages are reckoned to when each was taken.
     ///
-    /// Where one of the two is [text](super::Form::Text), only the state, the answers' tuple and whether there
+    /// Where one of the two is [text](Format::Text), only the state, the answers' tuple and whether there
     /// were any are compared to tell what has changed.
     ///
     /// ```no_run
@@ -128,7 +129,7 @@ impl Difference {
         let query = query.clone().measure(Measure::Flows).top(usize::MAX);
         let (mut one, mut two, mut again) = (first()?, second()?, first()?);
         let by_id = one.has_ids().unwrap_or(true) && two.has_ids().unwrap_or(true);
-        let is_text = |snapshot: &Snapshot<'_>| snapshot.end().form == Form::Text;
+        let is_text = |snapshot: &Snapshot<'_>| snapshot.end().format == Format::Text;
         let coarse = is_text(&one) || is_text(&two);
         let means = Means { hasher: RandomState::new(), by_id, coarse };
         let [mut there, mut here, mut gone] =
@@ -261,8 +262,8 @@ struct Side<'m> {
 
 impl<'m> Side<'m> {
     fn new(query: &Query, means: &'m Means, snapshot: &Snapshot<'_>) -> Self {
-        let seen = snapshot.observation().at;
-        let moment = seen.map_or_else(SystemTime::now, SystemTime::from);
+        let time = snapshot.facts().origin.time;
+        let moment = time.map_or_else(SystemTime::now, SystemTime::from);
         let groups = || Aggregator::new(query).at(moment);
         Self {
             means,
@@ -280,11 +281,7 @@ impl<'m> Side<'m> {
         }
     }
 
-    fn read(
-        &mut self,
-        snapshot: &mut Snapshot<'_>,
-        other: Option<&Side<'_>>,
-    ) -> io::Result<SnapshotEnd> {
+    fn read(&mut self, snapshot: &mut Snapshot<'_>, other: Option<&Side<'_>>) -> io::Result<End> {
         let _ = snapshot.try_for_each::<()>(|flow| {
             self.take(flow, other);
             ControlFlow::Continue(())

@@ -2,13 +2,14 @@
 
 use serde::ser::{Serialize, Serializer};
 
-use super::{Change, Difference, SnapshotEnd, Transition};
+use super::{Change, Difference, Transition};
 use crate::aggregate::document::Key;
+use crate::files::end::End;
 
 #[derive(serde::Serialize)]
 struct Document<'a> {
-    first: &'a SnapshotEnd,
-    second: &'a SnapshotEnd,
+    first: &'a End,
+    second: &'a End,
     filter: Option<String>,
     by_id: bool,
     undecided: u64,

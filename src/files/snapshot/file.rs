@@ -6,26 +6,27 @@ use std::io::{self, Read, Seek};
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use super::end::SnapshotEnd;
-use super::form::{Form, Input, recognize};
+use super::recognize::{Input, format_of, recognize};
 use crate::aggregate::{Aggregator, Query, Report};
-use crate::files::capture::{Capture, CaptureFacts, Damage, is_damage};
+use crate::files::capture::Capture;
+use crate::files::end::{Damage, End, Format, is_damage};
+use crate::files::facts::TableFacts;
 #[cfg(feature = "parquet")]
 use crate::files::parquet::Reader;
 #[cfg(feature = "parquet")]
 use crate::files::rows::Record;
 use crate::files::text::Lines;
 use crate::flow::{Flow, FlowRef};
-use crate::origin::Observation;
+use crate::origin::Origin;
 
 /// A table out of a file, whatever its form.
 ///
 /// ```no_run
-/// use ctnetlink::{Query, aggregate::Field, snapshot::Snapshot};
+/// use ctnetlink::{Query, aggregate::Field, files::snapshot::Snapshot};
 /// # fn main() -> std::io::Result<()> {
 /// let mut snapshot = Snapshot::open("table.pcapng.zst")?;
 /// let report = snapshot.scan(&Query::new().by([Field::SOURCE]))?;
-/// println!("{} flows, {:?}", report.flows(), snapshot.facts().kernel);
+/// println!("{} flows, {:?}", report.flows(), snapshot.facts().origin.kernel);
 /// if let Some(damage) = snapshot.end().damage {
 ///     println!("at byte {}: {}", damage.offset, damage.what);
 /// }
@@ -33,29 +34,22 @@ use crate::origin::Observation;
 /// ```
 pub struct Snapshot<'r> {
     source: Source<'r>,
-    facts: CaptureFacts,
-    damage: Option<Damage>,
+    facts: TableFacts,
+    /// What the source's own end does not say.
+    end: End,
     /// Entries of a form that has them not as attributes, and where each ends.
     encoded: (Vec<u8>, Vec<usize>),
     /// Nobody has had these yet.
     held: bool,
-    malformed: u64,
-    /// Where and when the first entry was seen, and how many were elsewhere.
-    first: Option<Observation>,
-    elsewhere: u64,
+    /// Where and when the first entry was seen.
+    first: Option<Origin>,
 }
 
 enum Source<'r> {
     Capture(Box<Capture<Input<'r>>>),
-    Text {
-        lines: Lines<Input<'r>>,
-        form: Form,
-    },
+    Text(Lines<Input<'r>>),
     #[cfg(feature = "parquet")]
-    Parquet {
-        rows: Box<Reader<Record>>,
-        entries: u64,
-    },
+    Parquet(Box<Reader<Record>>),
 }
 
 /// Entries that are encoded at a time.
@@ -81,7 +75,7 @@ impl Snapshot<'static> {
             // A pipe: what was read of it is put before the rest.
             return Self::new(io::Cursor::new(magic).chain(file));
         }
-        if Form::of(&magic) == Form::Parquet {
+        if format_of(&magic) == Format::Parquet {
             return Self::of_columns(file);
         }
         Self::new(file)
@@ -90,11 +84,11 @@ impl Snapshot<'static> {
     #[cfg(feature = "parquet")]
     fn of_columns(file: File) -> io::Result<Self> {
         let rows = Reader::new(file)?;
-        let mut facts = CaptureFacts::default();
+        let mut facts = TableFacts::default();
         if let Some(text) = rows.fact(crate::files::parquet::FACTS) {
             facts.read_comment(text);
         }
-        Self::of(Source::Parquet { rows: Box::new(rows), entries: 0 }, facts)
+        Self::of(Source::Parquet(Box::new(rows)), Format::Parquet, facts)
     }
 
     #[cfg(not(feature = "parquet"))]
@@ -111,32 +105,30 @@ impl<'r> Snapshot<'r> {
     ///
     /// The reader's, and `Unsupported` for Parquet or a form whose feature is not there.
     pub fn new(reader: impl Read + 'r) -> io::Result<Self> {
-        let (form, input) = recognize(reader)?;
-        let source = match form {
-            Form::Capture => Source::Capture(Box::new(Capture::new(input))),
-            Form::Text | Form::Json => Source::Text { lines: Lines::new(input), form },
-            Form::Parquet => {
+        let (format, input) = recognize(reader)?;
+        let source = match format {
+            Format::Capture => Source::Capture(Box::new(Capture::new(input))),
+            Format::Text | Format::Json => Source::Text(Lines::new(input)),
+            Format::Parquet => {
                 let text = "Parquet has its index at the end: give a file in place of a stream";
                 return Err(io::Error::new(io::ErrorKind::Unsupported, text));
             }
         };
-        Self::of(source, CaptureFacts::default())
+        Self::of(source, format, TableFacts::default())
     }
 
     /// Reads as far as the first entries, by which it is known where the table is from.
-    fn of(mut source: Source<'r>, facts: CaptureFacts) -> io::Result<Self> {
+    fn of(mut source: Source<'r>, format: Format, facts: TableFacts) -> io::Result<Self> {
         if let Source::Capture(capture) = &mut source {
             capture.begin()?;
         }
         let mut new = Self {
             source,
             facts,
-            damage: None,
+            end: End { format, ..End::default() },
             encoded: (Vec::new(), Vec::new()),
             held: false,
-            malformed: 0,
             first: None,
-            elsewhere: 0,
         };
         new.held = new.encode()?;
         Ok(new)
@@ -179,21 +171,21 @@ impl<'r> Snapshot<'r> {
     }
 
     fn next_flow(&mut self) -> io::Result<Option<Flow>> {
-        while self.damage.is_none() {
+        while self.end.damage.is_none() {
             let next = match &mut self.source {
                 Source::Capture(_) => return Ok(None),
-                Source::Text { lines, .. } => {
-                    lines.next_flow().map(|flow| Some((flow?, lines.observation().cloned())))
+                Source::Text(lines) => {
+                    lines.next_flow().map(|flow| Some((flow?, lines.origin().cloned())))
                 }
                 #[cfg(feature = "parquet")]
-                Source::Parquet { rows, entries } => match rows.next().transpose() {
+                Source::Parquet(rows) => match rows.next().transpose() {
                     Ok(Some(record)) => {
                         let Ok(flow) = Flow::try_from(&record) else {
-                            self.malformed += 1;
+                            self.end.malformed += 1;
                             continue;
                         };
-                        *entries += 1;
-                        Ok(Some((flow, Some(record.observation()))))
+                        self.end.entries += 1;
+                        Ok(Some((flow, Some(record.origin()))))
                     }
                     Ok(None) => Ok(None),
                     Err(error) => Err(error),
@@ -208,11 +200,11 @@ impl<'r> Snapshot<'r> {
                 Err(error) if is_damage(&error) => {
                     let offset = match &self.source {
                         Source::Capture(_) => 0,
-                        Source::Text { lines, .. } => lines.end().bytes,
+                        Source::Text(lines) => lines.end().bytes,
                         #[cfg(feature = "parquet")]
-                        Source::Parquet { entries, .. } => *entries,
+                        Source::Parquet(_) => self.end.entries,
                     };
-                    self.damage = Some(Damage { offset, what: error.to_string() });
+                    self.end.damage = Some(Damage { offset, what: error.to_string() });
                 }
                 Err(error) => return Err(error),
             }
@@ -221,12 +213,13 @@ impl<'r> Snapshot<'r> {
     }
 
     /// Notes where and when an entry was seen.
-    fn note(&mut self, seen: Option<Observation>) {
+    fn note(&mut self, seen: Option<Origin>) {
         let Some(seen) = seen else { return };
         match &self.first {
-            Some(first) => self.elsewhere += u64::from(*first != seen),
+            Some(first) => self.end.elsewhere += u64::from(*first != seen),
             None => {
-                self.facts.take(&seen);
+                // What each entry says is nearer to the truth.
+                self.facts.origin = seen.clone().or(std::mem::take(&mut self.facts.origin));
                 self.first = Some(seen);
             }
         }
@@ -254,13 +247,13 @@ impl<'r> Snapshot<'r> {
             return capture.scan_all(queries);
         }
         let mut aggregator = Aggregator::of(queries);
-        if let Some(moment) = self.facts.moment() {
-            aggregator = aggregator.at(moment);
+        if let Some(time) = self.facts.origin.time {
+            aggregator = aggregator.at(time.into());
         }
         while self.encode()? {
             let wrong = self.encoded().filter(|entry| aggregator.record_bytes(entry).is_err());
             let wrong = wrong.count() as u64;
-            self.malformed += wrong;
+            self.end.malformed += wrong;
         }
         Ok(aggregator.finish_all())
     }
@@ -275,7 +268,7 @@ impl<'r> Snapshot<'r> {
     }
 
     /// Reads the rest, and shows every entry to `look`, until that breaks it off. Entries that cannot be read
-    /// are [counted](SnapshotEnd::malformed).
+    /// are [counted](End::malformed).
     ///
     /// # Errors
     ///
@@ -296,65 +289,28 @@ impl<'r> Snapshot<'r> {
                 }
             });
         }
-        self.malformed += malformed;
+        self.end.malformed += malformed;
         Ok(flow)
     }
 
     /// Where it is from, as far as it says and was read.
-    pub fn facts(&self) -> &CaptureFacts {
+    pub fn facts(&self) -> &TableFacts {
         if let Source::Capture(capture) = &self.source { capture.facts() } else { &self.facts }
     }
 
-    /// Where and when the entries were seen, as far as it says.
-    pub fn observation(&self) -> Observation {
-        let said = self.facts().observation();
-        // The path of a partition has the node, and not its rows.
-        self.first.clone().map_or(said.clone(), |first| Observation {
-            at: first.at.or(said.at),
-            node: first.node.or(said.node),
-            netns_inode: first.netns_inode.or(said.netns_inode),
-        })
-    }
-
     /// How it went so far.
-    pub fn end(&self) -> SnapshotEnd {
-        let mut end = SnapshotEnd {
-            form: Form::Text,
-            entries: 0,
-            malformed: self.malformed,
-            first_malformed: None,
-            cut: 0,
-            foreign: 0,
-            dumps: 0,
-            elsewhere: self.elsewhere,
-            damage: self.damage.clone(),
-            complete: self.facts().complete,
-        };
-        match &self.source {
-            Source::Capture(capture) => {
-                let read = capture.end().clone();
-                end.form = Form::Capture;
-                (end.entries, end.cut, end.foreign) = (read.entries, read.cut, read.foreign);
-                end.dumps = read.dumps.max(read.sections);
-                end.malformed += read.malformed;
-                end.damage = read.damage;
-                // A capture of another tool says it by the end of a dump.
-                end.complete = end.complete.or((read.dumps == 1).then_some(true));
-            }
-            Source::Text { lines, form } => {
-                let read = lines.end().clone();
-                end.form = *form;
-                (end.entries, end.first_malformed) = (read.entries, read.first_unread);
-                end.malformed += read.unread;
-            }
+    pub fn end(&self) -> End {
+        let mut end = match &self.source {
+            Source::Capture(capture) => capture.end(),
+            Source::Text(lines) => lines.end(),
             #[cfg(feature = "parquet")]
-            Source::Parquet { entries, .. } => {
-                (end.form, end.entries) = (Form::Parquet, *entries);
-            }
-        }
-        if end.is_damaged() || end.malformed > 0 || end.elsewhere > 0 || end.dumps > 1 {
-            end.complete = Some(false);
-        }
-        end
+            Source::Parquet(_) => End { entries: self.end.entries, ..End::default() },
+        };
+        end.format = self.end.format;
+        end.malformed += self.end.malformed;
+        end.elsewhere = self.end.elsewhere;
+        end.damage = end.damage.or(self.end.damage.clone());
+        let said = end.complete.or(self.facts.complete);
+        end.conclude(said)
     }
 }

@@ -9,15 +9,12 @@
 mod difference;
 #[cfg(feature = "serde")]
 mod document;
-mod end;
 mod file;
-mod form;
+mod recognize;
 #[cfg(feature = "redact")]
 mod redact;
 
 pub use difference::{Change, Difference, Transition};
-pub use end::SnapshotEnd;
 pub use file::Snapshot;
-pub use form::Form;
 #[cfg(feature = "redact")]
 pub use redact::{Redactor, WeakKey};

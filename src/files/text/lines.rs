@@ -4,8 +4,9 @@ use std::io::{self, BufRead, Read};
 
 use super::read_line::parse_line;
 use crate::aggregate::{Aggregator, Query, Report};
+use crate::files::end::End;
 use crate::flow::Flow;
-use crate::origin::Observation;
+use crate::origin::Origin;
 
 /// Bytes of a line that are looked at: no entry is as long.
 const LINE: u64 = 64 * 1024;
@@ -14,12 +15,12 @@ const LINE: u64 = 64 * 1024;
 /// feature `json`, as [records](crate::files::rows::Record), one a line.
 ///
 /// ```
-/// use ctnetlink::{Query, aggregate::Field, import::Lines};
+/// use ctnetlink::{Query, aggregate::Field, files::text::Lines};
 /// let text = "tcp 6 9 ESTABLISHED src=10.0.0.1 dst=10.0.0.2 sport=1 dport=2 \
 ///             src=10.0.0.2 dst=10.0.0.1 sport=2 dport=1 [ASSURED] mark=0 use=1\nnonsense\n";
 /// let mut lines = Lines::new(text.as_bytes());
 /// let report = lines.scan(&Query::new().by([Field::SOURCE]))?;
-/// assert_eq!((report.flows(), lines.end().unread), (1, 1));
+/// assert_eq!((report.flows(), lines.end().malformed), (1, 1));
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug)]
@@ -28,31 +29,14 @@ pub struct Lines<R> {
     line: Vec<u8>,
     /// The beginning of an entry whose rest is in the next line.
     cut: Vec<u8>,
-    seen: Option<Observation>,
-    end: TextEnd,
-}
-
-/// How reading a list went.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-#[non_exhaustive]
-pub struct TextEnd {
-    /// Bytes.
-    pub bytes: u64,
-    /// Lines there were.
-    pub lines: u64,
-    /// Entries among them.
-    pub entries: u64,
-    /// Lines that are no entry.
-    pub unread: u64,
-    /// The number of the first of these, and why.
-    pub first_unread: Option<(u64, String)>,
+    origin: Option<Origin>,
+    end: End,
 }
 
 impl<R: BufRead> Lines<R> {
     /// Reads from here.
     pub fn new(reader: R) -> Self {
-        Self { reader, line: Vec::new(), cut: Vec::new(), seen: None, end: TextEnd::default() }
+        Self { reader, line: Vec::new(), cut: Vec::new(), origin: None, end: End::default() }
     }
 
     /// The next entry; lines that are none are counted. `None` at the end.
@@ -84,12 +68,15 @@ impl<R: BufRead> Lines<R> {
             #[cfg(not(feature = "json"))]
             let flow = of_line(text);
             match flow {
-                Ok((flow, seen)) => {
+                Ok((flow, origin)) => {
                     self.end.entries += 1;
-                    self.seen = seen;
+                    self.origin = origin;
                     return Ok(Some(flow));
                 }
-                Err(error) => self.end.note(error),
+                Err(error) => {
+                    self.end.malformed += 1;
+                    self.end.first_malformed.get_or_insert((self.end.lines, error));
+                }
             }
         }
         Ok(None)
@@ -133,14 +120,14 @@ impl<R: BufRead> Lines<R> {
         Ok(aggregator.finish())
     }
 
-    /// Where and when the last entry was seen, if it was a record; text of other forms does not say it.
-    pub fn observation(&self) -> Option<&Observation> {
-        self.seen.as_ref()
+    /// Where and when the last entry was seen, if it was a record. Other text does not say it.
+    pub fn origin(&self) -> Option<&Origin> {
+        self.origin.as_ref()
     }
 
     /// How it went so far.
-    pub fn end(&self) -> &TextEnd {
-        &self.end
+    pub fn end(&self) -> End {
+        self.end.clone().conclude(None)
     }
 }
 
@@ -149,11 +136,4 @@ fn besides(text: &str) -> Option<(&str, &str)> {
     let (before, rest) = text.split_once("conntrack v")?;
     let (_, after) = rest.split_once("have been shown.")?;
     Some((before, after.trim_start()))
-}
-
-impl TextEnd {
-    fn note(&mut self, error: String) {
-        self.unread += 1;
-        self.first_unread.get_or_insert((self.lines, error));
-    }
 }

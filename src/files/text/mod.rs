@@ -11,11 +11,10 @@ mod read_line;
 mod read_save;
 #[cfg(feature = "json")]
 mod record;
-mod tracked;
 mod write_line;
 mod write_save;
 
-pub use lines::{Lines, TextEnd};
+pub use lines::Lines;
 pub use read_line::{LineError, parse_line};
 pub use write_line::Line;
 pub use write_save::SaveLine;

@@ -4,7 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::flow::{Counters, Endpoints, Flow, FlowId, Helper, ProtoInfo, Protocol, Status, Tuple};
+use crate::files::rows::parts::tracked;
+use crate::flow::{Counters, Endpoints, Flow, FlowId, Helper, Protocol, Status, Tuple};
 
 /// Why a line is not an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,7 +148,7 @@ pub fn parse_line(line: &str) -> Result<Flow, LineError> {
     status.set(Status::DST_NAT, flow.destination_nat().is_some());
     flow.status = status;
     flow.timeout = timeout.and_then(|text| text.parse().ok()).map(Duration::from_secs);
-    flow.protoinfo = state.and_then(|state| ProtoInfo::of_state(protocol, state));
+    flow.protoinfo = state.and_then(|state| tracked(protocol, state));
     (flow.counters_original, flow.counters_reply) = (original.counters(), reply.counters());
     (flow.mark, flow.zone, flow.use_count) = (rest.mark, rest.zone, rest.uses);
     flow.id = rest.id.map(FlowId);

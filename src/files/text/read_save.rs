@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::read_line::LineError;
+use crate::files::rows::parts::tracked;
 use crate::flow::{Endpoints, Flow, ProtoInfo, Protocol, SctpInfo, Status, Tuple};
 
 /// What the options of a line say.
@@ -124,7 +125,7 @@ impl Options {
         flow.timeout = self.timeout.map(Duration::from_secs);
         (flow.zone, flow.mark) = (self.zones[0], self.mark);
         let [vtag_original, vtag_reply] = self.tags;
-        let tracked = self.state.and_then(|state| ProtoInfo::of_state(protocol, &state));
+        let tracked = self.state.and_then(|state| tracked(protocol, &state));
         flow.protoinfo = tracked.map(|tracked| match tracked {
             ProtoInfo::Sctp(SctpInfo { state, .. }) => {
                 ProtoInfo::Sctp(SctpInfo { state, vtag_original, vtag_reply })

@@ -149,8 +149,8 @@ impl Facts {
         self.entries = facts.after.or(facts.before).or(Some(end.entries));
         self.max = facts.max.or(self.max);
         self.buckets = facts.buckets.or(self.buckets);
-        self.namespace = facts.namespace.or(self.namespace);
-        let release = facts.kernel.as_ref().and_then(|release| release.parse().ok());
+        self.namespace = facts.origin.netns_inode.map(u64::from).or(self.namespace);
+        let release = facts.origin.kernel.as_ref().and_then(|release| release.parse().ok());
         self.kernel = release.or(self.kernel);
         self.unseen.push(Unseen::absent("counters and settings: a snapshot has none"));
         if self.max.is_none() {

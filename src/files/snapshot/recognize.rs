@@ -1,52 +1,22 @@
 //! What files begin with, and by that, what they are.
 
-use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
 
 #[cfg(not(feature = "zstd"))]
 use crate::error::lacks_feature;
-use crate::files::capture::is_damage;
+use crate::files::end::{Format, is_damage};
 
-/// What a file is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
-#[non_exhaustive]
-pub enum Form {
-    /// A pcapng or pcap of netlink's messages.
-    Capture,
-    /// Lines as `conntrack -L` and the kernel print them. They have no status bits but those they show, no labels,
-    /// and ids, counters and helpers only in some forms.
-    Text,
-    /// [Records](crate::files::rows::Record) as JSON, one a line.
-    Json,
-    /// Columns: see the module [`parquet`](mod@crate::files::parquet).
-    Parquet,
-}
-
-impl fmt::Display for Form {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Capture => "capture",
-            Self::Text => "text",
-            Self::Json => "json",
-            Self::Parquet => "parquet",
-        })
-    }
-}
-
-impl Form {
-    /// The form of a file that begins so.
-    pub(super) fn of(begin: &[u8]) -> Self {
-        let starts = |magic: &[u8; 4]| begin.starts_with(magic);
-        if starts(&PARQUET) {
-            Self::Parquet
-        } else if CAPTURES.iter().any(starts) {
-            Self::Capture
-        } else if begin.starts_with(b"{") {
-            Self::Json
-        } else {
-            Self::Text
-        }
+/// The format of a file that begins so.
+pub(super) fn format_of(begin: &[u8]) -> Format {
+    let starts = |magic: &[u8; 4]| begin.starts_with(magic);
+    if starts(&PARQUET) {
+        Format::Parquet
+    } else if CAPTURES.iter().any(starts) {
+        Format::Capture
+    } else if begin.starts_with(b"{") {
+        Format::Json
+    } else {
+        Format::Text
     }
 }
 
@@ -81,14 +51,14 @@ const CAPTURES: [[u8; 4]; 5] = [
 ];
 
 /// What is read, expanded if it was compressed, and what it is.
-pub(super) fn recognize<'r>(reader: impl Read + 'r) -> io::Result<(Form, Input<'r>)> {
+pub(super) fn recognize<'r>(reader: impl Read + 'r) -> io::Result<(Format, Input<'r>)> {
     let (mut first, mut input) = begin(reader)?;
     if first == ZSTD {
         (first, input) = begin(expanded(input)?)?;
     }
     match UNREADABLE.iter().find(|(magic, _)| first.starts_with(magic)) {
         Some((_, text)) => Err(io::Error::new(io::ErrorKind::Unsupported, *text)),
-        None => Ok((Form::of(&first), input)),
+        None => Ok((format_of(&first), input)),
     }
 }
 
