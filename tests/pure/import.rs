@@ -165,14 +165,14 @@ fn lines_of_others() {
 #[test]
 fn a_line_that_is_none_says_where() {
     for (line, word) in [
-        ("", "ends where a protocol"),
-        ("tcp", "ends where the number"),
-        ("tcp six", "\"six\" where a protocol and its number"),
-        ("ipv4 x tcp 6", "\"x\" where the number of the family"),
-        ("src=1.2.3.4 dst=5.6.7.8", "where a protocol and its number"),
-        ("tcp 6 1 CLOSE src=1.2.3.4", "ends where dst="),
+        ("", "expected a protocol, but the line ends"),
+        ("tcp", "expected the number of the protocol, but"),
+        ("tcp six", "expected a protocol name and number, found \"six\""),
+        ("ipv4 x tcp 6", "expected the number of the family, found \"x\""),
+        ("src=1.2.3.4 dst=5.6.7.8", "expected a protocol name and number, found \"src=1.2.3.4\""),
+        ("tcp 6 1 CLOSE src=1.2.3.4", "expected dst=, but the line ends"),
         ("tcp 6 1 CLOSE src=1.2.3.4 dst=1.2.3 src=", "\"dst=1.2.3\""),
-        ("tcp 6 1 CLOSE mark=1", "\"mark=1\" where src="),
+        ("tcp 6 1 CLOSE mark=1", "expected src= of one direction or two, found \"mark=1\""),
         (
             "tcp 6 1 CLOSE src=1.2.3.4 dst=5.6.7.8 src=1.2.3.4 dst=5.6.7.8 src=1.1.1.1",
             "\"src=1.1.1.1\"",
@@ -210,7 +210,7 @@ fn a_list_is_counted_and_what_is_no_entry_is_too() {
     let (first, why) = end.first_malformed.clone().expect("one");
     assert_eq!(
         (first, why.as_str()),
-        (11, "the line ends where the number of the protocol should be")
+        (11, "expected the number of the protocol, but the line ends")
     );
     // A line without an end is no reason to run out of memory.
     let endless = std::io::BufReader::new(std::io::Read::take(std::io::repeat(b'x'), 8 << 20));

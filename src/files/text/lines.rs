@@ -1,18 +1,18 @@
-//! A whole list.
+//! Entries out of a whole text, line by line.
 
 use std::io::{self, BufRead, Read};
 
-use super::read_line::parse_line;
+use super::parse_line;
 use crate::aggregate::{Aggregator, Query, Report};
 use crate::files::end::End;
 use crate::flow::Flow;
 use crate::origin::Origin;
 
-/// Bytes of a line that are looked at: no entry is as long.
+/// Bytes of a line that are read: no entry is as long.
 const LINE: u64 = 64 * 1024;
 
-/// A list of entries as text, read line by line: as `conntrack -L` and the kernel print them and, with the
-/// feature `json`, as [records](crate::files::rows::Record), one a line.
+/// A text with one entry on each line: as `conntrack -L` and the kernel print them and, with the feature `json`, as
+/// [records](crate::files::rows::Record).
 ///
 /// ```
 /// use ctnetlink::{Query, aggregate::Field, files::text::Lines};
@@ -36,10 +36,11 @@ pub struct Lines<R> {
 impl<R: BufRead> Lines<R> {
     /// Reads from here.
     pub fn new(reader: R) -> Self {
-        Self { reader, line: Vec::new(), cut: Vec::new(), origin: None, end: End::default() }
+        let (line, cut) = (Vec::new(), Vec::new());
+        Self { reader, line, cut, origin: None, end: End::default() }
     }
 
-    /// The next entry; lines that are none are counted. `None` at the end.
+    /// The next entry; `None` at the end. Lines that are not entries are counted.
     ///
     /// # Errors
     ///
@@ -47,10 +48,9 @@ impl<R: BufRead> Lines<R> {
     pub fn next_flow(&mut self) -> io::Result<Option<Flow>> {
         while self.next_line()? {
             let text = String::from_utf8_lossy(&self.line);
-            // Windows begins files of text so.
+            // Windows begins text files with this mark.
             let text = text.trim_start_matches('\u{feff}').trim();
-            if let Some((before, after)) = besides(text) {
-                // It came into the middle of an entry, the rest of which is in the next line.
+            if let Some((before, after)) = around_summary(text) {
                 self.cut.extend_from_slice(before.as_bytes());
                 self.cut.extend_from_slice(after.as_bytes());
                 continue;
@@ -58,16 +58,7 @@ impl<R: BufRead> Lines<R> {
             if text.is_empty() {
                 continue;
             }
-            let of_line = |text| match parse_line(text) {
-                Ok(flow) => Ok((flow, None)),
-                Err(error) => Err(error.to_string()),
-            };
-            #[cfg(feature = "json")]
-            let flow =
-                if text.starts_with('{') { super::record::parse(text) } else { of_line(text) };
-            #[cfg(not(feature = "json"))]
-            let flow = of_line(text);
-            match flow {
+            match parse(text) {
                 Ok((flow, origin)) => {
                     self.end.entries += 1;
                     self.origin = origin;
@@ -82,7 +73,7 @@ impl<R: BufRead> Lines<R> {
         Ok(None)
     }
 
-    /// Reads a line, behind what was cut off the one before.
+    /// Reads a line, after what was cut off the one before.
     fn next_line(&mut self) -> io::Result<bool> {
         self.line.clear();
         self.line.append(&mut self.cut);
@@ -93,15 +84,9 @@ impl<R: BufRead> Lines<R> {
             return Ok(kept);
         }
         self.end.lines += 1;
-        let mut ended = self.line.ends_with(b"\n");
-        // No entry is as long: the rest of it is passed over.
-        while !ended {
-            let rest = self.reader.fill_buf()?;
-            let end = rest.iter().position(|byte| *byte == b'\n');
-            let passed = end.map_or(rest.len(), |end| end + 1);
-            ended = end.is_some() || passed == 0;
-            self.reader.consume(passed);
-            self.end.bytes += passed as u64;
+        if !self.line.ends_with(b"\n") {
+            // No entry is as long: the rest of the line is skipped.
+            self.end.bytes += self.reader.skip_until(b'\n')? as u64;
         }
         Ok(true)
     }
@@ -114,7 +99,7 @@ impl<R: BufRead> Lines<R> {
     pub fn scan(&mut self, query: &Query) -> io::Result<Report> {
         let mut aggregator = Aggregator::new(query);
         while let Some(flow) = self.next_flow()? {
-            // What a line says makes an entry that can be read.
+            // It was written right here, so it can be read.
             let _ = aggregator.record_bytes(&flow.to_bytes());
         }
         Ok(aggregator.finish())
@@ -125,14 +110,27 @@ impl<R: BufRead> Lines<R> {
         self.origin.as_ref()
     }
 
-    /// How it went so far.
+    /// How reading went so far.
     pub fn end(&self) -> End {
         self.end.clone().conclude(None)
     }
 }
 
-/// What stands before and behind what `conntrack` says besides the entries, where both came into one file.
-fn besides(text: &str) -> Option<(&str, &str)> {
+/// The entry of a line, and where and when it was seen, if it says so.
+fn parse(text: &str) -> Result<(Flow, Option<Origin>), String> {
+    #[cfg(feature = "json")]
+    if text.starts_with('{') {
+        let record = serde_json::from_str::<crate::files::rows::Record>(text);
+        let record = record.map_err(|error| error.to_string())?;
+        let flow = Flow::try_from(&record).map_err(|error| error.to_string())?;
+        return Ok((flow, Some(record.origin())));
+    }
+    Ok((parse_line(text).map_err(|error| error.to_string())?, None))
+}
+
+/// What stands before and after the summary of `conntrack`. Where it went into the same file as the entries, it may
+/// stand in the middle of one, the rest of which is in the next line.
+fn around_summary(text: &str) -> Option<(&str, &str)> {
     let (before, rest) = text.split_once("conntrack v")?;
     let (_, after) = rest.split_once("have been shown.")?;
     Some((before, after.trim_start()))

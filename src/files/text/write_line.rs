@@ -3,8 +3,9 @@
 use std::fmt;
 use std::time::SystemTime;
 
+use super::has_made_up_ports;
 use crate::escape::Word;
-use crate::flow::{Direction, FlowRef, ProtoInfo, Status, Tuple};
+use crate::flow::{Direction, FlowRef, ProtoInfo, Status};
 
 /// An entry as `conntrack -L` of conntrack-tools 1.4.7 prints it, without the end of the line.
 ///
@@ -65,25 +66,16 @@ impl<'f, 'a> Line<'f, 'a> {
 
     fn direction(&self, direction: Direction, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tuple = self.flow.tuple(direction);
-        write!(f, "{tuple}{}", Unseen(tuple))?;
+        write!(f, "{tuple}")?;
+        if has_made_up_ports(tuple) {
+            f.write_str(" sport=0 dport=0")?;
+        }
         if let Some(zone) = tuple.zone {
             let name = if direction == Direction::Original { "orig" } else { "reply" };
             write!(f, " zone-{name}={zone}")?;
         }
         if let Some(counters) = self.flow.counters(direction) {
             write!(f, " packets={} bytes={}", counters.packets, counters.bytes)?;
-        }
-        Ok(())
-    }
-}
-
-/// Ports of a protocol that has some to `conntrack`, and none to the kernel any more.
-struct Unseen<'t>(&'t Tuple);
-
-impl fmt::Display for Unseen<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.has_made_up_ports() {
-            f.write_str(" sport=0 dport=0")?;
         }
         Ok(())
     }

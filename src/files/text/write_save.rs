@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::{STATUS_NAMES, has_made_up_ports};
 use crate::flow::{Direction, Endpoints, FlowRef, ProtoInfo, Protocol, State, Status};
 
 /// An entry as a line that `conntrack -R` of conntrack-tools 1.4.7 loads, without its end: as `conntrack -L
@@ -41,15 +42,10 @@ impl<'f, 'a> SaveLine<'f, 'a> {
     }
 
     fn status(&self) -> String {
-        const NAMES: [(Status, &str); 3] = [
-            (Status::SEEN_REPLY, "SEEN_REPLY"),
-            (Status::ASSURED, "ASSURED"),
-            (Status::FIXED_TIMEOUT, "FIXED_TIMEOUT"),
-        ];
         let status = self.flow.status();
-        let set = NAMES.iter().filter(|(bit, _)| status.contains(*bit)).map(|(_, name)| *name);
-        let set: Vec<_> = set.collect();
-        if set.is_empty() { "UNSET".to_owned() } else { set.join(",") }
+        let set = STATUS_NAMES.iter().filter(|(bit, _)| status.contains(*bit));
+        let names: Vec<_> = set.map(|(_, name)| *name).collect();
+        if names.is_empty() { "UNSET".to_owned() } else { names.join(",") }
     }
 
     fn addresses(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -96,7 +92,7 @@ impl<'f, 'a> SaveLine<'f, 'a> {
                 let name = if original.protocol == Protocol::ICMPV6 { "icmpv6" } else { "icmp" };
                 write!(f, " --{name}-type {icmp_type} --{name}-code {code} --{name}-id {id}")
             }
-            (Endpoints::None, _) if original.has_made_up_ports() => {
+            (Endpoints::None, _) if has_made_up_ports(original) => {
                 f.write_str(" --sport 0 --dport 0 --reply-port-src 0 --reply-port-dst 0")
             }
             (Endpoints::None, _) => Ok(()),
