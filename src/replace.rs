@@ -1,9 +1,9 @@
-//! Files written whole, or not at all.
+//! Writes files whole, or not at all.
 //!
 //! Hidden from the docs: it is for the examples, and may change at any time.
 //!
-//! A file is written under a hidden name beside its place, `.NAME.XXXXXX.new`, brought to the disk, and renamed. The
-//! writer holds a lock (`flock`) on the hidden file. So a later run can tell what a killed run left, which it removes,
+//! A file is written under a hidden name in the same folder, `.NAME.XXXXXX.new`, brought to the disk, and renamed. The
+//! writer holds a lock (`flock`) on the hidden file. By that a later run tells what a killed run left, and removes it,
 //! from what another run is writing now. Where files cannot be locked, and on systems other than Linux, leftovers stay.
 
 use std::ffi::{OsStr, OsString};
@@ -19,10 +19,10 @@ const SUFFIX: &str = ".new";
 /// How many random characters a hidden name has.
 const RANDOM: usize = 6;
 
-/// Links that are followed one after another, as many as the kernel does.
+/// How many links are followed one after another, as many as the kernel does.
 const LINKS: usize = 40;
 
-/// A file that is being written under a hidden name. One that is dropped unfinished is removed.
+/// A file that is being written under a hidden name. It is removed if it is dropped unfinished.
 ///
 /// ```
 /// use std::io::Write;
@@ -43,20 +43,20 @@ pub struct Replacement {
 }
 
 impl Replacement {
-    /// Begins the file that is to be at this path. A file that is there stays as it is until then, and its mode and
-    /// owner are kept; a new one has those of any new file. Links are followed: the target of a link is written, and
-    /// the link stays. What killed runs left of the same file is removed.
+    /// Begins the file for this path. A file that is there stays as it is until the new one is finished, and the new one
+    /// gets its mode and owner. Links are followed: the target is replaced, and the link stays. What killed runs left
+    /// of the same file is removed.
     ///
     /// # Errors
     ///
-    /// The system's, and `InvalidInput` if the path is something other than a file. An owner that cannot be kept is an
+    /// The system's, and `InvalidInput` if something other than a file is there. That the owner cannot be kept is an
     /// error, too.
     pub fn begin(path: &Path) -> io::Result<Self> {
         let target = followed(path)?;
         let existing = match fs::symlink_metadata(&target) {
             Ok(existing) if existing.is_file() => Some(existing),
             Ok(_) => {
-                let what = format!("{} is there, and is no file", target.display());
+                let what = format!("{} is there, and is not a file", target.display());
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -74,8 +74,8 @@ impl Replacement {
         Ok(Self { file, target })
     }
 
-    /// Puts the file in its place once all of it is on the disk, and says how many bytes it has. A file
-    /// that is there is replaced.
+    /// Puts the file in its place once all of it is on the disk, and returns its size in bytes. A file that is there
+    /// is replaced.
     ///
     /// # Errors
     ///
@@ -88,16 +88,16 @@ impl Replacement {
         Ok(length)
     }
 
-    /// The same, unless something has come to be there meanwhile.
+    /// The same, but something that is there is never replaced.
     ///
     /// # Errors
     ///
-    /// `AlreadyExists` if so, and the system's. What was there is as it was.
+    /// `AlreadyExists` if something is there, and the system's. What was there is as it was.
     pub fn finish_new(self) -> io::Result<u64> {
         let length = self.synced()?;
         let Self { file, target } = self;
         if let Err(error) = file.persist_noclobber(&target) {
-            // There are file systems that know neither a rename that replaces nothing nor hard links.
+            // Some file systems have neither a rename that replaces nothing nor hard links.
             if error.error.kind() == io::ErrorKind::AlreadyExists
                 || fs::symlink_metadata(&target).is_ok()
             {
@@ -125,19 +125,19 @@ impl Write for Replacement {
     }
 }
 
-/// Waits until nobody else has this for the same folder, and keeps them out until it is dropped: for a look at
-/// a file and its replacement together. Where folders cannot be locked it is nothing.
+/// Waits for the lock of a folder, and holds it until the result is dropped: to read a file and replace it with nobody
+/// in between. Where folders cannot be locked it is `None`.
 pub fn alone(folder: &Path) -> Option<File> {
     let folder = File::open(folder).ok()?;
-    wait(&folder).then_some(folder)
+    matches!(lock(&folder, true), Lock::Taken).then_some(folder)
 }
 
-/// Where the links of a path lead to; the last need not lead to anything.
+/// Where the links of a path lead. There need not be anything.
 fn followed(path: &Path) -> io::Result<PathBuf> {
     let mut place = path.to_owned();
     for _ in 0..LINKS {
         match fs::read_link(&place) {
-            // An absolute one takes the place of all before it.
+            // An absolute target takes the place of the whole path.
             Ok(next) => place = folder(&place).join(next),
             Err(_) => return Ok(place),
         }
@@ -150,7 +150,7 @@ fn folder(path: &Path) -> &Path {
     folder.unwrap_or(Path::new("."))
 }
 
-/// `.NAME.`, what the hidden names of a file begin with.
+/// `.NAME.`, the beginning of a file's hidden names.
 fn prefix(name: &OsStr) -> OsString {
     let mut prefix = OsString::from(".");
     prefix.push(name);
@@ -158,7 +158,7 @@ fn prefix(name: &OsStr) -> OsString {
     prefix
 }
 
-/// A locked file of a hidden name.
+/// A new file with a hidden name, locked.
 fn temporary(folder: &Path, name: &OsStr, is_new: bool) -> io::Result<NamedTempFile> {
     let prefix = prefix(name);
     let mut builder = tempfile::Builder::new();
@@ -166,16 +166,16 @@ fn temporary(folder: &Path, name: &OsStr, is_new: bool) -> io::Result<NamedTempF
     #[cfg(unix)]
     if is_new {
         use std::os::unix::fs::PermissionsExt;
-        // As any new file, which the umask takes its part of. One that replaces another is nobody
-        // else's until it has that one's mode.
+        // As any new file; the umask applies. A file that replaces another is private until it has
+        // that one's mode.
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
     #[cfg(not(unix))]
     let _ = is_new;
     loop {
         let file = builder.tempfile_in(folder)?;
-        // Whoever clears may have come between, and taken it for a dead one.
-        match lock(file.as_file()) {
+        // Another run may have taken it for a leftover and removed it before it was locked.
+        match lock(file.as_file(), false) {
             Lock::Taken if is_at(file.as_file(), file.path()) => return Ok(file),
             Lock::Taken | Lock::Others => {}
             Lock::Unknown => return Ok(file),
@@ -183,7 +183,7 @@ fn temporary(folder: &Path, name: &OsStr, is_new: bool) -> io::Result<NamedTempF
     }
 }
 
-/// Removes what killed runs have left of a file. What cannot be removed hinders nobody.
+/// Removes what killed runs left of a file. What cannot be removed does no harm.
 fn clear(folder: &Path, name: &OsStr) {
     let prefix = prefix(name);
     let is_ours = |found: &OsStr| {
@@ -198,9 +198,9 @@ fn clear(folder: &Path, name: &OsStr) {
             continue;
         }
         let path = entry.path();
-        // Without the lock it may be alive.
+        // If somebody has the lock, it is being written.
         let Ok(file) = File::open(&path) else { continue };
-        if matches!(lock(&file), Lock::Taken) && is_at(&file, &path) {
+        if matches!(lock(&file, false), Lock::Taken) && is_at(&file, &path) {
             let _ = fs::remove_file(&path);
         }
     }
@@ -220,11 +220,11 @@ fn keep(file: &File, existing: &fs::Metadata) -> io::Result<()> {
             })?;
         }
     }
-    // After the owner: a change of that takes bits away.
+    // After the owner, since a change of owner clears bits.
     file.set_permissions(existing.permissions())
 }
 
-/// Brings the name to the disk, too, where the system lets a folder be opened for that.
+/// Brings the name to the disk, too, where folders can be opened for that.
 fn settle(target: &Path) {
     #[cfg(unix)]
     let _ = File::open(folder(target)).and_then(|folder| folder.sync_all());
@@ -232,48 +232,37 @@ fn settle(target: &Path) {
     let _ = target;
 }
 
-/// What came of locking a file.
+/// The result of locking a file.
 #[cfg_attr(not(all(target_os = "linux", not(ctnetlink_pure))), allow(dead_code))]
 enum Lock {
     Taken,
-    /// Somebody has it.
+    /// Somebody else has the lock.
     Others,
     /// Files cannot be locked here.
     Unknown,
 }
 
+/// Locks a file. The lock goes with the last descriptor, however the process ends.
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
-fn lock(file: &File) -> Lock {
+fn lock(file: &File, wait: bool) -> Lock {
     use rustix::fs::{FlockOperation, flock};
     use rustix::io::Errno;
-    // The lock goes with the last descriptor, however the process ends.
-    match flock(file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Lock::Taken,
-        Err(Errno::WOULDBLOCK | Errno::INTR) => Lock::Others,
-        Err(_) => Lock::Unknown,
-    }
-}
-
-#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
-fn wait(file: &File) -> bool {
-    use rustix::fs::{FlockOperation, flock};
-    use rustix::io::Errno;
+    let operation = match wait {
+        true => FlockOperation::LockExclusive,
+        false => FlockOperation::NonBlockingLockExclusive,
+    };
     loop {
-        match flock(file, FlockOperation::LockExclusive) {
-            Ok(()) => return true,
-            Err(Errno::INTR) => {}
-            Err(_) => return false,
+        match flock(file, operation) {
+            Ok(()) => return Lock::Taken,
+            Err(Errno::INTR) if wait => {}
+            Err(Errno::WOULDBLOCK | Errno::INTR) => return Lock::Others,
+            Err(_) => return Lock::Unknown,
         }
     }
 }
 
 #[cfg(not(all(target_os = "linux", not(ctnetlink_pure))))]
-fn wait(_: &File) -> bool {
-    false
-}
-
-#[cfg(not(all(target_os = "linux", not(ctnetlink_pure))))]
-fn lock(_: &File) -> Lock {
+fn lock(_: &File, _: bool) -> Lock {
     Lock::Unknown
 }
 
@@ -287,5 +276,5 @@ fn is_at(file: &File, path: &Path) -> bool {
 
 #[cfg(not(unix))]
 fn is_at(_: &File, _: &Path) -> bool {
-    true // Nothing is locked there.
+    true // Nothing is locked on such systems.
 }

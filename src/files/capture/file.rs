@@ -1,4 +1,4 @@
-//! Packets out of a file, whichever of the two formats it has.
+//! Packets out of a pcap or pcapng file.
 
 use std::io::{self, Read};
 use std::ops::Range;
@@ -11,32 +11,32 @@ use pcap_file::{DataLink, Endianness, PcapError};
 
 use crate::files::end::is_damage;
 
-/// What is read at a time.
+/// Bytes that are read at a time.
 const PIECE: usize = 256 * 1024;
 
-/// Interfaces a section may describe: each is kept in memory.
+/// The most interfaces a section may describe, since each is kept in memory.
 const INTERFACES: usize = 1024;
 
 /// A piece of a file that was parsed.
 pub(super) enum Piece {
     /// A packet.
     Packet(Packet),
-    /// The beginning of a file, or of another one behind it, with its comment.
+    /// The beginning of a capture, of which a file may have several, with its comment.
     Section(String),
-    /// A comment on the whole.
+    /// A comment on the capture.
     Comment(String),
     /// Something else.
     Other,
     /// The end.
     End,
-    /// Something that cannot be read; nothing behind it can.
+    /// Something that cannot be read, nor can anything after it.
     Broken(String),
 }
 
 /// Where a packet is, and of what kind.
 pub(super) struct Packet {
     pub(super) link: DataLink,
-    /// In what was read.
+    /// Where in the buffer it is.
     pub(super) at: Range<usize>,
     /// Whether the capture kept only its beginning.
     pub(super) cut: bool,
@@ -54,7 +54,7 @@ enum Parser {
 pub(super) struct File<R> {
     reader: R,
     buffer: Vec<u8>,
-    /// What of the buffer was parsed.
+    /// How much of the buffer was parsed.
     parsed: usize,
     /// Bytes of the file before the buffer.
     passed: u64,
@@ -77,8 +77,8 @@ impl<R: Read> File<R> {
         self.passed + self.parsed as u64
     }
 
-    pub(super) fn bytes(&self, at: Range<usize>) -> &[u8] {
-        self.buffer.get(at).unwrap_or_default()
+    pub(super) fn buffer(&self) -> &[u8] {
+        &self.buffer
     }
 
     pub(super) fn bytes_mut(&mut self, at: Range<usize>) -> &mut [u8] {
@@ -101,9 +101,8 @@ impl<R: Read> File<R> {
                 Err(PcapError::IncompleteBuffer) => {
                     if self.buffer.len() - self.parsed >= self.longest {
                         let longest = self.longest;
-                        return Ok(Piece::Broken(format!(
-                            "a block is longer than {longest} bytes"
-                        )));
+                        let what = format!("a block is longer than {longest} bytes");
+                        return Ok(Piece::Broken(what));
                     }
                     self.fill()?;
                 }
@@ -113,7 +112,7 @@ impl<R: Read> File<R> {
         }
     }
 
-    /// Reads more behind what was not parsed yet.
+    /// Reads more, after what was not parsed yet.
     fn fill(&mut self) -> io::Result<()> {
         self.buffer.drain(..self.parsed);
         self.passed += self.parsed as u64;
@@ -153,7 +152,7 @@ impl<R: Read> File<R> {
                 Ok(Piece::Other)
             }
             Parser::Pcap(parser) => {
-                // Its other way to read a packet refuses those that were longer than what was kept of them.
+                // `next_packet` would refuse packets that were cut.
                 let (rest, packet) = parser.next_raw_packet(bytes)?;
                 let header = parser.header();
                 if packet.incl_len > packet.orig_len {
@@ -182,7 +181,7 @@ impl<R: Read> File<R> {
                     Block::EnhancedPacket(packet) => {
                         let interface = parser.interfaces().get(packet.interface_id as usize);
                         let link = interface.map_or(DataLink::NULL, |interface| interface.linktype);
-                        // Behind the head of the block: type, length, interface, time and two lengths.
+                        // After the block's type, length, interface, time and two lengths.
                         let data = start + 28;
                         let length = packet.data.len();
                         let cut = length < packet.original_len as usize;

@@ -1,24 +1,20 @@
-//! A table in a file: written as it came from the kernel, and read anywhere.
+//! A table in a file as it came from the kernel.
 //!
-//! A capture is a pcapng file of link type NETLINK, which Wireshark and `tshark` open. Reading takes no privilege and
-//! no kernel; what `tcpdump -i nlmon0` has written, pcap or pcapng, is a capture, too. The machine it was written on
-//! may have the other byte order. Damaged files are used up to the damage, which is reported with its place, and never
-//! need more memory than [`Capture::LONGEST`]. Packets that were cut when they were captured are read up to the cut,
-//! and [counted](crate::files::End::cut).
-//!
-//! This folder must not talk to a kernel.
+//! A capture is a pcapng file of link type NETLINK, which Wireshark and `tshark` open. What `tcpdump -i nlmon0` writes,
+//! pcap or pcapng, is a capture, too. Reading takes no privilege and no kernel, and works on machines of either byte
+//! order. Damaged files are read up to the damage, which is reported with its place, and take no more memory than
+//! [`Capture::LONGEST`]. Packets that were cut when they were captured are read up to the cut, and
+//! [counted](crate::files::End::cut).
 
 mod file;
 mod order;
 mod reader;
-#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
-mod record;
 mod recorder;
 
 pub use reader::Capture;
 pub use recorder::Recorder;
 
-/// What every packet begins with: the header of link type NETLINK.
+/// Bytes of the header that every packet begins with, that of link type NETLINK.
 const HEADER: usize = 16;
 
 /// `ARPHRD_NETLINK`, in that header.

@@ -1,4 +1,4 @@
-//! Datagrams of a machine of the other byte order.
+//! Turns datagrams from a machine of the other byte order.
 
 use netlink_packet_core::{NLA_F_NESTED, NLA_TYPE_MASK};
 
@@ -8,7 +8,7 @@ use crate::wire::{Attributes, Messages, align};
 /// How deep the attributes of an entry are nested: tuple, protocol, port. The kernel nests none deeper.
 const DEEPEST: u8 = 3;
 
-/// Bytes of netfilter's header, behind netlink's.
+/// Bytes of the netfilter header, after the netlink header.
 const NETFILTER: usize = 4;
 
 /// Bytes of a word of labels on the other machine. Kernels of 32 bits have words of 4 bytes, which matters if they
@@ -18,7 +18,7 @@ const WORD: usize = 8;
 /// Puts a datagram into the byte order of this machine, in place: the headers of messages and attributes,
 /// and labels. The kernel sends everything else in network order on every machine.
 ///
-/// In a datagram that is cut or makes no sense, this goes as far as it can; the reader reports the rest.
+/// In a datagram that is cut or damaged, this goes as far as it can. The reader reports the rest.
 pub(super) fn to_this_machine(mut datagram: &mut [u8]) {
     while let Some(length) = number(datagram, 4) {
         // Length, kind, flags, sequence and port.

@@ -1,4 +1,4 @@
-//! Entries out of a file.
+//! Reads a capture.
 
 use std::io::{self, Read};
 use std::ops::Range;
@@ -16,7 +16,10 @@ use crate::flow::FlowRef;
 use crate::wire::ctnetlink::{IPCTNL_MSG_CT_NEW, NFNL_SUBSYS_CTNETLINK};
 use crate::wire::{Messages, WireError};
 
-/// A capture that is read as it streams past.
+/// A capture, read as a stream.
+///
+/// This is for those who know that a file is a capture. A [`Snapshot`](crate::files::snapshot::Snapshot) reads all
+/// formats, answers many queries at once, and knows the facts before the first entry.
 ///
 /// ```no_run
 /// use ctnetlink::{Query, aggregate::Field, files::capture::Capture};
@@ -25,7 +28,7 @@ use crate::wire::{Messages, WireError};
 /// let mut capture = Capture::new(file);
 /// let report = capture.scan(&Query::new().by([Field::SOURCE]))?;
 /// println!("{} flows, {:?}", report.flows(), capture.facts().origin.kernel);
-/// if let Some(damage) = &capture.end().damage {
+/// if let Some(damage) = capture.end().damage {
 ///     println!("at byte {}: {}", damage.offset, damage.what);
 /// }
 /// # Ok(()) }
@@ -33,10 +36,9 @@ use crate::wire::{Messages, WireError};
 pub struct Capture<R> {
     file: File<R>,
     facts: TableFacts,
+    /// Where in the file's buffer the entries of the last datagram are.
     entries: Vec<Range<usize>>,
-    /// The entries are those of a datagram that nobody has had yet.
-    held: bool,
-    /// Files that were put together in this one.
+    /// Captures that were put together in this file.
     sections: u64,
     end: End,
 }
@@ -48,7 +50,7 @@ impl<R> std::fmt::Debug for Capture<R> {
 }
 
 impl<R: Read> Capture<R> {
-    /// The longest block of a file that is read, and the most memory it takes, about.
+    /// The longest block of a file that is read, and about the most memory that reading takes.
     pub const LONGEST: usize = 4 << 20;
 
     /// Reads from here; no [`BufReader`](io::BufReader) is needed.
@@ -57,41 +59,28 @@ impl<R: Read> Capture<R> {
             file: File::new(reader, Self::LONGEST),
             facts: TableFacts::default(),
             entries: Vec::new(),
-            held: false,
             sections: 0,
             end: End { format: Format::Capture, ..End::default() },
         }
     }
 
-    /// Reads as far as the first entries, so that [`facts`](Self::facts) are known. Nothing is lost by it.
+    /// The entries of the next datagram that has any, each as the attributes after the netfilter header; `None` at
+    /// the end, or where the file is damaged.
     ///
     /// # Errors
     ///
-    /// As [`next_entries`](Self::next_entries).
-    pub fn begin(&mut self) -> io::Result<()> {
-        self.held = self.held || self.next_entries()?.is_some();
-        Ok(())
-    }
-
-    /// The entries that [`begin`](Self::begin) has found.
-    pub(crate) fn held(&self) -> Option<impl Iterator<Item = &[u8]>> {
-        self.held.then(|| self.found())
-    }
-
-    /// The entries of the next datagram that has any, each as the attributes behind the netfilter
-    /// header; `None` at the end, or at the damage.
-    ///
-    /// # Errors
-    ///
-    /// The reader's. A file that is damaged is no error: see [`end`](Self::end).
+    /// The reader's. A damaged file is not an error: see [`end`](Self::end).
     pub fn next_entries(&mut self) -> io::Result<Option<impl Iterator<Item = &[u8]>>> {
-        if std::mem::take(&mut self.held) {
-            return Ok(Some(self.found()));
-        }
-        while self.end.damage.is_none() {
+        Ok(self.advance()?.then(|| self.entries()))
+    }
+
+    /// Reads as far as the next datagram with entries; `false` where there is none.
+    pub(crate) fn advance(&mut self) -> io::Result<bool> {
+        self.entries.clear();
+        while self.end.damage.is_none() && self.entries.is_empty() {
             let offset = self.file.offset();
             match self.file.next()? {
-                Piece::End => return Ok(None),
+                Piece::End => return Ok(false),
                 Piece::Broken(what) => self.end.damage = Some(Damage { offset, what }),
                 Piece::Section(text) => {
                     self.sections += 1;
@@ -99,38 +88,37 @@ impl<R: Read> Capture<R> {
                 }
                 Piece::Comment(text) => self.comment(&text),
                 Piece::Other => {}
-                Piece::Packet(packet) => {
-                    self.note(packet);
-                    if !self.entries.is_empty() {
-                        return Ok(Some(self.found()));
-                    }
-                }
+                Piece::Packet(packet) => self.note(packet),
             }
         }
-        Ok(None)
+        Ok(!self.entries.is_empty())
     }
 
-    /// Takes in what the first of several files that were put together says.
+    /// The entries of the last datagram: the bytes they are in, and where.
+    pub(crate) fn held(&self) -> (&[u8], &[Range<usize>]) {
+        (self.file.buffer(), &self.entries)
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &[u8]> {
+        let (bytes, places) = self.held();
+        places.iter().map(|at| bytes.get(at.clone()).unwrap_or_default())
+    }
+
+    /// Takes a comment. Of several captures in one file, the first one's count.
     fn comment(&mut self, text: &str) {
         if self.sections < 2 {
             self.facts.read_comment(text);
         }
     }
 
-    fn found(&self) -> impl Iterator<Item = &[u8]> {
-        self.entries.iter().map(|at| self.file.bytes(at.clone()))
-    }
-
-    /// Notes where in a packet entries are.
+    /// Notes where the entries of a packet are.
     fn note(&mut self, packet: Packet) {
         let Packet { link, at, cut, other_order } = packet;
-        self.entries.clear();
         if other_order && link == DataLink::NETLINK {
             order::to_this_machine(self.file.bytes_mut(at.start + HEADER..at.end));
         }
-        let packet = self.file.bytes(at.clone());
+        let packet = self.file.buffer().get(at.clone()).unwrap_or_default();
         let protocol = packet.get(HEADER - 2..HEADER);
-        // What is cut before it says what it is may be of a dump.
         self.end.cut += u64::from(cut && link == DataLink::NETLINK && may_be_of_a_dump(packet));
         if link != DataLink::NETLINK || protocol != Some(&PROTOCOL.to_be_bytes()) {
             self.end.foreign += 1;
@@ -141,7 +129,7 @@ impl<R: Read> Capture<R> {
         let mut position = 0;
         let mut known = false;
         for message in Messages::new(datagram) {
-            // A capture may cut packets; what is whole of them counts.
+            // Packets may be cut: their whole messages count.
             let Ok(message) = message else {
                 self.end.malformed += 1;
                 break;
@@ -172,37 +160,24 @@ impl<R: Read> Capture<R> {
         }
     }
 
-    /// Reads the rest, and answers the query from it. Ages are reckoned to when the capture was taken,
-    /// if it says so.
+    /// Reads the rest, and answers the query from it. Ages are counted up to the time of the capture, if the file
+    /// says it before the first entry.
     ///
     /// # Errors
     ///
     /// As [`next_entries`](Self::next_entries).
     pub fn scan(&mut self, query: &Query) -> io::Result<Report> {
-        let mut reports = self.scan_all(std::slice::from_ref(query))?;
-        // One for each query.
-        Ok(reports.swap_remove(0))
-    }
-
-    /// As [`scan`](Self::scan), for many queries.
-    ///
-    /// # Errors
-    ///
-    /// As [`next_entries`](Self::next_entries).
-    pub fn scan_all(&mut self, queries: &[Query]) -> io::Result<Vec<Report>> {
-        self.begin()?;
-        let mut aggregator = Aggregator::of(queries);
+        let mut more = self.advance()?;
+        let mut aggregator = Aggregator::new(query);
         if let Some(time) = self.facts.origin.time {
             aggregator = aggregator.at(time.into());
         }
-        let mut malformed = 0;
-        while let Some(entries) = self.next_entries()? {
-            for entry in entries {
-                malformed += u64::from(aggregator.record_bytes(entry).is_err());
-            }
+        while more {
+            let wrong = self.entries().filter(|entry| aggregator.record_bytes(entry).is_err());
+            self.end.malformed += wrong.count() as u64;
+            more = self.advance()?;
         }
-        self.end.malformed += malformed;
-        Ok(aggregator.finish_all())
+        Ok(aggregator.finish())
     }
 
     /// Reads the rest, and shows every entry to `look`, or why it cannot be read.
@@ -214,29 +189,29 @@ impl<R: Read> Capture<R> {
         &mut self,
         mut look: impl FnMut(Result<FlowRef<'_>, WireError>),
     ) -> io::Result<()> {
-        while let Some(entries) = self.next_entries()? {
-            entries.for_each(|entry| look(FlowRef::parse(entry)));
+        while self.advance()? {
+            self.entries().for_each(|entry| look(FlowRef::parse(entry)));
         }
         Ok(())
     }
 
-    /// Where it is from, as far as was read.
+    /// What the file says of the table, as far as it was read.
     pub fn facts(&self) -> &TableFacts {
         &self.facts
     }
 
-    /// How it went so far.
+    /// How reading went so far.
     pub fn end(&self) -> End {
         let mut end = self.end.clone();
-        // A capture of another tool says that it is complete by the end of a dump.
+        // Other tools write no facts, but the end of a dump is there.
         let said = self.facts.complete.or((end.dumps == 1).then_some(true));
         end.dumps = end.dumps.max(self.sections);
         end.conclude(said)
     }
 }
 
-/// Whether a packet, which was cut, belongs to a dump of the table, as far as is left of it. A datagram holds
-/// messages of one kind, so the first one tells.
+/// Whether a packet that was cut may belong to a dump of the table, as far as what is left of it tells. A datagram
+/// holds messages of one kind, so the first one tells.
 fn may_be_of_a_dump(packet: &[u8]) -> bool {
     let Some((header, datagram)) = packet.split_at_checked(HEADER) else { return true };
     if !header.ends_with(&PROTOCOL.to_be_bytes()) {

@@ -1,4 +1,4 @@
-//! A column in memory, between rows and files.
+//! The values of a column in memory, between rows and files.
 
 use std::borrow::Cow;
 use std::io;
@@ -22,7 +22,7 @@ use crate::origin::Timestamp;
 pub(super) struct Values {
     data: Data,
     levels: Vec<i16>,
-    /// What was taken of both.
+    /// How many of the levels and of the values were taken.
     taken: (usize, usize),
 }
 
@@ -44,7 +44,7 @@ fn physical(kind: Kind) -> Physical {
     }
 }
 
-/// What a column is to those who read the file.
+/// What a column means to those who read the file.
 fn logical(kind: Kind) -> Option<LogicalType> {
     match kind {
         Kind::Bool | Kind::Labels => None,

@@ -1,10 +1,7 @@
-//! Tables in columns: what DuckDB, DataFusion, ClickHouse, Spark and Athena read as it is.
+//! Tables in columns (Parquet), which DuckDB, DataFusion, ClickHouse, Spark and Athena can query.
 //!
-//! A [`Writer`] takes rows of any of the tables of [`export`](crate::files::rows), a [`Reader`] gives them
-//! back, and a [`Partition`] says where a file belongs, so that the files of a fleet are one table.
-//! There is no engine here: queries are for those.
-//!
-//! This folder must not read a table of the kernel's.
+//! A [`Writer`] takes [rows](crate::files::rows) of one kind, a [`Reader`] gives them back, and a [`Partition`] says
+//! where a file belongs, so that the files of a fleet are one table. There is no query engine here.
 
 mod column;
 mod page;
@@ -21,8 +18,8 @@ use std::io;
 
 use parquet::errors::ParquetError;
 
-/// The format's library writes and reads levels, runs and booleans wrong where the highest byte of a number
-/// comes first: values are missing then, without a word.
+/// Fails on big-endian machines: there, the format's library writes and reads levels, runs and booleans wrong, and
+/// values are missing without a word.
 fn check_machine() -> io::Result<()> {
     if cfg!(target_endian = "big") {
         let text = "Parquet is for little-endian machines: write a capture, and convert it on one";
@@ -31,7 +28,7 @@ fn check_machine() -> io::Result<()> {
     Ok(())
 }
 
-/// What the format's library says, as what a caller of a reader or a writer expects.
+/// An error of the format's library, as one of reading or writing.
 fn error(error: ParquetError) -> io::Error {
     match error {
         ParquetError::External(inner) => match inner.downcast::<io::Error>() {

@@ -1,4 +1,4 @@
-//! Pages, looked at before they are decoded.
+//! Checks pages before they are decoded.
 //!
 //! The decoding crate trusts some of what a page says, and panics if it is wrong. These are the cases that damaged
 //! files have shown.
@@ -11,14 +11,14 @@ use parquet::file::metadata::ColumnChunkMetaData;
 
 use crate::error::lacks_feature;
 
-/// Behind the last text of a page: as the length of one more, it is more than any page has. Without it, a
-/// page that has fewer texts than it says is read beyond its end.
+/// What is put after the last text of a page: read as the length of one more text, it is more than any page has.
+/// Without it, a page with fewer texts than it claims is read beyond its end.
 const NO_LENGTH: [u8; 4] = [0x7f; 4];
 
-/// Values of a block of differences; writers make 128 or 256.
+/// The most values of a block of differences. Writers make blocks of 128 or 256.
 const BLOCK: u64 = 1 << 16;
 
-/// The pages of a column, those that can be decoded; an error in place of the first that cannot.
+/// The pages of a column that can be decoded, and an error in place of the first one that cannot.
 pub(super) struct Pages {
     pages: Box<dyn PageReader>,
     kind: Physical,
@@ -30,7 +30,7 @@ fn wrong<T>(what: impl Into<String>) -> Result<T> {
     Err(ParquetError::General(what.into()))
 }
 
-/// Whether a column can be where its file says that it is.
+/// Checks whether a column can be where the file says it is.
 pub(super) fn check_place(column: &ColumnChunkMetaData) -> Result<()> {
     let start = column.dictionary_page_offset().unwrap_or(column.data_page_offset());
     if start < 0 || column.compressed_size() < 0 {
@@ -39,7 +39,7 @@ pub(super) fn check_place(column: &ColumnChunkMetaData) -> Result<()> {
     Ok(())
 }
 
-/// Whether what the pages of a column are compressed by is built.
+/// Checks whether the codec of a column is built.
 pub(super) fn check_codec(column: &ColumnChunkMetaData) -> std::io::Result<()> {
     match column.compression() {
         Compression::UNCOMPRESSED | Compression::SNAPPY => Ok(()),
@@ -58,7 +58,7 @@ impl Pages {
         Self { pages, kind, optional, has_dictionary: false }
     }
 
-    /// Whether values of this column in this encoding are read.
+    /// Checks whether values of this column are read in this encoding.
     fn check_encoding(&self, encoding: Encoding) -> Result<()> {
         match (encoding, self.kind) {
             (Encoding::PLAIN, _)
@@ -74,7 +74,7 @@ impl Pages {
         }
     }
 
-    /// Where the values of a page begin, behind the levels.
+    /// Where the values of a page begin, after the levels.
     fn behind_levels(&self, buf: &Bytes) -> Result<usize> {
         if !self.optional {
             return Ok(0);
@@ -86,34 +86,29 @@ impl Pages {
         Ok(end)
     }
 
-    /// The page's bytes so that they can be decoded, and how.
-    fn decodable(
-        &self,
-        buf: Bytes,
-        values: usize,
-        encoding: Encoding,
-    ) -> Result<(Bytes, Encoding)> {
-        match (encoding, self.kind) {
-            (Encoding::PLAIN, Physical::BYTE_ARRAY) => Ok((ended(&buf), encoding)),
-            (Encoding::DELTA_BINARY_PACKED, _) => {
-                let count = differences(buf.get(values..).unwrap_or_default());
-                let Some(count) = count else { return wrong("differences that make no sense") };
-                // No values at all: the decoder takes the first one of them nevertheless.
-                let empty = (buf.slice(..values.min(buf.len())), Encoding::PLAIN);
-                Ok(if count == 0 { empty } else { (buf, encoding) })
-            }
+    /// Makes a page such that its values, from `values` on, can be decoded.
+    fn prepare(&self, buf: &mut Bytes, values: usize, encoding: &mut Encoding) -> Result<()> {
+        self.check_encoding(*encoding)?;
+        let data = buf.get(values..).unwrap_or_default();
+        match (*encoding, self.kind) {
+            (Encoding::PLAIN, Physical::BYTE_ARRAY) => *buf = ended(buf),
+            (Encoding::DELTA_BINARY_PACKED, _) => match differences(data) {
+                None => return wrong("differences that make no sense"),
+                // The decoder would take the first value even where there is none at all.
+                Some(0) => {
+                    *buf = buf.slice(..values.min(buf.len()));
+                    *encoding = Encoding::PLAIN;
+                }
+                Some(_) => {}
+            },
             (Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY, _) => {
-                let (width, indexes) =
-                    buf.get(values..).unwrap_or_default().split_at_checked(1).unwrap_or_default();
+                let (width, indexes) = data.split_at_checked(1).unwrap_or_default();
                 check_runs(indexes, width.first().copied().unwrap_or_default())?;
-                Ok((buf, encoding))
             }
-            (Encoding::RLE, _) => {
-                check_runs(buf.get(values.saturating_add(4)..).unwrap_or_default(), 1)?;
-                Ok((buf, encoding))
-            }
-            _ => Ok((buf, encoding)),
+            (Encoding::RLE, _) => check_runs(data.get(4..).unwrap_or_default(), 1)?,
+            _ => {}
         }
+        Ok(())
     }
 
     fn check_dictionary(&mut self, values: u32, buf: &Bytes) -> Result<()> {
@@ -129,78 +124,45 @@ impl Pages {
         Ok(())
     }
 
-    fn checked(&mut self, page: Page) -> Result<Page> {
-        Ok(match page {
-            Page::DictionaryPage { buf, num_values, encoding, is_sorted } => {
-                self.check_dictionary(num_values, &buf)?;
-                let text = self.kind == Physical::BYTE_ARRAY;
-                let buf = if text { ended(&buf) } else { buf };
-                Page::DictionaryPage { buf, num_values, encoding, is_sorted }
+    fn checked(&mut self, mut page: Page) -> Result<Page> {
+        match &mut page {
+            Page::DictionaryPage { buf, num_values, .. } => {
+                self.check_dictionary(*num_values, buf)?;
+                if self.kind == Physical::BYTE_ARRAY {
+                    *buf = ended(buf);
+                }
             }
-            Page::DataPage {
-                buf,
-                num_values,
-                encoding,
-                def_level_encoding,
-                rep_level_encoding,
-                statistics,
-            } => {
-                self.check_encoding(encoding)?;
-                if self.optional && def_level_encoding != Encoding::RLE {
+            Page::DataPage { buf, encoding, def_level_encoding, .. } => {
+                if self.optional && *def_level_encoding != Encoding::RLE {
                     return wrong(format!("levels of the encoding {def_level_encoding}"));
                 }
-                let values = self.behind_levels(&buf)?;
-                let (buf, encoding) = self.decodable(buf, values, encoding)?;
-                Page::DataPage {
-                    buf,
-                    num_values,
-                    encoding,
-                    def_level_encoding,
-                    rep_level_encoding,
-                    statistics,
-                }
+                let values = self.behind_levels(buf)?;
+                self.prepare(buf, values, encoding)?;
             }
             Page::DataPageV2 {
-                buf,
-                num_values,
-                encoding,
-                num_nulls,
-                num_rows,
-                def_levels_byte_len,
-                rep_levels_byte_len,
-                is_compressed,
-                statistics,
+                buf, encoding, def_levels_byte_len, rep_levels_byte_len, ..
             } => {
-                self.check_encoding(encoding)?;
-                let values = def_levels_byte_len.checked_add(rep_levels_byte_len);
+                let values = def_levels_byte_len.checked_add(*rep_levels_byte_len);
                 let values = values.map(|values| values as usize);
-                let Some(values) = values.filter(|values| *values <= buf.len()) else {
+                let levels =
+                    values.and_then(|values| buf.get(*rep_levels_byte_len as usize..values));
+                let (Some(values), Some(levels)) = (values, levels) else {
                     return wrong("levels that are longer than their page");
                 };
-                check_runs(buf.get(rep_levels_byte_len as usize..values).unwrap_or_default(), 1)?;
-                let (buf, encoding) = self.decodable(buf, values, encoding)?;
-                Page::DataPageV2 {
-                    buf,
-                    num_values,
-                    encoding,
-                    num_nulls,
-                    num_rows,
-                    def_levels_byte_len,
-                    rep_levels_byte_len,
-                    is_compressed,
-                    statistics,
-                }
+                check_runs(levels, 1)?;
+                self.prepare(buf, values, encoding)?;
             }
-        })
+        }
+        Ok(page)
     }
 }
 
-/// Texts, and behind them no further one.
+/// The texts, and after them the length that ends them.
 fn ended(buf: &Bytes) -> Bytes {
     [&buf[..], &NO_LENGTH].concat().into()
 }
 
-/// Looks whether runs of numbers of so many bits have heads that end.
+/// Checks whether the heads of runs end, of numbers of so many bits.
 fn check_runs(mut rest: &[u8], width: u8) -> Result<()> {
     while !rest.is_empty() {
         let Some(head) = varint(&mut rest) else { return wrong("runs that make no sense") };
@@ -213,8 +175,8 @@ fn check_runs(mut rest: &[u8], width: u8) -> Result<()> {
     Ok(())
 }
 
-/// How many values there are in blocks of differences; `None` where a number in them never ends, or a block is
-/// longer than any. Where blocks are cut, the decoder says so.
+/// How many values blocks of differences have; `None` where a number in them does not end, or a block is too long.
+/// Where blocks are cut, the decoder says so.
 fn differences(mut rest: &[u8]) -> Option<u64> {
     let (block, minis) = (varint(&mut rest)?, varint(&mut rest)?);
     let (count, _first) = (varint(&mut rest)?, varint(&mut rest)?);
@@ -225,7 +187,7 @@ fn differences(mut rest: &[u8]) -> Option<u64> {
     while left > 0 && !rest.is_empty() {
         varint(&mut rest)?;
         let Some((widths, data)) = rest.split_at_checked(minis as usize) else { break };
-        // The widths of those that have no value are not meant.
+        // Widths of parts without a value do not count.
         let meant = left.div_ceil(each).min(minis) as usize;
         let bits: u64 = widths.iter().take(meant).map(|width| u64::from(*width) * each).sum();
         rest = data.get((bits / 8) as usize..).unwrap_or_default();
@@ -234,7 +196,7 @@ fn differences(mut rest: &[u8]) -> Option<u64> {
     Some(count)
 }
 
-/// A number of as many bytes as it takes; `None` where it does not end in time.
+/// A number of variable length (LEB128); `None` where it does not end in time.
 fn varint(rest: &mut &[u8]) -> Option<u64> {
     let mut number = 0_u64;
     for shift in (0..64).step_by(7) {

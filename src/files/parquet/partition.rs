@@ -1,4 +1,4 @@
-//! Where a file belongs among those of a fleet.
+//! The place of a file among those of a fleet.
 
 use std::fs;
 use std::io::{self, Write};
@@ -30,10 +30,10 @@ pub struct Partition {
 }
 
 impl Partition {
-    /// The partition of what was seen; `None` if it does not say where and when.
-    pub fn of(seen: &Origin) -> Option<Self> {
-        let time = seen.time?;
-        Some(Self { date: time.date(), hour: time.hour(), node: seen.node.clone()? })
+    /// The partition of a table; `None` if its origin does not say the node and the time.
+    pub fn of(origin: &Origin) -> Option<Self> {
+        let time = origin.time?;
+        Some(Self { date: time.date(), hour: time.hour(), node: origin.node.clone()? })
     }
 
     /// The folders, to be joined to the root of the table.
@@ -44,9 +44,9 @@ impl Partition {
             .collect()
     }
 
-    /// Begins the file `name.parquet` of this partition, below the root of a table. Nobody sees it before it
-    /// is [finished](PartFile::finish); then it takes the place of an earlier one, so that whoever looks every
-    /// hour, twice by mistake, counts once.
+    /// Begins the file `name.parquet` of this partition, below the root of a table. Nobody sees it before it is
+    /// [finished](PartFile::finish). Then it replaces an earlier one, so that an hour that was written twice by mistake
+    /// counts once.
     ///
     /// # Errors
     ///
@@ -58,7 +58,7 @@ impl Partition {
         Ok(PartFile { file: Replacement::begin(&path)?, path })
     }
 
-    /// The node's name without what means something in a path, escaped as Hive does it.
+    /// The node's name, with characters that mean something in a path escaped as Hive does it.
     fn escaped(&self) -> String {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         let escape = |byte| {
@@ -69,9 +69,9 @@ impl Partition {
     }
 }
 
-/// A file of a [`Partition`] that is being written. One that is dropped unfinished is removed. If the program is
-/// killed, a file stays whose name begins with a dot, so that engines skip it; it is removed when the same file is
-/// written again.
+/// A file of a [`Partition`] that is being written. A file that is dropped unfinished is removed. If the program is
+/// killed, a file stays whose name begins with a dot, which engines skip. It is removed when the same file is written
+/// again.
 #[derive(Debug)]
 pub struct PartFile {
     file: Replacement,
@@ -79,8 +79,7 @@ pub struct PartFile {
 }
 
 impl PartFile {
-    /// Puts the file where engines find it, once all of it is on the disk, and says where that is and how
-    /// many bytes it has.
+    /// Puts the file where engines find it, once all of it is on the disk. Returns its path and its size in bytes.
     ///
     /// # Errors
     ///

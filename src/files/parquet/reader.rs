@@ -1,4 +1,4 @@
-//! Rows out of a file.
+//! Reads rows out of a file.
 
 use std::fs::File;
 use std::io;
@@ -13,42 +13,40 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use super::column::Values;
 use super::page::{Pages, check_codec, check_place};
 use super::{check_machine, error};
-
 use crate::files::rows::Row;
 use crate::files::rows::schema::{Column, Scalar};
 
 /// Rows that are decoded at a time.
 const BATCH: usize = 8192;
 
-/// Runs what decodes, and makes an error of a panic: the crate that decodes has some for files that are
-/// damaged. What was decoded by then is not used any more.
+/// Decodes, and makes an error of a panic: the decoding crate panics at some damaged files. What was decoded before
+/// is not used any more.
 fn guarded<T>(decode: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|_| {
         Err(io::Error::new(io::ErrorKind::InvalidData, "a page that makes no sense"))
     })
 }
 
-/// Reads the rows of a Parquet file, as an iterator. Columns are known by their names; those it has
-/// besides are passed over, and those it lacks are missing in all rows.
+/// Reads the rows of a Parquet file, as an iterator. Columns are found by name. Other columns are skipped, and those
+/// that the file lacks are missing in all rows.
 ///
 /// # Cost
 ///
-/// Memory for some thousand rows, and a page of each column: as much as the file says that one takes, so read
-/// files of people you trust.
+/// Memory for some thousand rows, and for a page of each column. The file says how large a page is, so read only files
+/// from people you trust.
 ///
 /// # Damaged files
 ///
-/// A file that is damaged is an error. Damage that is known to make the decoding crate panic is found before it is
-/// decoded. Any other panic of that crate is caught, and is an error, too. But its message goes where the program's
-/// panics go, and a program that is built with `panic = "abort"` ends. Values are read if they are plain, in a
-/// dictionary, in runs (booleans) or differences (numbers), as writers keep them by default; other encodings are an
-/// error.
+/// A damaged file is an error. Damage that is known to make the decoding crate panic is found before decoding. Any other
+/// panic of that crate is caught, and is an error, too; but its message goes where the program's panics go, and a program
+/// built with `panic = "abort"` ends. Values may be plain, in a dictionary, in runs (booleans) or differences (numbers),
+/// as writers keep them by default. Other encodings are an error.
 pub struct Reader<R> {
     file: Box<dyn FileReader>,
     group: usize,
     left: usize,
     columns: Vec<Source>,
-    /// Rows of the batch that were not given yet.
+    /// Rows that are decoded and were not given yet.
     ready: usize,
     failed: bool,
     rows: PhantomData<R>,
@@ -98,7 +96,7 @@ impl<R: Row> Reader<R> {
         Ok(Self { file, group: 0, left: 0, columns, ready: 0, failed: false, rows })
     }
 
-    /// How many rows it says that it has.
+    /// How many rows the file says it has.
     pub fn rows(&self) -> u64 {
         u64::try_from(self.file.metadata().file_metadata().num_rows()).unwrap_or_default()
     }
@@ -109,7 +107,7 @@ impl<R: Row> Reader<R> {
         all.iter().find(|fact| fact.key == name)?.value.as_deref()
     }
 
-    /// Makes some rows ready; `false` at the end.
+    /// Decodes the next rows; `false` at the end.
     fn fill(&mut self) -> io::Result<bool> {
         while self.left == 0 {
             if self.group == self.file.num_row_groups() {

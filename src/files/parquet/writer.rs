@@ -1,4 +1,4 @@
-//! Rows into a file.
+//! Writes rows into a file.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use crate::files::facts::TableFacts;
 use crate::files::rows::Row;
 use crate::files::rows::schema::{Cells, Column};
 
-/// Rows that are sorted and written at a time. Twice as many take twice the memory, and make files of one
-/// kind of flow smaller by 4 %.
+/// Rows that are sorted and written at a time. Twice as many would take twice the memory, and make a file of one kind
+/// of flow 4 % smaller.
 const GROUP: usize = 65_536;
 
-/// What facts are noted as.
+/// The name that facts are noted by.
 pub(crate) const FACTS: &str = "ctnetlink";
 
-/// How hard it compresses.
+/// The level of compression.
 const LEVEL: i32 = 9;
 
 /// How pages are compressed: by zstd if it is built, else by what needs no C compiler.
@@ -78,32 +78,26 @@ impl<W: Write + Send, R: Row> Writer<W, R> {
     ///
     /// The writer's, and `Unsupported` on a big-endian machine.
     pub fn new(writer: W) -> io::Result<Self> {
-        check_machine()?;
-        codec().and_then(|codec| Self::of(writer, codec, |_| true)).map_err(error)
+        Self::of(writer, codec().map_err(error)?, |_| true)
     }
 
-    /// Begins a file for a [`Partition`](super::Partition): without the column `node`, which its path
-    /// says, and which engines would find twice.
+    /// Begins a file for a [`Partition`](super::Partition). It has no column `node`, since the path says the node, and
+    /// engines would find it twice.
     ///
     /// # Errors
     ///
     /// The writer's.
     pub fn partitioned(writer: W) -> io::Result<Self> {
-        check_machine()?;
-        let wanted = |column: &Column| column.name != "node";
-        codec().and_then(|codec| Self::of(writer, codec, wanted)).map_err(error)
+        Self::of(writer, codec().map_err(error)?, |column| column.name != "node")
     }
 
-    fn of(
-        writer: W,
-        codec: Compression,
-        wanted: impl Fn(&Column) -> bool,
-    ) -> Result<Self, ParquetError> {
+    fn of(writer: W, codec: Compression, wanted: impl Fn(&Column) -> bool) -> io::Result<Self> {
+        check_machine()?;
         let all = R::SCHEMA.iter().copied().enumerate();
         let columns: Vec<_> = all.filter(|(_, column)| wanted(column)).collect();
         let fields = columns.iter().map(|(_, column)| type_of(column));
-        let fields = fields.collect::<Result<Vec<_>, _>>()?;
-        let schema = Type::group_type_builder("row").with_fields(fields).build()?;
+        let fields = fields.collect::<Result<Vec<_>, _>>().map_err(error)?;
+        let schema = Type::group_type_builder("row").with_fields(fields).build().map_err(error)?;
         let sorted = columns.iter().position(|(_, column)| column.name == R::SORTED);
         let sorting = sorted.and_then(|place| i32::try_from(place).ok()).map(|column_idx| {
             vec![SortingColumn { column_idx, descending: false, nulls_first: true }]
@@ -120,7 +114,8 @@ impl<W: Write + Send, R: Row> Writer<W, R> {
             .set_created_by(concat!("ctnetlink ", env!("CARGO_PKG_VERSION")).to_owned())
             .set_sorting_columns(sorting)
             .build();
-        let file = SerializedFileWriter::new(writer, Arc::new(schema), Arc::new(properties))?;
+        let file = SerializedFileWriter::new(writer, Arc::new(schema), Arc::new(properties));
+        let file = file.map_err(error)?;
         Ok(Self { file, columns, rows: Vec::new() })
     }
 
@@ -134,12 +129,12 @@ impl<W: Write + Send, R: Row> Writer<W, R> {
         if self.rows.len() == GROUP { self.flush().map_err(error) } else { Ok(()) }
     }
 
-    /// Notes a fact of the file as a whole, which readers show and no query needs.
+    /// Notes a fact of the file as a whole. Readers show it; queries do not need it.
     pub fn note(&mut self, name: &str, value: impl ToString) {
         self.file.append_key_value_metadata(KeyValue::new(name.to_owned(), value.to_string()));
     }
 
-    /// Notes where the table is from, so that the file says it as a capture does.
+    /// Notes the facts of the table, as a capture does.
     pub fn facts(&mut self, facts: &TableFacts) {
         self.note(FACTS, facts.to_comment());
     }
@@ -165,7 +160,7 @@ impl<W: Write + Send, R: Row> Writer<W, R> {
         group.close().map(|_| ())
     }
 
-    /// Ends the file, and gives the writer back. A file that is not ended cannot be read.
+    /// Ends the file, and gives the writer back. A file without its end cannot be read.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What two snapshots differ in.
+//! The difference of two snapshots.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use crate::files::end::{End, Format};
 use crate::filter::Filter;
 use crate::flow::{FlowRef, State, Status, Tuple};
 
-/// What has begun, ended and stayed between two snapshots, by groups.
+/// What began, ended and stayed between two snapshots, by groups.
 ///
 /// With the feature `serde` it serializes to the document that `snapshot diff --json` prints.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,10 +21,10 @@ use crate::flow::{FlowRef, State, Status, Tuple};
 pub struct Difference {
     /// What was grouped by.
     pub fields: Vec<Field>,
-    /// The groups that differ most, the one that has grown most first and the one that has shrunk most
-    /// last; at most twice as many as the query asks for.
-    pub rows: Vec<Change>,
-    /// Of which entries this is.
+    /// The groups that differ most, at most twice as many as the query asks for. The one that grew most is first, and
+    /// the one that shrank most is last.
+    pub rows: Vec<GroupChange>,
+    /// The filter: all numbers are about entries that match it.
     pub filter: Filter,
     /// Entries of the second that are not in the first.
     pub born: u64,
@@ -32,16 +32,16 @@ pub struct Difference {
     pub died: u64,
     /// Entries of the second that are in the first, too.
     pub stayed: u64,
-    /// Entries of both that lack what the filter is about, and are left out.
+    /// Entries of both that were skipped, since they lack a field that the filter tests.
     pub undecided: u64,
-    /// Groups that have changed and are not among the rows.
+    /// Groups that changed and are not among the rows.
     pub others: u64,
-    /// Whether entries were known again by their ids, too. Not so where one of the two has none: then an
-    /// entry that has ended and another one of the same tuple that has begun are one that stayed.
+    /// Whether entries were also compared by their ids. Where one of the two has no ids, an entry that ended and a
+    /// later one with the same tuple count as one that stayed.
     pub by_id: bool,
-    /// Of those that stayed, the ones whose state, status, mark, labels or way back is another one now.
+    /// Entries that stayed, and whose state, status, mark, labels or reply tuple changed.
     pub changed: u64,
-    /// Which states they have come from and into, the most usual first.
+    /// The changes of state, the most frequent first.
     pub transitions: Vec<Transition>,
     /// How reading the first went.
     pub first: End,
@@ -50,37 +50,48 @@ pub struct Difference {
 }
 
 /// What has become of a group.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
-pub struct Change {
+pub struct GroupChange {
     /// Its values, one for each field.
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub key: Vec<Value>,
-    /// Its entries in the first.
+    /// Its entries in the first snapshot.
     pub before: u64,
-    /// Its entries in the second.
+    /// Its entries in the second snapshot.
     pub after: u64,
-    /// Entries of it that are new.
+    /// Entries that are new.
     pub born: u64,
-    /// Entries of it that are gone.
+    /// Entries that are gone.
     pub died: u64,
-    /// Entries of it now that have stayed, and [changed](Difference::changed).
+    /// Entries that stayed and [changed](Difference::changed), in the group they are in now.
     pub changed: u64,
 }
 
-/// How many entries have come from one state into another.
+/// How many entries changed from one state to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Transition {
     /// The state in the first.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "by_name"))]
     pub from: State,
     /// The state in the second.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "by_name"))]
     pub to: State,
     /// Entries.
     pub flows: u64,
 }
 
-impl Change {
-    /// By how many entries it has grown; less than 0 for one that has shrunk.
+/// Writes a state by its name.
+#[cfg(feature = "serde")]
+fn by_name<S: serde::Serializer>(state: &State, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(state)
+}
+
+impl GroupChange {
+    /// By how many entries it grew. It is negative if the group shrank.
     pub fn growth(&self) -> i64 {
         i64::try_from(self.after).unwrap_or(i64::MAX)
             - i64::try_from(self.before).unwrap_or(i64::MAX)
@@ -88,14 +99,14 @@ impl Change {
 }
 
 impl Difference {
-    /// Compares two snapshots, by the groups of a query and of the entries its filter is true of.
+    /// Compares two snapshots, by the groups of a query, and of the entries that match its filter.
     ///
     /// An entry is the same in both if it has the same tuple and zone and, where both have them, the same id.
-    /// `first` is opened twice and `second` once. An entry that changes so that it comes into another group, or
-    /// into the filter, has neither begun nor ended. Ages are reckoned to when each was taken.
+    /// `first` is opened twice and `second` once. An entry that stayed and comes into another group, or begins to match
+    /// the filter, has neither begun nor ended. Ages are counted up to the time each table was read.
     ///
-    /// Where one of the two is [text](Format::Text), only the state, the answers' tuple and whether there
-    /// were any are compared to tell what has changed.
+    /// Where one of the two is [text](Format::Text), an entry has changed if its state or its reply tuple is another
+    /// one, or if packets now go both ways. Text says no more.
     ///
     /// ```no_run
     /// use ctnetlink::{Query, aggregate::Field};
@@ -112,8 +123,7 @@ impl Difference {
     ///
     /// # Errors
     ///
-    /// Those of the readers, and `InvalidInput` where `first` gave something else when it was opened again, as a
-    /// pipe does.
+    /// The readers', and `InvalidInput` if `first` gave something else when it was opened again, as a pipe does.
     ///
     /// # Cost
     ///
@@ -125,15 +135,15 @@ impl Difference {
         query: &Query,
     ) -> io::Result<Self> {
         let rows = query.rows();
-        // Differences are of numbers of entries, and of all groups.
+        // Differences are counted in entries, and of all groups.
         let query = query.clone().measure(Measure::Flows).top(usize::MAX);
         let (mut one, mut two, mut again) = (first()?, second()?, first()?);
         let by_id = one.has_ids().unwrap_or(true) && two.has_ids().unwrap_or(true);
         let is_text = |snapshot: &Snapshot<'_>| snapshot.end().format == Format::Text;
         let coarse = is_text(&one) || is_text(&two);
-        let means = Means { hasher: RandomState::new(), by_id, coarse };
+        let comparison = Comparison { hasher: RandomState::new(), by_id, coarse };
         let [mut there, mut here, mut gone] =
-            [&one, &two, &again].map(|snapshot| Side::new(&query, &means, snapshot));
+            [&one, &two, &again].map(|snapshot| Side::new(&query, &comparison, snapshot));
         gone.again = true;
         let first_end = there.read(&mut one, None)?;
         let second_end = here.read(&mut two, Some(&there))?;
@@ -141,25 +151,33 @@ impl Difference {
             let what = "the first one reads otherwise the second time: give a file, and no pipe";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
-        let undecided = there.all.undecided() + here.all.undecided();
+        let (transitions, all) = (here.transitions, [there.all, here.all, here.new, gone.new]);
+        let [before, after, born, died] = all.map(Aggregator::finish);
+        let changed = here.other.finish();
 
-        let mut changes: HashMap<Vec<Value>, Change> = HashMap::new();
-        let all = [
-            (there.all.finish(), (|change| &mut change.before) as fn(&mut Change) -> &mut u64),
-            (here.all.finish(), |change| &mut change.after),
-            (here.new.finish(), |change| &mut change.born),
-            (here.other.finish(), |change| &mut change.changed),
-            (gone.new.finish(), |change| &mut change.died),
+        type Place = fn(&mut GroupChange) -> &mut u64;
+        let places: [(&Report, Place); 5] = [
+            (&before, |change| &mut change.before),
+            (&after, |change| &mut change.after),
+            (&born, |change| &mut change.born),
+            (&died, |change| &mut change.died),
+            (&changed, |change| &mut change.changed),
         ];
-        for (report, place) in all {
-            take(&report, place, &mut changes);
+        let mut changes: HashMap<Vec<Value>, GroupChange> = HashMap::new();
+        for (report, place) in places {
+            for row in report.rows() {
+                let change = changes.entry(row.key.clone()).or_default();
+                change.key.clone_from(&row.key);
+                *place(change) += row.flows;
+            }
         }
         let mut changes: Vec<_> = changes
             .into_values()
             .filter(|change| change.born + change.died + change.changed > 0 || change.growth() != 0)
             .collect();
-        // Equal ones by their values, as text, so that equal files give equal answers.
-        let text = |change: &Change| change.key.iter().map(ToString::to_string).collect::<Vec<_>>();
+        // Ties are broken by the values, as text, so that equal files give equal answers.
+        let text =
+            |change: &GroupChange| change.key.iter().map(ToString::to_string).collect::<Vec<_>>();
         changes.sort_by_cached_key(|change| {
             (Reverse(change.growth()), Reverse(change.born), text(change))
         });
@@ -169,19 +187,19 @@ impl Difference {
             others = changes.drain(middle).len() as u64;
         }
         let transition = |((from, to), flows)| Transition { from, to, flows };
-        let mut transitions: Vec<_> = here.transitions.into_iter().map(transition).collect();
+        let mut transitions: Vec<_> = transitions.into_iter().map(transition).collect();
         transitions.sort_by_key(|found| (Reverse(found.flows), found.from, found.to));
         Ok(Self {
             fields: query.fields().to_vec(),
             filter: query.filter().clone(),
             rows: changes,
-            undecided,
+            undecided: before.undecided() + after.undecided(),
             others,
-            by_id: means.by_id,
-            born: here.unknown,
-            died: gone.unknown,
-            stayed: here.known,
-            changed: here.changed,
+            by_id: comparison.by_id,
+            born: born.flows(),
+            died: died.flows(),
+            stayed: after.flows() - born.flows(),
+            changed: changed.flows(),
             transitions,
             first: first_end,
             second: second_end,
@@ -189,95 +207,76 @@ impl Difference {
     }
 }
 
-/// Adds the groups of a report to what is known of them.
-fn take(
-    report: &Report,
-    place: fn(&mut Change) -> &mut u64,
-    changes: &mut HashMap<Vec<Value>, Change>,
-) {
-    for row in report.rows() {
-        let new =
-            || Change { key: row.key.clone(), before: 0, after: 0, born: 0, died: 0, changed: 0 };
-        *place(changes.entry(row.key.clone()).or_insert_with(new)) += row.flows;
-    }
-}
-
-/// What of an entry can change without it being another one: its state, and a hash of the rest.
+/// What of an entry can change: its state, and a hash of the rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Look {
+struct Appearance {
     state: State,
     rest: u32,
 }
 
-impl Means {
-    /// 64 bits that an entry is known again by: that two of a million share them happens once in tens of
-    /// millions of times.
+impl Comparison {
+    /// 64 bits that tell whether it is the same entry. That two of a million entries share them happens once in tens
+    /// of millions of times.
     fn mark(&self, flow: &FlowRef<'_>) -> u64 {
         let id = flow.id().filter(|_| self.by_id);
         self.hasher.hash_one((flow.original(), flow.zone(), id))
     }
 }
 
-impl Look {
-    fn of(flow: &FlowRef<'_>, means: &Means) -> Self {
+impl Appearance {
+    fn of(flow: &FlowRef<'_>, comparison: &Comparison) -> Self {
         let status = flow.status();
         let back = Tuple { zone: None, ..*flow.reply() };
-        let rest = match means.coarse {
-            true => means.hasher.hash_one((status.contains(Status::SEEN_REPLY), back)),
+        let rest = match comparison.coarse {
+            true => comparison.hasher.hash_one((status.contains(Status::SEEN_REPLY), back)),
             false => {
                 let labels = flow.labels().map(|labels| labels.0);
-                means.hasher.hash_one((status.bits(), flow.mark(), labels, back))
+                comparison.hasher.hash_one((status.bits(), flow.mark(), labels, back))
             }
         };
         Self { state: flow.state(), rest: rest as u32 }
     }
 }
 
-/// By what entries are known again, and compared.
-struct Means {
+/// How entries are compared.
+struct Comparison {
     hasher: RandomState,
     by_id: bool,
-    /// One of the two does not say all.
+    /// Whether one of the two is text, which does not say all.
     coarse: bool,
 }
 
 /// One reading of a snapshot.
 struct Side<'m> {
-    means: &'m Means,
+    comparison: &'m Comparison,
     again: bool,
     filter: Filter,
-    /// What ages are reckoned to.
+    /// The time that ages are counted up to.
     moment: SystemTime,
-    looks: HashMap<u64, Look>,
+    appearances: HashMap<u64, Appearance>,
     all: Aggregator,
-    /// What the other one has not.
+    /// Entries that the other one does not have.
     new: Aggregator,
-    /// What looks otherwise in the other one.
+    /// What looks different in the other one.
     other: Aggregator,
     transitions: HashMap<(State, State), u64>,
-    known: u64,
-    unknown: u64,
-    changed: u64,
 }
 
 impl<'m> Side<'m> {
-    fn new(query: &Query, means: &'m Means, snapshot: &Snapshot<'_>) -> Self {
+    fn new(query: &Query, comparison: &'m Comparison, snapshot: &Snapshot<'_>) -> Self {
         let time = snapshot.facts().origin.time;
         let moment = time.map_or_else(SystemTime::now, SystemTime::from);
         let groups = || Aggregator::new(query).at(moment);
         Self {
-            means,
+            comparison,
             again: false,
             filter: query.filter().clone(),
             moment,
-            looks: HashMap::new(),
+            appearances: HashMap::new(),
             all: groups(),
             new: groups(),
             other: groups(),
             transitions: HashMap::new(),
-            known: 0,
-            unknown: 0,
-            changed: 0,
         }
     }
 
@@ -290,26 +289,23 @@ impl<'m> Side<'m> {
     }
 
     fn take(&mut self, flow: &FlowRef<'_>, other: Option<&Side<'_>>) {
-        let mark = self.means.mark(flow);
-        let look = Look::of(flow, self.means);
-        // The first was counted and remembered before it is read again.
+        let mark = self.comparison.mark(flow);
+        let now = Appearance::of(flow, self.comparison);
+        // When the first one is read again, it was counted before.
         if !self.again {
             self.all.record(flow);
-            self.looks.insert(mark, look);
+            self.appearances.insert(mark, now);
         }
         let judged = self.filter.judge(flow, self.moment) == Some(true);
         let Some(other) = other.filter(|_| judged) else { return };
-        let Some(before) = other.looks.get(&mark) else {
-            self.unknown += 1;
+        let Some(before) = other.appearances.get(&mark) else {
             self.new.record(flow);
             return;
         };
-        self.known += 1;
-        if *before != look {
-            self.changed += 1;
+        if *before != now {
             self.other.record(flow);
-            if before.state != look.state {
-                *self.transitions.entry((before.state, look.state)).or_default() += 1;
+            if before.state != now.state {
+                *self.transitions.entry((before.state, now.state)).or_default() += 1;
             }
         }
     }

@@ -1,81 +1,43 @@
 //! A difference as the document that `snapshot diff --json` prints.
 
-use serde::ser::{Serialize, Serializer};
+use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use super::{Change, Difference, Transition};
+use super::{Difference, GroupChange};
 use crate::aggregate::document::Key;
-use crate::files::end::End;
-
-#[derive(serde::Serialize)]
-struct Document<'a> {
-    first: &'a End,
-    second: &'a End,
-    filter: Option<String>,
-    by_id: bool,
-    undecided: u64,
-    born: u64,
-    died: u64,
-    stayed: u64,
-    changed: u64,
-    transitions: Vec<Turn>,
-    by: Vec<String>,
-    groups: Vec<Group<'a>>,
-    other_groups: u64,
-}
-
-/// From one state into another.
-#[derive(serde::Serialize)]
-struct Turn {
-    from: String,
-    to: String,
-    flows: u64,
-}
 
 /// A group. Its key has the text forms of the fields as names.
 #[derive(serde::Serialize)]
 struct Group<'a> {
     key: Key<'a>,
     growth: i64,
-    before: u64,
-    after: u64,
-    born: u64,
-    died: u64,
-    changed: u64,
+    #[serde(flatten)]
+    change: &'a GroupChange,
 }
 
 impl Serialize for Difference {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let turn = |turn: &Transition| Turn {
-            from: turn.from.to_string(),
-            to: turn.to.to_string(),
-            flows: turn.flows,
-        };
-        fn group<'a>(found: &'a Difference, change: &'a Change) -> Group<'a> {
-            Group {
-                key: Key::of(&found.fields, &change.key),
-                growth: change.growth(),
-                before: change.before,
-                after: change.after,
-                born: change.born,
-                died: change.died,
-                changed: change.changed,
-            }
-        }
-        Document {
-            first: &self.first,
-            second: &self.second,
-            filter: Some(self.filter.to_string()).filter(|text| !text.is_empty()),
-            by_id: self.by_id,
-            undecided: self.undecided,
-            born: self.born,
-            died: self.died,
-            stayed: self.stayed,
-            changed: self.changed,
-            transitions: self.transitions.iter().map(turn).collect(),
-            by: self.fields.iter().map(ToString::to_string).collect(),
-            groups: self.rows.iter().map(|change| group(self, change)).collect(),
-            other_groups: self.others,
-        }
-        .serialize(serializer)
+        let filter = Some(self.filter.to_string()).filter(|text| !text.is_empty());
+        let by: Vec<_> = self.fields.iter().map(ToString::to_string).collect();
+        let groups = self.rows.iter().map(|change| Group {
+            key: Key::of(&self.fields, &change.key),
+            growth: change.growth(),
+            change,
+        });
+        let groups: Vec<_> = groups.collect();
+        let mut document = serializer.serialize_struct("Difference", 13)?;
+        document.serialize_field("first", &self.first)?;
+        document.serialize_field("second", &self.second)?;
+        document.serialize_field("filter", &filter)?;
+        document.serialize_field("by_id", &self.by_id)?;
+        document.serialize_field("undecided", &self.undecided)?;
+        document.serialize_field("born", &self.born)?;
+        document.serialize_field("died", &self.died)?;
+        document.serialize_field("stayed", &self.stayed)?;
+        document.serialize_field("changed", &self.changed)?;
+        document.serialize_field("transitions", &self.transitions)?;
+        document.serialize_field("by", &by)?;
+        document.serialize_field("groups", &groups)?;
+        document.serialize_field("other_groups", &self.others)?;
+        document.end()
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::path::Path;
 
 use super::recognize::{Input, format_of, recognize};
@@ -12,14 +12,14 @@ use crate::files::capture::Capture;
 use crate::files::end::{Damage, End, Format, is_damage};
 use crate::files::facts::TableFacts;
 #[cfg(feature = "parquet")]
-use crate::files::parquet::Reader;
+use crate::files::parquet::{FACTS, Reader};
 #[cfg(feature = "parquet")]
 use crate::files::rows::Record;
 use crate::files::text::Lines;
 use crate::flow::{Flow, FlowRef};
 use crate::origin::Origin;
 
-/// A table out of a file, whatever its form.
+/// A table out of a file of any [format](Format).
 ///
 /// ```no_run
 /// use ctnetlink::{Query, aggregate::Field, files::snapshot::Snapshot};
@@ -37,9 +37,9 @@ pub struct Snapshot<'r> {
     facts: TableFacts,
     /// What the source's own end does not say.
     end: End,
-    /// Entries of a form that has them not as attributes, and where each ends.
-    encoded: (Vec<u8>, Vec<usize>),
-    /// Nobody has had these yet.
+    /// Entries of a source without attributes, encoded, and where each of them is.
+    encoded: (Vec<u8>, Vec<Range<usize>>),
+    /// Whether the entries at hand were not given to anybody yet.
     held: bool,
     /// Where and when the first entry was seen.
     first: Option<Origin>,
@@ -47,7 +47,7 @@ pub struct Snapshot<'r> {
 
 enum Source<'r> {
     Capture(Box<Capture<Input<'r>>>),
-    Text(Lines<Input<'r>>),
+    Text(Box<Lines<Input<'r>>>),
     #[cfg(feature = "parquet")]
     Parquet(Box<Reader<Record>>),
 }
@@ -66,7 +66,7 @@ impl Snapshot<'static> {
     ///
     /// # Errors
     ///
-    /// The system's, and `Unsupported` for a form whose feature is not there.
+    /// The system's, and `Unsupported` for a format whose feature is not built.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         let mut file = File::open(path)?;
         let mut magic = Vec::new();
@@ -76,39 +76,36 @@ impl Snapshot<'static> {
             return Self::new(io::Cursor::new(magic).chain(file));
         }
         if format_of(&magic) == Format::Parquet {
-            return Self::of_columns(file);
+            return Self::of_parquet(file);
         }
         Self::new(file)
     }
 
     #[cfg(feature = "parquet")]
-    fn of_columns(file: File) -> io::Result<Self> {
+    fn of_parquet(file: File) -> io::Result<Self> {
         let rows = Reader::new(file)?;
         let mut facts = TableFacts::default();
-        if let Some(text) = rows.fact(crate::files::parquet::FACTS) {
-            facts.read_comment(text);
-        }
+        facts.read_comment(rows.fact(FACTS).unwrap_or_default());
         Self::of(Source::Parquet(Box::new(rows)), Format::Parquet, facts)
     }
 
     #[cfg(not(feature = "parquet"))]
-    fn of_columns(_: File) -> io::Result<Self> {
+    fn of_parquet(_: File) -> io::Result<Self> {
         Err(crate::error::lacks_feature("a Parquet file", "parquet"))
     }
 }
 
 impl<'r> Snapshot<'r> {
-    /// Reads from here, as a stream: all forms but Parquet, which takes a file. No
-    /// [`BufReader`](io::BufReader) is needed.
+    /// Reads a stream of any format but Parquet, which takes a file. No [`BufReader`](io::BufReader) is needed.
     ///
     /// # Errors
     ///
-    /// The reader's, and `Unsupported` for Parquet or a form whose feature is not there.
+    /// The reader's, and `Unsupported` for Parquet or a format whose feature is not built.
     pub fn new(reader: impl Read + 'r) -> io::Result<Self> {
         let (format, input) = recognize(reader)?;
         let source = match format {
             Format::Capture => Source::Capture(Box::new(Capture::new(input))),
-            Format::Text | Format::Json => Source::Text(Lines::new(input)),
+            Format::Text | Format::Json => Source::Text(Box::new(Lines::new(input))),
             Format::Parquet => {
                 let text = "Parquet has its index at the end: give a file in place of a stream";
                 return Err(io::Error::new(io::ErrorKind::Unsupported, text));
@@ -117,59 +114,55 @@ impl<'r> Snapshot<'r> {
         Self::of(source, format, TableFacts::default())
     }
 
-    /// Reads as far as the first entries, by which it is known where the table is from.
-    fn of(mut source: Source<'r>, format: Format, facts: TableFacts) -> io::Result<Self> {
-        if let Source::Capture(capture) = &mut source {
-            capture.begin()?;
-        }
-        let mut new = Self {
-            source,
-            facts,
-            end: End { format, ..End::default() },
-            encoded: (Vec::new(), Vec::new()),
-            held: false,
-            first: None,
-        };
-        new.held = new.encode()?;
+    /// Reads as far as the first entries, which say where the table is from.
+    fn of(source: Source<'r>, format: Format, facts: TableFacts) -> io::Result<Self> {
+        let end = End { format, ..End::default() };
+        let encoded = (Vec::new(), Vec::new());
+        let mut new = Self { source, facts, end, encoded, held: false, first: None };
+        new.held = new.advance()?;
         Ok(new)
     }
 
-    /// The next entries, each as the attributes behind the netfilter header; `None` at the end, or at the
-    /// damage.
+    /// The next entries, each as the attributes after the netfilter header; `None` at the end, or where the file is
+    /// damaged.
     ///
     /// # Errors
     ///
-    /// The reader's. A file that is damaged is no error: see [`end`](Self::end).
+    /// The reader's. A damaged file is not an error: see [`end`](Self::end).
     pub fn next_entries(&mut self) -> io::Result<Option<impl Iterator<Item = &[u8]>>> {
-        type Entries<'e> = Box<dyn Iterator<Item = &'e [u8]> + 'e>;
-        if matches!(self.source, Source::Capture(_)) {
-            let Source::Capture(capture) = &mut self.source else { return Ok(None) };
-            return Ok(capture.next_entries()?.map(|entries| Box::new(entries) as Entries<'_>));
-        }
-        Ok(self.encode()?.then(|| Box::new(self.encoded()) as Entries<'_>))
+        Ok(self.advance()?.then(|| self.entries()))
     }
 
-    /// Encodes the next entries of a form that has none; `false` at the end.
-    fn encode(&mut self) -> io::Result<bool> {
+    /// Reads as far as the next entries, unless there are some that nobody got; `false` at the end.
+    fn advance(&mut self) -> io::Result<bool> {
         if std::mem::take(&mut self.held) {
             return Ok(true);
+        }
+        if let Source::Capture(capture) = &mut self.source {
+            return capture.advance();
         }
         self.encoded.0.clear();
         self.encoded.1.clear();
         while self.encoded.1.len() < BATCH {
             let Some(flow) = self.next_flow()? else { break };
-            self.encoded.0.extend_from_slice(&flow.to_bytes());
-            self.encoded.1.push(self.encoded.0.len());
+            let (bytes, places) = &mut self.encoded;
+            let start = bytes.len();
+            bytes.extend_from_slice(&flow.to_bytes());
+            places.push(start..bytes.len());
         }
         Ok(!self.encoded.1.is_empty())
     }
 
-    fn encoded(&self) -> impl Iterator<Item = &[u8]> {
-        let (bytes, ends) = &self.encoded;
-        let starts = std::iter::once(&0).chain(ends);
-        starts.zip(ends).map(|(start, end)| bytes.get(*start..*end).unwrap_or_default())
+    /// The entries at hand.
+    fn entries(&self) -> impl Iterator<Item = &[u8]> {
+        let (bytes, places) = match &self.source {
+            Source::Capture(capture) => capture.held(),
+            _ => (&self.encoded.0[..], &self.encoded.1[..]),
+        };
+        places.iter().map(|at| bytes.get(at.clone()).unwrap_or_default())
     }
 
+    /// The next entry of a source that is not a capture.
     fn next_flow(&mut self) -> io::Result<Option<Flow>> {
         while self.end.damage.is_none() {
             let next = match &mut self.source {
@@ -193,16 +186,14 @@ impl<'r> Snapshot<'r> {
             };
             match next {
                 Ok(None) => return Ok(None),
-                Ok(Some((flow, seen))) => {
-                    self.note(seen);
+                Ok(Some((flow, origin))) => {
+                    self.note(origin);
                     return Ok(Some(flow));
                 }
                 Err(error) if is_damage(&error) => {
                     let offset = match &self.source {
-                        Source::Capture(_) => 0,
                         Source::Text(lines) => lines.end().bytes,
-                        #[cfg(feature = "parquet")]
-                        Source::Parquet(_) => self.end.entries,
+                        _ => self.end.entries,
                     };
                     self.end.damage = Some(Damage { offset, what: error.to_string() });
                 }
@@ -213,20 +204,20 @@ impl<'r> Snapshot<'r> {
     }
 
     /// Notes where and when an entry was seen.
-    fn note(&mut self, seen: Option<Origin>) {
-        let Some(seen) = seen else { return };
-        match &self.first {
-            Some(first) => self.end.elsewhere += u64::from(*first != seen),
-            None => {
-                // What each entry says is nearer to the truth.
-                self.facts.origin = seen.clone().or(std::mem::take(&mut self.facts.origin));
-                self.first = Some(seen);
+    fn note(&mut self, origin: Option<Origin>) {
+        match (&self.first, origin) {
+            (_, None) => {}
+            (Some(first), Some(origin)) => self.end.elsewhere += u64::from(*first != origin),
+            (None, Some(origin)) => {
+                // The entries say the time more exactly, and the file may say what they leave out.
+                self.facts.origin = origin.clone().or(std::mem::take(&mut self.facts.origin));
+                self.first = Some(origin);
             }
         }
     }
 
-    /// Reads the rest, and answers the query from it. Ages are reckoned to when the table was looked at,
-    /// if the file says so.
+    /// Reads the rest, and answers the query from it. Ages are counted up to the time the table was read, if the file
+    /// says it.
     ///
     /// # Errors
     ///
@@ -243,32 +234,25 @@ impl<'r> Snapshot<'r> {
     ///
     /// As [`next_entries`](Self::next_entries).
     pub fn scan_all(&mut self, queries: &[Query]) -> io::Result<Vec<Report>> {
-        if let Source::Capture(capture) = &mut self.source {
-            return capture.scan_all(queries);
-        }
         let mut aggregator = Aggregator::of(queries);
-        if let Some(time) = self.facts.origin.time {
+        if let Some(time) = self.facts().origin.time {
             aggregator = aggregator.at(time.into());
         }
-        while self.encode()? {
-            let wrong = self.encoded().filter(|entry| aggregator.record_bytes(entry).is_err());
-            let wrong = wrong.count() as u64;
-            self.end.malformed += wrong;
+        while self.advance()? {
+            let wrong = self.entries().filter(|entry| aggregator.record_bytes(entry).is_err());
+            self.end.malformed += wrong.count() as u64;
         }
         Ok(aggregator.finish_all())
     }
 
-    /// Whether the entries have ids, as far as the first one tells; `None` if there is none.
+    /// Whether the entries have ids, judging by the first one; `None` if there is no entry.
     pub(super) fn has_ids(&self) -> Option<bool> {
-        let has = |entry: &[u8]| FlowRef::parse(entry).is_ok_and(|flow| flow.id().is_some());
-        match &self.source {
-            Source::Capture(capture) => capture.held().and_then(|mut held| held.next()).map(has),
-            _ => self.encoded().next().filter(|_| self.held).map(has),
-        }
+        let first = self.entries().next().filter(|_| self.held)?;
+        Some(FlowRef::parse(first).is_ok_and(|flow| flow.id().is_some()))
     }
 
-    /// Reads the rest, and shows every entry to `look`, until that breaks it off. Entries that cannot be read
-    /// are [counted](End::malformed).
+    /// Reads the rest, and shows every entry to `look`, until that breaks off. Entries that cannot be read are
+    /// [counted](End::malformed).
     ///
     /// # Errors
     ///
@@ -279,9 +263,8 @@ impl<'r> Snapshot<'r> {
     ) -> io::Result<ControlFlow<B>> {
         let mut malformed = 0;
         let mut flow = ControlFlow::Continue(());
-        while flow.is_continue() {
-            let Some(mut entries) = self.next_entries()? else { break };
-            flow = entries.try_for_each(|entry| match FlowRef::parse(entry) {
+        while flow.is_continue() && self.advance()? {
+            flow = self.entries().try_for_each(|entry| match FlowRef::parse(entry) {
                 Ok(flow) => look(&flow),
                 Err(_) => {
                     malformed += 1;
@@ -293,12 +276,12 @@ impl<'r> Snapshot<'r> {
         Ok(flow)
     }
 
-    /// Where it is from, as far as it says and was read.
+    /// What the file says of the table, as far as it was read.
     pub fn facts(&self) -> &TableFacts {
         if let Source::Capture(capture) = &self.source { capture.facts() } else { &self.facts }
     }
 
-    /// How it went so far.
+    /// How reading went so far.
     pub fn end(&self) -> End {
         let mut end = match &self.source {
             Source::Capture(capture) => capture.end(),

@@ -1,4 +1,4 @@
-//! What files begin with, and by that, what they are.
+//! Recognises the format of a file by its first bytes.
 
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -20,19 +20,19 @@ pub(super) fn format_of(begin: &[u8]) -> Format {
     }
 }
 
-/// What is read of.
+/// The content of a file.
 pub(super) type Input<'r> = Box<dyn BufRead + 'r>;
 
-/// What is read at a time.
+/// Bytes that are read at a time.
 const PIECE: usize = 256 * 1024;
 
-/// What a file of zstd begins with.
+/// The first bytes of a zstd file.
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
-/// What a file of columns begins with.
+/// The first bytes of a Parquet file.
 const PARQUET: [u8; 4] = *b"PAR1";
 
-/// What people have and this does not read, by what it begins with, and what to do.
+/// Formats that are not read, by their first bytes, and what to do.
 const UNREADABLE: [(&[u8], &str); 5] = [
     (&[0x1f, 0x8b], "it is compressed by gzip: expand it, zcat FILE | ... -"),
     (&[0xfd, b'7', b'z'], "it is compressed by xz: expand it, xzcat FILE | ... -"),
@@ -41,7 +41,7 @@ const UNREADABLE: [(&[u8], &str); 5] = [
     (b"obse", "CSV is written, and not read: keep NDJSON, Parquet or a capture"),
 ];
 
-/// What captures begin with: pcapng, and pcap in both byte orders and both resolutions.
+/// The first bytes of captures: pcapng, and pcap in both byte orders and both resolutions.
 const CAPTURES: [[u8; 4]; 5] = [
     [0x0a, 0x0d, 0x0d, 0x0a],
     [0xd4, 0xc3, 0xb2, 0xa1],
@@ -50,7 +50,7 @@ const CAPTURES: [[u8; 4]; 5] = [
     [0xa1, 0xb2, 0x3c, 0x4d],
 ];
 
-/// What is read, expanded if it was compressed, and what it is.
+/// The format of what is read, and its content, expanded if it is compressed.
 pub(super) fn recognize<'r>(reader: impl Read + 'r) -> io::Result<(Format, Input<'r>)> {
     let (mut first, mut input) = begin(reader)?;
     if first == ZSTD {
@@ -66,14 +66,14 @@ pub(super) fn recognize<'r>(reader: impl Read + 'r) -> io::Result<(Format, Input
 fn begin<'r>(mut reader: impl Read + 'r) -> io::Result<([u8; 4], Input<'r>)> {
     let mut first = Vec::new();
     let read = (&mut reader).take(4).read_to_end(&mut first);
-    // Damage comes again when it is read.
+    // Damage comes again when the rest is read.
     read.map(|_| ()).or_else(|error| if is_damage(&error) { Ok(()) } else { Err(error) })?;
     let begin = first.first_chunk().copied().unwrap_or_default();
     let whole = io::Cursor::new(first).chain(reader);
     Ok((begin, Box::new(BufReader::with_capacity(PIECE, whole))))
 }
 
-/// Expands what was compressed. That it is changed is told as damage, which its cut is, too.
+/// Expands compressed content. That it was changed is an error of the kind `InvalidData`, as damage is.
 #[cfg(feature = "zstd")]
 fn expanded<'r>(input: Input<'r>) -> io::Result<impl Read + 'r> {
     struct Expanded<R>(R);

@@ -1,4 +1,4 @@
-//! Other addresses in place of the true ones.
+//! Replaces addresses, so that a table can be shown to others.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,19 +7,19 @@ use ipcrypt_rs::IpcryptPfx;
 
 use crate::flow::Flow;
 
-/// Replaces addresses, each always by the same one, so that a table can be shown to others and still be
-/// counted and grouped.
+/// Replaces addresses, the same one always by the same one, so that a table can be shown to others and still be counted
+/// and grouped.
 ///
-/// Two addresses have as long a prefix in common afterwards as before: networks stay networks, and
-/// `source/24` makes the same groups. Addresses of each family become ones of the same family, those of the
-/// host itself and multicast too: what kind of address one was is not to be seen.
+/// Two addresses have as long a prefix in common afterwards as before: networks stay networks, and `source/24` makes the
+/// same groups. Addresses stay in their family. Loopback and multicast addresses are replaced like all others, and
+/// cannot be told from them.
 ///
 /// # What it hides, and what not
 ///
-/// Who has the key can turn every address back. Who has not, but recognises one flow (by a port, a mark, a time),
-/// knows that address, and of every other one how many bits it has in common with it: the price of keeping
-/// networks. Ports, marks, labels, the names of helpers, times and counters stay as they are; so give such a file to
-/// those who may know that much, and not to the public.
+/// Whoever has the key can turn every address back. Whoever does not, but recognises one flow (by a port, a mark, a
+/// time), knows its addresses, and of every other address how many bits it shares with them: the price of keeping
+/// networks. Ports, marks, labels, the names of helpers, times and counters stay as they are. So show such a file to
+/// people who may know that much, and not to the public.
 ///
 /// This is `ipcrypt-pfx` of the draft `draft-denis-ipcrypt`: AES-128, keyed, one address at a time.
 ///
@@ -39,7 +39,7 @@ pub struct Redactor {
     cipher: IpcryptPfx,
 }
 
-/// A key of two halves that are the same.
+/// A key whose two halves are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WeakKey;
 
@@ -59,7 +59,7 @@ impl fmt::Debug for Redactor {
 }
 
 impl Redactor {
-    /// Replaces by this key, which should be random, and kept secret, or thrown away.
+    /// Replaces addresses by this key. It should be random, and kept secret or thrown away.
     ///
     /// # Errors
     ///
@@ -78,15 +78,15 @@ impl Redactor {
         like(address, self.cipher.encrypt_ipaddr(address))
     }
 
-    /// The address that this one stands in place of.
+    /// The address that this one replaces.
     pub fn true_address(&self, address: IpAddr) -> IpAddr {
         like(address, self.cipher.decrypt_ipaddr(address))
     }
 
     /// Replaces the addresses of a flow.
     ///
-    /// What could hold addresses and is not known to this crate, what a helper keeps, and the security
-    /// context are left out.
+    /// Removes what may hold addresses, too: attributes that this crate does not know, the data of helpers, and the
+    /// security context.
     pub fn flow(&self, flow: &mut Flow) {
         replace(flow, |address| self.address(address));
         flow.unknown.clear();
@@ -102,7 +102,7 @@ impl Redactor {
     }
 }
 
-/// The second address in the family of the first: an IPv6 one that stands for one of IPv4 is still of IPv6.
+/// The second address in the family of the first: an IPv4-mapped one is still an IPv6 address.
 fn like(first: IpAddr, second: IpAddr) -> IpAddr {
     match second {
         IpAddr::V4(second) if first.is_ipv6() => second.to_ipv6_mapped().into(),

@@ -14,6 +14,8 @@ pub use read::{LineError, parse_line};
 pub use write_line::Line;
 pub use write_save::SaveLine;
 
+use std::fmt;
+
 use crate::flow::{Endpoints, Protocol, Status, Tuple};
 
 /// Status bits that saved lines have, by their names.
@@ -22,6 +24,11 @@ const STATUS_NAMES: [(Status, &str); 3] = [
     (Status::ASSURED, "ASSURED"),
     (Status::FIXED_TIMEOUT, "FIXED_TIMEOUT"),
 ];
+
+/// Writes a value behind its name, if there is one.
+fn put(f: &mut fmt::Formatter<'_>, name: &str, value: Option<impl fmt::Display>) -> fmt::Result {
+    value.map_or(Ok(()), |value| write!(f, "{name}{value}"))
+}
 
 /// Protocols whose ports `conntrack` prints and asks for, and that newer kernels have no tracker for: UDP-Lite since
 /// Linux 7.1, DCCP since 6.17.

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use super::has_made_up_ports;
+use super::{has_made_up_ports, put};
 use crate::escape::Word;
-use crate::flow::{Direction, FlowRef, ProtoInfo, Status};
+use crate::flow::{Direction, FlowRef, Status};
 
 /// An entry as `conntrack -L` of conntrack-tools 1.4.7 prints it, without the end of the line.
 ///
@@ -25,10 +25,10 @@ use crate::flow::{Direction, FlowRef, ProtoInfo, Status};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// As `conntrack` does, it shows a state for protocols with a tracker only, and none for what the kernel did not send.
-/// Labels are not shown: `conntrack` knows them by the names in a file. Others wrote the names of helpers and the
-/// security contexts: in them, blanks and characters that are [not plain](crate::escape) are escaped, so that an entry
-/// is one line, and each name one word.
+/// As in `conntrack`, only protocols with a tracker have a state, and what the kernel did not send is left out. Labels
+/// are not shown, since `conntrack` has their names from a file. Others chose the names of helpers and the security
+/// contexts: blanks and characters that are [not plain](crate::escape) are escaped in them, so that an entry is one
+/// line, and each name one word.
 #[derive(Debug, Clone, Copy)]
 pub struct Line<'f, 'a> {
     flow: &'f FlowRef<'a>,
@@ -43,21 +43,21 @@ impl<'f, 'a> Line<'f, 'a> {
         Self { flow, extended: false, id: false, now: None }
     }
 
-    /// Begins with the family, as `-o extended` does.
+    /// Whether the line begins with the family, as with `-o extended`.
     #[must_use]
     pub fn extended(mut self, extended: bool) -> Self {
         self.extended = extended;
         self
     }
 
-    /// Ends with the id, as `-o id` does.
+    /// Whether the line ends with the id, as with `-o id`.
     #[must_use]
     pub fn id(mut self, id: bool) -> Self {
         self.id = id;
         self
     }
 
-    /// Reckons the age of the entry to this moment; the default is the moment it is printed.
+    /// Counts the age of the entry up to this time. The default is the time of printing.
     #[must_use]
     pub fn at(mut self, now: SystemTime) -> Self {
         self.now = Some(now);
@@ -70,10 +70,8 @@ impl<'f, 'a> Line<'f, 'a> {
         if has_made_up_ports(tuple) {
             f.write_str(" sport=0 dport=0")?;
         }
-        if let Some(zone) = tuple.zone {
-            let name = if direction == Direction::Original { "orig" } else { "reply" };
-            write!(f, " zone-{name}={zone}")?;
-        }
+        let is_original = direction == Direction::Original;
+        put(f, if is_original { " zone-orig=" } else { " zone-reply=" }, tuple.zone)?;
         if let Some(counters) = self.flow.counters(direction) {
             write!(f, " packets={} bytes={}", counters.packets, counters.bytes)?;
         }
@@ -86,7 +84,7 @@ impl fmt::Display for Line<'_, '_> {
         let flow = self.flow;
         if self.extended {
             let family = flow.original().family();
-            // As wide as `conntrack` makes them.
+            // As wide as in `conntrack`.
             write!(f, "{family:<8} {} ", family.number())?;
         }
         let protocol = flow.protocol();
@@ -94,11 +92,8 @@ impl fmt::Display for Line<'_, '_> {
         if let Some(timeout) = flow.timeout() {
             write!(f, "{} ", timeout.as_secs())?;
         }
-        match flow.protoinfo() {
-            Some(ProtoInfo::Tcp(tcp)) => write!(f, "{} ", tcp.state)?,
-            Some(ProtoInfo::Sctp(sctp)) => write!(f, "{} ", sctp.state)?,
-            Some(ProtoInfo::Dccp(dccp)) => write!(f, "{} ", dccp.state)?,
-            _ => {}
+        if let Some(state) = flow.protoinfo().and_then(|info| info.state()) {
+            write!(f, "{state} ")?;
         }
         self.direction(Direction::Original, f)?;
         let status = flow.status();
@@ -111,33 +106,18 @@ impl fmt::Display for Line<'_, '_> {
         } else if status.contains(Status::ASSURED) {
             f.write_str(" [ASSURED]")?;
         }
-        if let Some(mark) = flow.mark() {
-            write!(f, " mark={mark}")?;
-        }
-        if let Some(context) = flow.security_context() {
-            write!(f, " secctx={}", Word(context))?;
-        }
-        if let Some(zone) = flow.zone() {
-            write!(f, " zone={zone}")?;
-        }
-        if let Some(timestamps) = flow.timestamps() {
-            let now = self.now.unwrap_or_else(SystemTime::now);
-            // By whole seconds of the clock, as `conntrack` reckons.
-            let seconds = |moment: SystemTime| {
-                moment.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
-            };
-            let age = seconds(now).saturating_sub(seconds(timestamps.start));
-            write!(f, " delta-time={age}")?;
-        }
-        if let Some(helper) = flow.helper() {
-            write!(f, " helper={}", Word(&*helper.name))?;
-        }
-        if let Some(count) = flow.use_count() {
-            write!(f, " use={count}")?;
-        }
-        match flow.id().filter(|_| self.id) {
-            Some(id) => write!(f, " id={id}"),
-            None => Ok(()),
-        }
+        put(f, " mark=", flow.mark())?;
+        put(f, " secctx=", flow.security_context().map(Word))?;
+        put(f, " zone=", flow.zone())?;
+        // By whole seconds of the clock, as `conntrack` counts.
+        let seconds = |time: SystemTime| {
+            time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+        };
+        let now = || seconds(self.now.unwrap_or_else(SystemTime::now));
+        let age = flow.timestamps().map(|times| now().saturating_sub(seconds(times.start)));
+        put(f, " delta-time=", age)?;
+        put(f, " helper=", flow.helper().map(|helper| Word(helper.name)))?;
+        put(f, " use=", flow.use_count())?;
+        put(f, " id=", flow.id().filter(|_| self.id))
     }
 }

@@ -2,16 +2,15 @@
 
 use std::fmt;
 
-use super::{STATUS_NAMES, has_made_up_ports};
+use super::{STATUS_NAMES, has_made_up_ports, put};
 use crate::flow::{Direction, Endpoints, FlowRef, ProtoInfo, Protocol, State, Status};
 
-/// An entry as a line that `conntrack -R` of conntrack-tools 1.4.7 loads, without its end: as `conntrack -L
-/// -o save` prints it, and where that is not enough, more.
+/// An entry as a line that `conntrack -R` of conntrack-tools 1.4.7 loads, without the end of the line.
 ///
-/// More are the mark, NAT that changes nothing but a port, the state of TCP in a flow table, and what
-/// `conntrack -R` asks for of protocols whose particulars the kernel does not tell (DCCP and UDP-Lite); by one line
-/// without these it refuses the whole file. Left out are labels, which it knows by the names in a file only,
-/// helpers, counters and the id.
+/// It is what `conntrack -L -o save` prints, and what else is needed: the mark, NAT that changes only a port, the state
+/// of TCP in a flow table, and what `conntrack -R` asks for of protocols whose details the kernel does not tell (DCCP and
+/// UDP-Lite). Without these in one line, it refuses the whole file. Left out are labels, whose names `conntrack` has from
+/// a file, and helpers, counters and the id.
 ///
 /// ```
 /// use ctnetlink::files::text::SaveLine;
@@ -32,7 +31,7 @@ pub struct SaveLine<'f, 'a> {
     flow: &'f FlowRef<'a>,
 }
 
-/// Seconds for an entry that has no timeout, as those in a flow table: what packets then renew.
+/// The timeout, in seconds, of an entry without one, as in a flow table. Packets renew it.
 const TIMEOUT: u64 = 120;
 
 impl<'f, 'a> SaveLine<'f, 'a> {
@@ -50,7 +49,7 @@ impl<'f, 'a> SaveLine<'f, 'a> {
 
     fn addresses(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (original, reply) = (self.flow.original(), self.flow.reply());
-        // Tuples may differ without NAT; then no packet is translated.
+        // Tuples may differ without NAT.
         let status = self.flow.status();
         let answers = if status.contains(Status::DST_NAT) { "-g" } else { "-r" };
         let back = if status.contains(Status::SRC_NAT) { "-n" } else { "-q" };
@@ -60,28 +59,19 @@ impl<'f, 'a> SaveLine<'f, 'a> {
 
     fn zones(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let of = |direction| self.flow.tuple(direction).zone;
-        let zones = [
-            ("-w", self.flow.zone()),
-            ("--orig-zone", of(Direction::Original)),
-            ("--reply-zone", of(Direction::Reply)),
-        ];
-        for (option, zone) in zones {
-            if let Some(zone) = zone {
-                write!(f, " {option} {zone}")?;
-            }
-        }
-        Ok(())
+        put(f, " -w ", self.flow.zone())?;
+        put(f, " --orig-zone ", of(Direction::Original))?;
+        put(f, " --reply-zone ", of(Direction::Reply))
     }
 
     fn endpoints(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (original, reply) = (self.flow.original(), self.flow.reply());
         match (original.endpoints, reply.endpoints) {
             (Endpoints::Ports { source, destination }, back) => {
-                let (source_back, destination_back) =
-                    (back.source_port().unwrap_or_default(), back.destination_port());
+                let answers = back.source_port().unwrap_or_default();
+                let back = back.destination_port().unwrap_or_default();
                 write!(f, " --sport {source} --dport {destination}")?;
-                write!(f, " --reply-port-src {source_back}")?;
-                write!(f, " --reply-port-dst {}", destination_back.unwrap_or_default())
+                write!(f, " --reply-port-src {answers} --reply-port-dst {back}")
             }
             (Endpoints::GreKeys { source, destination }, back) => {
                 write!(f, " --srckey {source} --dstkey {destination}")?;
@@ -99,7 +89,7 @@ impl<'f, 'a> SaveLine<'f, 'a> {
         }
     }
 
-    /// What the protocol's tracker knows, or what it is to be told in place of that.
+    /// What the protocol's tracker keeps, or what `conntrack -R` asks for in place of it.
     fn tracker(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let in_flow_table = self.flow.state() == State::OFFLOAD;
         match (self.flow.protocol(), self.flow.protoinfo()) {
@@ -109,7 +99,7 @@ impl<'f, 'a> SaveLine<'f, 'a> {
             (Protocol::TCP, _) if in_flow_table => f.write_str(" --state ESTABLISHED"),
             (Protocol::TCP, _) => f.write_str(" --state NONE"),
             (_, Some(ProtoInfo::Sctp(sctp))) => {
-                // `conntrack` takes and prints them in the byte order of this machine.
+                // `conntrack` prints and reads them in the byte order of this machine.
                 let tag = |tag: Option<u32>| tag.unwrap_or_default().to_be();
                 let (original, reply) = (tag(sctp.vtag_original), tag(sctp.vtag_reply));
                 let state = sctp.state.name().unwrap_or("NONE");
@@ -139,9 +129,6 @@ impl fmt::Display for SaveLine<'_, '_> {
         }
         self.endpoints(f)?;
         self.tracker(f)?;
-        match flow.mark() {
-            Some(mark) => write!(f, " -m {mark}"),
-            None => Ok(()),
-        }
+        put(f, " -m ", flow.mark())
     }
 }
