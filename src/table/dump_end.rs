@@ -14,6 +14,9 @@ use crate::wire::Messages;
 /// are seen once; those that came or went may be seen or not, and one whose neighbour went at the
 /// wrong moment may be seen twice. If the hash table gets another size meanwhile, none of this
 /// holds: see [`interrupted`](Self::interrupted).
+///
+/// It is not the [`End`](crate::files::End) of a file: a file can be damaged, cut or put together, and a dump can be
+/// interrupted or filtered by the kernel. They share little but the number of entries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]

@@ -1,4 +1,4 @@
-//! Turns datagrams from a machine of the other byte order.
+//! Converts datagrams from a machine of the other byte order.
 
 use netlink_packet_core::{NLA_F_NESTED, NLA_TYPE_MASK};
 

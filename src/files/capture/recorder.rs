@@ -48,7 +48,7 @@ pub struct Recorder<W: Write> {
     entries: BytesMut,
 }
 
-/// What the kernel packs into one datagram at most.
+/// The most bytes that the kernel packs into one datagram.
 const DATAGRAM: usize = 32_448;
 
 impl<W: Write> std::fmt::Debug for Recorder<W> {
@@ -112,7 +112,7 @@ impl<W: Write> Recorder<W> {
         Ok(())
     }
 
-    /// Writes an entry, given as its attributes. Entries that follow one another share a datagram.
+    /// Writes an entry, given as its attributes. Entries share datagrams, as in a dump.
     ///
     /// # Errors
     ///

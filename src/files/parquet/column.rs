@@ -7,17 +7,16 @@ use std::sync::Arc;
 
 use parquet::basic::{LogicalType, Repetition, TimeUnit, Type as Physical};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
-use parquet::column::writer::ColumnWriterImpl;
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::writer::SerializedColumnWriter;
 use parquet::schema::types::Type;
 
-use super::error;
+use super::{damaged, error};
 use crate::files::rows::schema::{Column, Kind, Scalar, labels_of};
 use crate::origin::Timestamp;
 
-/// The values of a column for some rows. Those that are not there have a level of 0 and no value.
+/// The values of a column for some rows. A row without a value has the level 0, and all others 1.
 #[derive(Debug)]
 pub(super) struct Values {
     data: Data,
@@ -86,7 +85,7 @@ impl Values {
             // Unsigned numbers stand in the bits of signed ones.
             (Data::Int32(data), Scalar::Number(value)) => data.push(*value as i32),
             (Data::Int64(data), Scalar::Number(value)) => data.push(*value as i64),
-            (Data::Int64(data), Scalar::Timestamp(moment)) => data.push(moment.micros() as i64),
+            (Data::Int64(data), Scalar::Timestamp(time)) => data.push(time.micros() as i64),
             (Data::Bytes(data), Scalar::Text(text)) => data.push(ByteArray::from(&**text)),
             (Data::Bytes(data), Scalar::Address(address)) => {
                 data.push(ByteArray::from(address.to_string().into_bytes()));
@@ -102,24 +101,17 @@ impl Values {
 
     /// Writes them all.
     pub(super) fn write(self, mut writer: SerializedColumnWriter<'_>) -> Result<(), ParquetError> {
-        fn all<T: DataType>(
-            writer: &mut ColumnWriterImpl<'_, T>,
-            values: &[T::T],
-            levels: &[i16],
-        ) -> Result<(), ParquetError> {
-            writer.write_batch(values, Some(levels), None).map(|_| ())
-        }
-        let levels = &self.levels;
+        let levels = Some(&*self.levels);
         match &self.data {
-            Data::Bool(data) => all(writer.typed::<BoolType>(), data, levels)?,
-            Data::Int32(data) => all(writer.typed::<Int32Type>(), data, levels)?,
-            Data::Int64(data) => all(writer.typed::<Int64Type>(), data, levels)?,
-            Data::Bytes(data) => all(writer.typed::<ByteArrayType>(), data, levels)?,
-        }
+            Data::Bool(data) => writer.typed::<BoolType>().write_batch(data, levels, None),
+            Data::Int32(data) => writer.typed::<Int32Type>().write_batch(data, levels, None),
+            Data::Int64(data) => writer.typed::<Int64Type>().write_batch(data, levels, None),
+            Data::Bytes(data) => writer.typed::<ByteArrayType>().write_batch(data, levels, None),
+        }?;
         writer.close()
     }
 
-    /// Reads so many rows, at most, and says how many it has got.
+    /// Reads so many rows, at most, and returns how many there were.
     pub(super) fn read(
         &mut self,
         reader: &mut ColumnReader,
@@ -135,23 +127,18 @@ impl Values {
             values.clear();
             reader.read_records(rows, levels, None, values).map(|read| read.0).map_err(error)
         }
+        use ColumnReader::{
+            BoolColumnReader, ByteArrayColumnReader, Int32ColumnReader, Int64ColumnReader,
+        };
         self.levels.clear();
         self.taken = (0, 0);
         let levels = optional.then_some(&mut self.levels);
         let read = match (&mut self.data, reader) {
-            (Data::Bool(data), ColumnReader::BoolColumnReader(reader)) => {
-                some(reader, data, levels, rows)
-            }
-            (Data::Int32(data), ColumnReader::Int32ColumnReader(reader)) => {
-                some(reader, data, levels, rows)
-            }
-            (Data::Int64(data), ColumnReader::Int64ColumnReader(reader)) => {
-                some(reader, data, levels, rows)
-            }
-            (Data::Bytes(data), ColumnReader::ByteArrayColumnReader(reader)) => {
-                some(reader, data, levels, rows)
-            }
-            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "a column of another type")),
+            (Data::Bool(data), BoolColumnReader(reader)) => some(reader, data, levels, rows),
+            (Data::Int32(data), Int32ColumnReader(reader)) => some(reader, data, levels, rows),
+            (Data::Int64(data), Int64ColumnReader(reader)) => some(reader, data, levels, rows),
+            (Data::Bytes(data), ByteArrayColumnReader(reader)) => some(reader, data, levels, rows),
+            _ => Err(damaged("a column of another type")),
         }?;
         if !optional {
             self.levels.resize(read, 1);
@@ -170,14 +157,13 @@ impl Values {
         let scalar = match &self.data {
             Data::Bool(data) => data.get(index).map(|value| Scalar::Bool(*value)),
             Data::Int32(data) => {
-                data.get(index).map(|value| Scalar::Number((*value as u32).into()))
+                data.get(index).map(|value| Scalar::Number(u64::from(*value as u32)))
             }
-            Data::Int64(data) => data.get(index).map(|value| match kind {
-                Kind::Timestamp => Scalar::Timestamp(Timestamp::from_micros(
-                    u64::try_from(*value).unwrap_or_default(),
-                )),
-                _ => Scalar::Number(*value as u64),
+            Data::Int64(data) if kind == Kind::Timestamp => data.get(index).map(|value| {
+                let micros = u64::try_from(*value).unwrap_or_default();
+                Scalar::Timestamp(Timestamp::from_micros(micros))
             }),
+            Data::Int64(data) => data.get(index).map(|value| Scalar::Number(*value as u64)),
             Data::Bytes(data) => data.get(index).and_then(|bytes| of_bytes(bytes.data(), kind)),
         };
         scalar.unwrap_or(Scalar::Nothing)

@@ -28,6 +28,11 @@ fn check_machine() -> io::Result<()> {
     Ok(())
 }
 
+/// An error for a file that is damaged.
+fn damaged(what: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what.into())
+}
+
 /// An error of the format's library, as one of reading or writing.
 fn error(error: ParquetError) -> io::Error {
     match error {
@@ -35,9 +40,7 @@ fn error(error: ParquetError) -> io::Error {
             Ok(error) => *error,
             Err(other) => io::Error::other(other),
         },
-        ParquetError::General(what) | ParquetError::EOF(what) => {
-            io::Error::new(io::ErrorKind::InvalidData, what)
-        }
+        ParquetError::General(what) | ParquetError::EOF(what) => damaged(what),
         other => io::Error::new(io::ErrorKind::InvalidData, other),
     }
 }

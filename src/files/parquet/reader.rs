@@ -12,7 +12,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use super::column::Values;
 use super::page::{Pages, check_codec, check_place};
-use super::{check_machine, error};
+use super::{check_machine, damaged, error};
 use crate::files::rows::Row;
 use crate::files::rows::schema::{Column, Scalar};
 
@@ -22,9 +22,8 @@ const BATCH: usize = 8192;
 /// Decodes, and makes an error of a panic: the decoding crate panics at some damaged files. What was decoded before
 /// is not used any more.
 fn guarded<T>(decode: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-    catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|_| {
-        Err(io::Error::new(io::ErrorKind::InvalidData, "a page that makes no sense"))
-    })
+    let decoded = catch_unwind(AssertUnwindSafe(decode));
+    decoded.unwrap_or_else(|_| Err(damaged("a page that makes no sense")))
 }
 
 /// Reads the rows of a Parquet file, as an iterator. Columns are found by name. Other columns are skipped, and those
@@ -133,8 +132,8 @@ impl<R: Row> Reader<R> {
             };
             let read = source.values.read(reader, optional, rows)?;
             if read != rows {
-                let what = format!("the column {} has too few rows", source.column.name);
-                return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+                let name = source.column.name;
+                return Err(damaged(format!("the column {name} has too few rows")));
             }
         }
         (self.left, self.ready) = (self.left - rows, rows);
@@ -151,8 +150,8 @@ impl Source {
             schema.column(index).max_def_level() > 1 || schema.column(index).max_rep_level() > 0
         });
         if nested || (place.is_none() && !column.optional) {
-            let what = format!("there is no column {} of one value a row", column.name);
-            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+            let name = column.name;
+            return Err(damaged(format!("there is no column {name} of one value a row")));
         }
         let values = Values::new(column.kind);
         Ok(Self { column: *column, place, reader: None, values })
@@ -188,7 +187,6 @@ impl<R: Row> Iterator for Reader<R> {
         let mut sources = self.columns.iter_mut();
         let row = R::from_scalars(|| sources.next().map_or(Scalar::Nothing, Source::next));
         self.failed = row.is_none();
-        let error = || io::Error::new(io::ErrorKind::InvalidData, "a row that makes no sense");
-        Some(row.ok_or_else(error))
+        Some(row.ok_or_else(|| damaged("a row that makes no sense")))
     }
 }

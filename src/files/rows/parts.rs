@@ -49,7 +49,7 @@ impl Half {
         half
     }
 
-    /// The tuple. Addresses and endpoints that are missing here are those of `other`; `None` if an address is in
+    /// The tuple. Addresses and endpoints that are missing are taken from `other`. It is `None` if an address is in
     /// neither.
     pub(crate) fn tuple(&self, protocol: Protocol, other: Option<Tuple>) -> Option<Tuple> {
         let endpoints = self.endpoints().or(other.map(|other| other.endpoints));
@@ -62,7 +62,7 @@ impl Half {
         })
     }
 
-    /// The endpoints, if all of them are there. One port without the other is none.
+    /// The endpoints, if they are complete. One port without the other does not count.
     fn endpoints(&self) -> Option<Endpoints> {
         match (self.ports, self.keys, self.icmp) {
             ([Some(source), Some(destination)], ..) => {

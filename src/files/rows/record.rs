@@ -18,8 +18,8 @@ row! {
         format!("{} {} {:03}", row.state, row.dst_ip, row.proto),
         u32::from(row.dst_port.unwrap_or_default()) << 16 | u32::from(row.src_port.unwrap_or_default())
     );
-    /// An entry as one flat row. What the entry does not say is `None`: `null` in JSON and in
-    /// Parquet, nothing in CSV, and never zero.
+    /// An entry as one flat row. What the entry does not say is `None`: `null` in JSON and Parquet, empty in CSV, and
+    /// never zero.
     Record {
         /// 4 or 6.
         family: u8,
@@ -27,7 +27,7 @@ row! {
         proto: u8,
         /// Who opened the flow.
         src_ip: IpAddr,
-        /// Where it was addressed to.
+        /// Whom the opener addressed.
         dst_ip: IpAddr,
         /// Source port, of protocols that have ports.
         src_port: Option<u16> = DISTINCT,
@@ -37,9 +37,9 @@ row! {
         reply_src_ip: IpAddr,
         /// Where answers go: behind source NAT, the gateway.
         reply_dst_ip: IpAddr,
-        /// The port that answers.
+        /// Source port of the answers.
         reply_src_port: Option<u16>,
-        /// The port that answers go to.
+        /// Destination port of the answers.
         reply_dst_port: Option<u16> = DISTINCT,
         /// ICMP and ICMPv6: type of the first message.
         icmp_type: Option<u8>,
@@ -59,30 +59,30 @@ row! {
         reply_dst_key: Option<u16>,
         /// The state, of every protocol; see [`State`](crate::flow::State).
         state: Cow<'static, str>,
-        /// The state, of TCP only.
+        /// The state, if it is a TCP entry and the kernel sent one.
         tcp_state: Option<Cow<'static, str>>,
         /// All status bits.
         status: u32,
-        /// Not evicted early.
+        /// Whether it is ASSURED: not evicted early.
         assured: bool,
-        /// Packets went both ways.
+        /// Whether packets went both ways.
         seen_reply: bool,
-        /// Source NAT changed it, by its tuples.
+        /// Whether its tuples show source NAT.
         snat: bool,
-        /// Destination NAT changed it, by its tuples.
+        /// Whether its tuples show destination NAT.
         dnat: bool,
-        /// Seconds it lives if no packet comes.
+        /// Seconds until it expires if no packet comes.
         timeout_s: Option<u64> = DISTINCT,
         /// The mark.
         mark: Option<u32>,
-        /// The zone, whichever direction it is for.
+        /// The zone, of both directions or of one.
         zone: Option<u16>,
-        /// `original` or `reply`, for a zone that is of this direction only.
+        /// `original` or `reply`, if the zone is of this direction only.
         zone_of: Option<Cow<'static, str>>,
-        /// The numbers of the labels that are set.
+        /// The labels: their numbers in JSON and CSV, and 128 bits in Parquet.
         #[cfg_attr(feature = "serde", serde(default, with = "super::schema::labels"))]
         labels: Option<Labels>,
-        /// The helper.
+        /// The name of the helper.
         helper: Option<String>,
         /// The kernel's id. Not unique.
         id: Option<u32> = DISTINCT,

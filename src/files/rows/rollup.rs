@@ -97,7 +97,7 @@ row! {
         row.node.clone().unwrap_or_default(),
         0
     );
-    /// How full a table was, once.
+    /// How full a table was at one time.
     #[derive(Default)]
     TableStatus {
         /// The release of the machine's kernel.
@@ -114,7 +114,7 @@ row! {
 }
 
 impl TableStatus {
-    /// The row of a table: how full it was after it was read, or else before.
+    /// The row of a table. Its entries are those after it was read or, if that is unknown, before.
     pub fn of(facts: &TableFacts) -> Self {
         let status = Self {
             kernel: facts.origin.kernel.clone(),

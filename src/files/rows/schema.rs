@@ -1,5 +1,5 @@
 //! Tables of rows: their columns, what stands in them, and a row as a line of CSV.
-// Types, order and the way back are for formats that have them.
+// Types, order and reading are for Parquet.
 #![cfg_attr(not(feature = "parquet"), allow(dead_code))]
 
 use std::borrow::Cow;
@@ -41,11 +41,11 @@ pub(crate) struct Column {
     pub(crate) kind: Kind,
     /// Whether it may be missing.
     pub(crate) optional: bool,
-    /// Whether it has nearly as many different values as there are rows: a dictionary of them would only add to them.
+    /// Whether nearly every row has another value, so that a dictionary would only make the file larger.
     pub(crate) distinct: bool,
 }
 
-/// What [`row!`] says of a [distinct](Column::distinct) column.
+/// Marks a [distinct](Column::distinct) column in [`row!`].
 pub(crate) const DISTINCT: bool = true;
 
 /// The type of a field, and how it goes into a column and comes out of it.
@@ -184,19 +184,19 @@ pub(crate) trait Cells: Sized {
     /// The name of the column that rows are sorted by first.
     const SORTED: &str;
 
-    /// By what rows are sorted. Columns are compared as text.
+    /// The key that rows are sorted by. Columns are compared as text.
     fn sort_key(&self) -> (String, String, u32);
 
     fn scalars(&self) -> impl Iterator<Item = Scalar<'_>>;
 
-    /// A row of what `next` gives for one column after the other; `None` if that does not fit it.
+    /// A row of what `next` gives, one column after the other; `None` if something does not fit its column.
     fn from_scalars<'s>(next: impl FnMut() -> Scalar<'s>) -> Option<Self>;
 }
 
 /// A table: a struct whose fields are the columns. Every table begins with where and when its rows were seen.
 ///
-/// `by` is what rows are sorted by: a column of text, a second one, and a number. A column of mostly different values
-/// is marked with `= DISTINCT`.
+/// `by` is the key that rows are sorted by: the first column, a second one as text, and a number. `= DISTINCT` marks a
+/// column in which nearly every row has another value.
 macro_rules! row {
     (by $sorted:ident, |$self:ident| $key:expr; $(#[$meta:meta])* $row:ident { $($columns:tt)* }) => {
         $crate::files::rows::schema::row! {

@@ -1,4 +1,4 @@
-//! Entries out of a whole text, line by line.
+//! Reads entries from a text, line by line.
 
 use std::io::{self, BufRead, Read};
 
@@ -128,8 +128,8 @@ fn parse(text: &str) -> Result<(Flow, Option<Origin>), String> {
     Ok((parse_line(text).map_err(|error| error.to_string())?, None))
 }
 
-/// What stands before and after the summary of `conntrack`. Where it went into the same file as the entries, it may
-/// stand in the middle of one, the rest of which is in the next line.
+/// What is before and after the summary that `conntrack` prints. Where it went into the same file as the entries, it may
+/// be in the middle of an entry, whose rest is in the next line.
 fn around_summary(text: &str) -> Option<(&str, &str)> {
     let (before, rest) = text.split_once("conntrack v")?;
     let (_, after) = rest.split_once("have been shown.")?;

@@ -1,4 +1,4 @@
-//! An entry out of one line of text.
+//! Reads an entry from one line of text.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -27,7 +27,7 @@ impl LineError {
 impl fmt::Display for LineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { word, expected } = self;
-        // Enough to find it by.
+        // Enough to find it in the line.
         let word: String = word.chars().take(40).collect();
         match word.is_empty() {
             true => write!(f, "expected {expected}, but the line ends"),
@@ -128,7 +128,7 @@ pub fn parse_line(line: &str) -> Result<Flow, LineError> {
     said.flow(["src=", "dst="], false)
 }
 
-/// Options of a saved line that say the same of one direction as a word of other lines.
+/// Options of a saved line that say the same as a word of other lines: the option, the direction and the word.
 const OPTIONS: [(&str, usize, &str); 22] = [
     ("-s", 0, "src"),
     ("-d", 0, "dst"),
@@ -229,8 +229,8 @@ impl<'l> Said<'l> {
         Some(())
     }
 
-    /// The entry. `names` are those of the two addresses. A saved line may leave out what is the inverse of the
-    /// original direction.
+    /// The entry. `names` are what the two addresses are called. What a saved line does not say of the reply is the
+    /// inverse of the original.
     fn flow(self, names: [&'static str; 2], saved: bool) -> Result<Flow, LineError> {
         let protocol = self.protocol.ok_or_else(|| LineError::at("", "-p"))?;
         let [there, back] = &self.halves;
