@@ -25,6 +25,7 @@ pub(crate) struct Half {
 }
 
 impl Half {
+    #[inline]
     pub(crate) fn of(tuple: &Tuple, counters: Option<Counters>) -> Self {
         let mut half = Self {
             source: Some(tuple.source),
@@ -51,6 +52,7 @@ impl Half {
 
     /// The tuple. Addresses and endpoints that are missing are taken from `other`. It is `None` if an address is in
     /// neither.
+    #[inline]
     pub(crate) fn tuple(&self, protocol: Protocol, other: Option<Tuple>) -> Option<Tuple> {
         let endpoints = self.endpoints().or(other.map(|other| other.endpoints));
         Some(Tuple {
@@ -63,6 +65,7 @@ impl Half {
     }
 
     /// The endpoints, if they are complete. One port without the other does not count.
+    #[inline]
     fn endpoints(&self) -> Option<Endpoints> {
         match (self.ports, self.keys, self.icmp) {
             ([Some(source), Some(destination)], ..) => {

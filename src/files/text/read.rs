@@ -169,6 +169,7 @@ fn parse_saved(line: &str) -> Result<Flow, LineError> {
 
 impl<'l> Said<'l> {
     /// Takes what a word says of one direction or of the entry; `None` if the value cannot be right.
+    #[inline]
     fn take(&mut self, half: usize, name: &str, value: &'l str) -> Option<()> {
         let half = self.halves.get_mut(half)?;
         match name {
