@@ -1,18 +1,16 @@
-//! The one place that puts a single request together.
+//! The one place that puts requests together, alone or many to a datagram.
 
+use bytes::{BufMut, BytesMut};
 use netlink_packet_core::{
-    DefaultNla, NLA_F_NESTED, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST,
-    NetlinkHeader, NetlinkMessage,
+    Emitable, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_ECHO, NLM_F_EXCL, NLM_F_REQUEST,
+    NetlinkHeader,
 };
-use netlink_packet_netfilter::conntrack::ConntrackMessage;
-use netlink_packet_netfilter::{
-    NetfilterHeader, NetfilterMessage, NetfilterMessageInner, NetfilterProtoFamily,
-    NetfilterSubsystem,
-};
+use netlink_packet_netfilter::NetfilterHeader;
 
 use crate::flow::Family;
-use crate::wire::Attributes;
+use crate::wire::Messages;
 use crate::wire::ctnetlink::NFNL_SUBSYS_CTNETLINK;
+use crate::wire::writer::Writer;
 
 /// A request to the conntrack subsystem, or to a sibling of it.
 #[derive(Debug, Clone)]
@@ -23,52 +21,49 @@ pub(crate) struct Request {
     message: u8,
     flags: u16,
     version: u8,
-    /// Whether it may delete without naming what.
     flush: bool,
     family: Option<Family>,
-    // All attributes go as plain bytes: the typed ones of the packet crate lose the flag that
-    // marks a nest.
-    attributes: Vec<DefaultNla>,
+    attributes: BytesMut,
 }
 
 impl Request {
     /// A request that is answered by a dump, which ends in `NLMSG_DONE`.
     pub(crate) fn dump(operation: &'static str, message: u8) -> Self {
         // No acknowledgement: the kernel sends none for a dump that started.
-        Self::new(operation, message, NLM_F_REQUEST | NLM_F_DUMP)
+        Self { flags: NLM_F_REQUEST | NLM_F_DUMP, ..Self::one_of_many(operation, message) }
     }
 
     /// A request that is answered by at most a few messages, and then by an acknowledgement: the
     /// replies themselves carry `NLM_F_MULTI` without a `NLMSG_DONE` ever following.
     pub(crate) fn once(operation: &'static str, message: u8) -> Self {
-        Self::new(operation, message, NLM_F_REQUEST | NLM_F_ACK)
+        Self::one_of_many(operation, message).acknowledged()
+    }
+
+    /// A request that is answered by an error, if there is one: one of several in a datagram, of
+    /// which the last asks for an acknowledgement.
+    pub(crate) fn one_of_many(operation: &'static str, message: u8) -> Self {
+        Self {
+            operation,
+            subsystem: NFNL_SUBSYS_CTNETLINK,
+            message,
+            flags: NLM_F_REQUEST,
+            version: 0,
+            flush: false,
+            family: None,
+            attributes: BytesMut::new(),
+        }
     }
 
     /// A delete of everything, or of all of one family. Only kernels from 5.2 on leave the other
     /// family alone, and only if the version of the netfilter header is not 0.
     pub(crate) fn flush(operation: &'static str, message: u8, family: Option<Family>) -> Self {
         let version = u8::from(family.is_some());
-        Self { version, flush: true, ..Self::once(operation, message).family(family) }
+        Self { version, flush: true, family, ..Self::once(operation, message) }
     }
 
     /// Whether it may delete without naming what.
     pub(crate) fn is_flush(&self) -> bool {
         self.flush
-    }
-
-    fn new(operation: &'static str, message: u8, flags: u16) -> Self {
-        let subsystem = NFNL_SUBSYS_CTNETLINK;
-        let attributes = Vec::new();
-        Self {
-            operation,
-            subsystem,
-            message,
-            flags,
-            version: 0,
-            flush: false,
-            family: None,
-            attributes,
-        }
     }
 
     /// To make what must not be there yet.
@@ -77,9 +72,15 @@ impl Request {
         self
     }
 
-    /// Asks for an acknowledgement even of a dump, which is not sent if a dump starts.
+    /// Asks for an acknowledgement. A dump that starts sends none.
     pub(crate) fn acknowledged(mut self) -> Self {
         self.flags |= NLM_F_ACK;
+        self
+    }
+
+    /// Asks for the event of what it does.
+    pub(crate) fn echoed(mut self) -> Self {
+        self.flags |= NLM_F_ECHO;
         self
     }
 
@@ -100,42 +101,52 @@ impl Request {
         self.family
     }
 
-    /// With these attributes, as bytes.
+    /// With these attributes, put together already.
     pub(crate) fn attributes(mut self, attributes: &[u8]) -> Self {
-        self.attributes = Attributes::new(attributes)
-            .map_while(Result::ok) // our own writing
-            .map(|attribute| {
-                let nested = if attribute.nested { NLA_F_NESTED } else { 0 };
-                DefaultNla::new(attribute.kind | nested, attribute.payload.to_vec())
-            })
-            .collect();
+        self.attributes.extend_from_slice(attributes);
         self
     }
 
-    /// The bytes to send.
+    /// With the attributes that `write` writes.
+    pub(crate) fn with(mut self, write: impl FnOnce(&mut Writer<'_>)) -> Self {
+        write(&mut Writer::new(&mut self.attributes));
+        self
+    }
+
+    /// The datagram to send, with this request alone.
     pub(crate) fn to_bytes(&self, sequence: u32, port: u32) -> Vec<u8> {
-        let family = match self.family {
-            None => NetfilterProtoFamily::Unspec,
-            Some(Family::Ipv4) => NetfilterProtoFamily::IPv4,
-            Some(Family::Ipv6) => NetfilterProtoFamily::IPv6,
-        };
-        let (message_type, attributes) = (self.message, self.attributes.clone());
-        let message = if self.subsystem == NFNL_SUBSYS_CTNETLINK {
-            ConntrackMessage::Other { message_type, attributes }.into()
-        } else {
-            let subsys = NetfilterSubsystem::Other(self.subsystem);
-            NetfilterMessageInner::Other { subsys, message_type, attributes }
-        };
+        let mut datagram = BytesMut::new();
+        self.append(&mut datagram, sequence, port, |_| {});
+        datagram.into()
+    }
+
+    /// Appends it to a datagram. What `more` writes comes behind its attributes: to write one's
+    /// attributes there takes no memory for each request.
+    pub(crate) fn append(
+        &self,
+        datagram: &mut BytesMut,
+        sequence: u32,
+        port: u32,
+        more: impl FnOnce(&mut Writer<'_>),
+    ) {
+        let start = datagram.len();
+        let family = self.family.map_or(0, Family::number).into();
+        let netfilter = NetfilterHeader::new(family, self.version, 0);
+        datagram.put_bytes(0, Messages::HEADER + netfilter.buffer_len());
+        datagram.extend_from_slice(&self.attributes);
+        more(&mut Writer::new(datagram));
+
         let mut header = NetlinkHeader::default();
+        header.message_type = u16::from_be_bytes([self.subsystem, self.message]);
         header.flags = self.flags;
         header.sequence_number = sequence;
         header.port_number = port;
-        let netfilter =
-            NetfilterMessage::new(NetfilterHeader::new(family, self.version, 0), message);
-        let mut message = NetlinkMessage::new(header, netfilter.into());
-        message.finalize();
-        let mut bytes = vec![0; message.buffer_len()];
-        message.serialize(&mut bytes);
-        bytes
+        header.length = u32::try_from(datagram.len() - start).unwrap_or(u32::MAX);
+        if let Some((head, rest)) =
+            datagram.get_mut(start..).and_then(|all| all.split_at_mut_checked(Messages::HEADER))
+        {
+            header.emit(head);
+            netfilter.emit(rest);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! One entry more.
 
 use super::Conntrack;
-use super::refusal::{explained, invalid, of_create};
+use super::errno::{explained, invalid, of_create};
 use crate::error::{ErrorKind, Result};
 use crate::flow::{Endpoints, Flow, Labels, NewFlow, Tuple};
 use crate::kernel::Capabilities;
@@ -64,8 +64,7 @@ impl Conntrack {
             .exclusive()
             .family(Some(new.original().family()))
             .attributes(&new.to_attributes());
-        self.request(&request, |_| Ok(()))
-            .map_err(|error| explained(error, |errno| of_create(new, errno)))?;
+        self.submit(&request).map_err(|error| explained(error, |errno| of_create(new, errno)))?;
 
         // The kernel does not say when it has no room for labels.
         let wanted = new.as_flow().labels.unwrap_or_default();

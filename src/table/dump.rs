@@ -5,14 +5,14 @@ use std::time::SystemTime;
 
 use rustix::io::Errno;
 
-use super::Reader;
-use super::batch::Batch;
 use super::dump_end::DumpEnd;
+use super::exchange::PendingRequest;
 use super::options::{DumpOptions, List};
-use super::sent::Sent;
+use super::reader::Reader;
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::{Filter, KernelFilter, Placement, Plan};
 use crate::flow::{Flow, FlowRef};
+use crate::kernel::Capabilities;
 use crate::socket::Request;
 use crate::wire::WireError;
 use crate::wire::ctnetlink::{
@@ -20,7 +20,7 @@ use crate::wire::ctnetlink::{
     IPCTNL_MSG_CT_GET_UNCONFIRMED,
 };
 
-/// A dump under way.
+/// A dump under way. Made by [`Reader::dump`].
 ///
 /// Read it to the end with [`next_batch`](Self::next_batch), [`for_each`](Self::for_each) or
 /// [`flows`](Self::flows). Dropping it half-way is fine: the next request on the handle starts
@@ -36,7 +36,7 @@ pub struct Dump<'t> {
     /// The request under way, and those to come.
     part: KernelFilter,
     parts: std::vec::IntoIter<KernelFilter>,
-    sent: Sent,
+    pending: PendingRequest,
     /// Where in the datagram at hand the entries are, those that the filter keeps.
     entries: Vec<Range<usize>>,
     /// Entries before the request under way.
@@ -122,8 +122,7 @@ impl Reader {
     /// [`PermissionDenied`](ErrorKind::PermissionDenied) without `CAP_NET_ADMIN`.
     pub fn plan(&mut self, filter: &Filter, placement: Option<Placement>) -> Result<Plan> {
         if *filter == Filter::new() {
-            let nobody = crate::kernel::Capabilities::UNKNOWN;
-            return Ok(filter.plan(&nobody, Placement::LeastLatency));
+            return Ok(filter.plan(&Capabilities::UNKNOWN, Placement::LeastLatency));
         }
         let placement = match placement {
             Some(placement) => placement,
@@ -142,10 +141,10 @@ impl Reader {
         let mut parts = plan.requests().to_vec().into_iter();
         let first = parts.next();
         let part = first.unwrap_or_default();
-        let sent = match first {
+        let pending = match first {
             Some(part) => self.send(&kind.request(&part))?,
             // Nothing can match, so nothing is asked.
-            None => Sent::nothing(),
+            None => PendingRequest::nothing(),
         };
         self.abandoned |= first.is_some(); // until its end was read
         Ok(Dump {
@@ -155,7 +154,7 @@ impl Reader {
             now: SystemTime::now(),
             part,
             parts,
-            sent,
+            pending,
             entries: Vec::new(),
             earlier: 0,
             buckets: Self::buckets(),
@@ -163,6 +162,29 @@ impl Reader {
             ended: None,
             done: first.is_none(),
         })
+    }
+}
+
+/// The entries of one datagram, borrowed from the receive buffer.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch<'b> {
+    pub(crate) datagram: &'b [u8],
+    /// Where in the datagram the entries are, as the attributes behind the netfilter header.
+    pub(super) entries: &'b [Range<usize>],
+}
+
+impl<'b> Batch<'b> {
+    /// The entries, each checked as it is taken. One that cannot be read is an error of its own;
+    /// the ones behind it are not lost.
+    pub fn flows(&self) -> impl Iterator<Item = Result<FlowRef<'b>, WireError>> + use<'b> {
+        self.entries().map(FlowRef::parse)
+    }
+
+    /// The entries, as the attributes behind the netfilter header.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &'b [u8]> + use<'b> {
+        let Self { datagram, entries } = *self;
+        // Only what was in it can have been noted.
+        entries.iter().filter_map(|entry| datagram.get(entry.clone()))
     }
 }
 
@@ -191,9 +213,9 @@ impl Dump<'_> {
                 self.go_on(outcome)?;
                 continue;
             }
-            let length = self.table.socket.receive(self.sent.operation)?;
+            let length = self.table.socket.receive(self.pending.operation)?;
             let datagram = self.table.socket.datagram(length);
-            self.ended = self.end.note(datagram, &self.sent, &mut self.entries)?;
+            self.ended = self.end.note(datagram, &self.pending, &mut self.entries)?;
             self.table.abandoned = self.ended.is_none();
             self.judge(length);
             if !self.entries.is_empty() {
@@ -241,7 +263,7 @@ impl Dump<'_> {
             self.done = true;
             return Ok(());
         }
-        self.sent = self.table.send(&self.kind.request(&self.part))?;
+        self.pending = self.table.send(&self.kind.request(&self.part))?;
         self.table.abandoned = true;
         Ok(())
     }
@@ -268,7 +290,7 @@ impl Dump<'_> {
         mut self,
         mut look: impl FnMut(FlowRef<'_>) -> ControlFlow<()>,
     ) -> Result<DumpEnd> {
-        let operation = self.sent.operation;
+        let operation = self.pending.operation;
         'dump: while let Some(batch) = self.next_batch()? {
             for flow in batch.flows() {
                 let flow = flow.map_err(|source| ErrorKind::Malformed { operation, source })?;
@@ -317,7 +339,7 @@ impl Iterator for Flows<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             if let Some(flow) = self.ready.next() {
-                return Some(flow.map_err(|source| self.dump.sent.malformed(source)));
+                return Some(flow.map_err(|source| self.dump.pending.malformed(source)));
             }
             match self.dump.next_batch() {
                 Ok(Some(batch)) => {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use netlink_packet_core::{NLM_F_DUMP_FILTERED, NLM_F_DUMP_INTR};
 
-use super::sent::Sent;
+use super::exchange::PendingRequest;
 use crate::error::{ErrorKind, Result};
 use crate::wire::Messages;
 
@@ -69,7 +69,7 @@ impl DumpEnd {
     pub(super) fn note(
         &mut self,
         datagram: &[u8],
-        sent: &Sent,
+        sent: &PendingRequest,
         entries: &mut Vec<Range<usize>>,
     ) -> Result<Option<Result<()>>> {
         let mut outcome = None;
@@ -108,12 +108,12 @@ impl DumpEnd {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::batch::Batch;
+    use crate::table::dump::Batch;
 
     const ENTRY: u16 = 0x0100;
     const DONE: u16 = 3;
-    const SENT: Sent =
-        Sent { operation: "dump", sequence: 7, port: 9, bytes: Vec::new(), family: None };
+    const SENT: PendingRequest =
+        PendingRequest { operation: "dump", sequence: 7, port: 9, bytes: Vec::new(), family: None };
 
     /// A message with `payload` behind its header.
     fn message(kind: u16, flags: u16, sequence: u32, port: u32, payload: &[u8]) -> Vec<u8> {

@@ -6,17 +6,16 @@
 use std::time::SystemTime;
 
 use bytes::BytesMut;
-use netlink_packet_core::{NLM_F_ACK, NLM_F_ECHO, NLM_F_REQUEST, NetlinkHeader};
 
 use super::Conntrack;
-use super::delete::{Deleted, deletion_event, write_deletion};
-use super::get::write_request;
-use super::plan::Entries;
+use super::delete_request::{append_deletion, deletion_event};
+use super::exchange::{PendingRequest, is_entry};
+use super::get::write_key_of;
 use super::same::{exclude, is_same, is_what_was_looked_at};
-use super::sent::{Sent, request_of};
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::Filter;
 use crate::flow::{Direction, Flow, FlowId, FlowRef};
+use crate::socket::Request;
 use crate::wire::ctnetlink::IPCTNL_MSG_CT_GET;
 use crate::wire::{Messages, WireError};
 
@@ -27,6 +26,59 @@ const BATCH: usize = 8;
 
 /// The most answers to a delete and a look: the delete's event or error, and the look's answer.
 const ANSWERS: usize = 2;
+
+/// What became of an entry that was to be deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Deleted {
+    /// It is deleted.
+    Deleted,
+    /// It was not there any more.
+    AlreadyGone,
+    /// It was not there any more; a later entry has its tuple, and was left alone.
+    Replaced,
+    /// The filter of the plan is no longer true of the entry with its tuple and id: the entry has
+    /// changed, or it is a later one that cannot be told apart. It was left alone.
+    Changed,
+    /// The kernel finds other entries by both of its tuples, so the one that is meant cannot be
+    /// named. This happens only with zones of one direction. If it is still there, it was left
+    /// alone.
+    Hidden,
+    /// A later entry took over its tuple and its id between the look and the delete, and was
+    /// deleted. This is that entry, as the kernel's event shows it. [`Conntrack::create`] can make
+    /// it again. Before Linux 5.12 the event has no timeout, and a new entry needs one: set it first.
+    Later(Box<Flow>),
+}
+
+/// Entries kept as they came, one behind the other.
+#[derive(Debug, Default)]
+pub(super) struct Entries {
+    bytes: Vec<u8>,
+    /// Where each ends.
+    ends: Vec<usize>,
+}
+
+impl Entries {
+    /// With room for so many, as large as most are.
+    pub(super) fn with_capacity(entries: usize) -> Self {
+        Self { bytes: Vec::with_capacity(320 * entries), ends: Vec::with_capacity(entries) }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub(super) fn push(&mut self, entry: &[u8]) {
+        self.bytes.extend_from_slice(entry);
+        self.ends.push(self.bytes.len());
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = FlowRef<'_>> {
+        let starts = [0].into_iter().chain(self.ends.iter().copied());
+        let entries = starts.zip(&self.ends).filter_map(|(start, &end)| self.bytes.get(start..end));
+        entries.filter_map(|entry| FlowRef::parse(entry).ok()) // read before it was kept
+    }
+}
 
 /// How far an entry is.
 #[derive(Debug)]
@@ -134,18 +186,17 @@ impl Conntrack {
         let (deletes, count) = (doomed.meant.len(), doomed.meant.len() + looks.len());
         let mut buffer = BytesMut::with_capacity(count * 160);
         for (index, meant) in doomed.meant.iter().chain(looks).enumerate() {
-            let mut header = NetlinkHeader::default();
-            header.sequence_number = self.next_sequence();
-            header.port_number = port;
-            header.flags = NLM_F_REQUEST;
+            let number = (self.next_sequence(), port);
             if index < deletes {
                 // Errors come unasked, and before the answer to the last of a send.
-                let last = if index + 1 == count { NLM_F_ACK } else { 0 };
-                header.flags |= NLM_F_ECHO | last;
-                write_deletion(header, (meant.flow, meant.id), direction, &mut buffer);
+                let is_last = index + 1 == count;
+                append_deletion(&mut buffer, number, (meant.flow, meant.id), direction, is_last);
             } else {
-                let flow = meant.flow;
-                write_request(IPCTNL_MSG_CT_GET, header, flow, direction, &mut buffer, |_| {});
+                let look = Request::one_of_many(OPERATION, IPCTNL_MSG_CT_GET);
+                let look = look.family(Some(meant.flow.original().family()));
+                look.append(&mut buffer, number.0, number.1, |writer| {
+                    write_key_of(meant.flow, direction, writer);
+                });
             }
         }
         self.socket.send(&buffer, OPERATION)?;
@@ -168,10 +219,9 @@ impl Conntrack {
                 }
                 let index = message.sequence.wrapping_sub(first) as usize;
                 let Some(meant) = doomed.meant.iter().chain(looks).nth(index) else { continue };
-                let mut sent = Sent { operation: OPERATION, ..Sent::nothing() };
                 if message.is_error() {
-                    sent.bytes = request_of(&buffer, message.sequence);
-                    match sent.outcome(&message) {
+                    let pending = PendingRequest::one_of(&buffer, message.sequence, OPERATION);
+                    match pending.outcome(&message) {
                         Ok(()) => {}
                         Err(error) if error.is_permission_denied() && index == 0 => {
                             // Only the first request of a send is answered, and none is done.
@@ -185,7 +235,7 @@ impl Conntrack {
                         Err(_) if index < deletes => set(fates, meant, Fate::Vanished),
                         Err(_) => set(fates, meant, Fate::Done(Deleted::AlreadyGone)),
                     }
-                } else if sent.is_entry(&message) && index >= deletes {
+                } else if is_entry(&message) && index >= deletes {
                     let (_, attributes) = message.netfilter().map_err(malformed)?;
                     let found = FlowRef::parse(attributes).map_err(malformed)?;
                     let now = *now.get_or_insert_with(SystemTime::now);

@@ -1,9 +1,7 @@
 //! Expectations, to look at.
 
-use bytes::BytesMut;
-
 use super::Reader;
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::flow::{Expectation, ExpectationKey, FlowKey, Tuple};
 use crate::socket::Request;
 use crate::wire::ctnetlink::*;
@@ -17,7 +15,7 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// [`PermissionDenied`](ErrorKind::PermissionDenied) without `CAP_NET_ADMIN`.
+    /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied) without `CAP_NET_ADMIN`.
     ///
     /// # Cost
     ///
@@ -42,7 +40,7 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// As [`expectations`](Self::expectations), and [`Kernel`](ErrorKind::Kernel) with `EINVAL` if
+    /// As [`expectations`](Self::expectations), and [`Kernel`](crate::ErrorKind::Kernel) with `EINVAL` if
     /// the tuple lacks what its protocol needs, such as ports.
     ///
     /// # Cost
@@ -51,18 +49,17 @@ impl Reader {
     pub fn expectations_of(&mut self, master: impl Into<FlowKey>) -> Result<Vec<Expectation>> {
         let master = master.into();
         let zone = master.zone.or(master.tuple.zone);
-        let mut attributes = BytesMut::new();
-        let mut writer = Writer::new(&mut attributes);
-        // A zone inside the tuple is refused here.
-        Tuple { zone: None, ..master.tuple }.write(CTA_EXPECT_MASTER, &mut writer);
-        if let Some(zone) = zone {
-            writer.put_be16(CTA_EXPECT_ZONE, zone);
-        }
         let request = Request::dump("list expectations of a flow", IPCTNL_MSG_EXP_GET)
             // No dump starts for a flow without a helper, and without this there is no answer.
             .acknowledged()
             .family(Some(master.tuple.family()))
-            .attributes(&attributes);
+            .with(|writer| {
+                // A zone inside the tuple is refused here.
+                Tuple { zone: None, ..master.tuple }.write(CTA_EXPECT_MASTER, writer);
+                if let Some(zone) = zone {
+                    writer.put_be16(CTA_EXPECT_ZONE, zone);
+                }
+            });
         match self.read_expectations(&request) {
             Ok(mut found) => {
                 found.iter_mut().for_each(|found| found.zone = found.zone.or(zone));
@@ -89,7 +86,7 @@ impl Reader {
         let key = key.into();
         let request = Request::once("get an expectation", IPCTNL_MSG_EXP_GET)
             .family(Some(key.tuple.family()))
-            .attributes(&key_attributes(&key));
+            .with(|writer| write_key(&key, writer));
         match self.read_expectations(&request) {
             Ok(found) => Ok(found.into_iter().next().map(|found| {
                 let zone = found.zone.or(zone_of(&key));
@@ -102,11 +99,9 @@ impl Reader {
 
     fn read_expectations(&mut self, request: &Request) -> Result<Vec<Expectation>> {
         let request = request.clone().subsystem(NFNL_SUBSYS_CTNETLINK_EXP);
-        let malformed = |source| ErrorKind::Malformed { operation: request.operation, source };
         let mut found = Vec::new();
-        self.request(&request, |message| {
-            let (_, attributes) = message.netfilter().map_err(malformed)?;
-            found.push(Expectation::parse(attributes).map_err(malformed)?);
+        self.request(&request, |_, attributes| {
+            found.push(Expectation::parse(attributes)?);
             Ok(())
         })?;
         Ok(found)
@@ -118,17 +113,14 @@ fn zone_of(key: &ExpectationKey) -> Option<u16> {
     key.zone.or(key.tuple.zone)
 }
 
-/// A key as attributes: tuple, zone, id.
-pub(super) fn key_attributes(key: &ExpectationKey) -> BytesMut {
-    let mut attributes = BytesMut::new();
-    let mut writer = Writer::new(&mut attributes);
+/// Writes a key: tuple, zone, id.
+pub(super) fn write_key(key: &ExpectationKey, writer: &mut Writer<'_>) {
     // A zone inside the tuple is refused here.
-    Tuple { zone: None, ..key.tuple }.write(CTA_EXPECT_TUPLE, &mut writer);
+    Tuple { zone: None, ..key.tuple }.write(CTA_EXPECT_TUPLE, writer);
     if let Some(zone) = zone_of(key) {
         writer.put_be16(CTA_EXPECT_ZONE, zone);
     }
     if let Some(id) = key.id {
         writer.put_be32(CTA_EXPECT_ID, id.0);
     }
-    attributes
 }

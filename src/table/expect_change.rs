@@ -4,13 +4,13 @@
 //! expectations, whatever else is in it. Only [`flush_request`] builds one; the others need what
 //! they are about to be built at all.
 
-use super::expect::key_attributes;
+use super::expect::write_key;
 use super::{Conntrack, Deleted};
 use crate::error::{ErrorKind, Result};
 use crate::flow::{ExpectationId, ExpectationKey, NewExpectation};
 use crate::socket::Request;
 use crate::wire::ctnetlink::*;
-use crate::wire::writer::{Writer, text_fits};
+use crate::wire::writer::text_fits;
 
 /// The longest name a helper can have (`NF_CT_HELPER_NAME_LEN`, without the byte that ends it).
 const LONGEST_HELPER: usize = 15;
@@ -49,11 +49,11 @@ impl Conntrack {
         let request = expectation_request(OPERATION, IPCTNL_MSG_EXP_NEW)
             .family(Some(expectation.tuple.family()))
             .attributes(&attributes);
-        self.request(&request.clone().exclusive(), |_| Ok(()))?;
+        self.submit(&request.clone().exclusive())?;
         if expectation.timeout.is_none() {
             return Ok(());
         }
-        match self.request(&request, |_| Ok(())) {
+        match self.submit(&request) {
             // A packet was faster, and has used it up.
             Err(error) if error.is_not_found() => Ok(()),
             outcome => outcome,
@@ -92,7 +92,7 @@ impl Conntrack {
         }) else {
             return Ok(Deleted::AlreadyGone);
         };
-        match self.request(&delete_request(&key, id), |_| Ok(())) {
+        match self.submit(&delete_request(&key, id)) {
             Ok(()) => return Ok(Deleted::Deleted),
             Err(error) if !error.is_not_found() => return Err(error),
             Err(_) => {}
@@ -134,8 +134,7 @@ impl Conntrack {
     /// One request and its answer.
     #[doc(alias = "CTA_EXPECT_HELP_NAME")]
     pub fn delete_expectations_of_helper(&mut self, name: &str) -> Result<()> {
-        let request = delete_of_helper_request(name)?;
-        self.request(&request, |_| Ok(()))
+        self.submit(&delete_of_helper_request(name)?)
     }
 
     /// Deletes **all** expectations of this network namespace. Flows that came of expectations
@@ -150,7 +149,7 @@ impl Conntrack {
     /// One request and its answer.
     #[doc(alias = "IPCTNL_MSG_EXP_DELETE")]
     pub fn flush_expectations(&mut self) -> Result<()> {
-        self.request(&flush_request(), |_| Ok(()))
+        self.submit(&flush_request())
     }
 
     /// The id of the expectation that has the key's very tuple. A lookup finds what packets with
@@ -174,7 +173,7 @@ fn delete_request(key: &ExpectationKey, id: ExpectationId) -> Request {
     let key = key.id(id);
     expectation_request(DELETE, IPCTNL_MSG_EXP_DELETE)
         .family(Some(key.tuple.family()))
-        .attributes(&key_attributes(&key))
+        .with(|writer| write_key(&key, writer))
 }
 
 /// Takes a name that is one. A name too long for an attribute would be lost from the request, and
@@ -189,9 +188,8 @@ fn delete_of_helper_request(name: &str) -> Result<Request> {
         }
         .into());
     }
-    let mut attributes = bytes::BytesMut::new();
-    Writer::new(&mut attributes).put_text(CTA_EXPECT_HELP_NAME, name);
-    Ok(expectation_request(OPERATION, IPCTNL_MSG_EXP_DELETE).attributes(&attributes))
+    let request = expectation_request(OPERATION, IPCTNL_MSG_EXP_DELETE);
+    Ok(request.with(|writer| writer.put_text(CTA_EXPECT_HELP_NAME, name)))
 }
 
 /// A delete of everything: the only request that is one.

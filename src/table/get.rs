@@ -1,14 +1,13 @@
 //! One entry, by its key.
 
-use bytes::BytesMut;
-use netlink_packet_core::{NLA_F_NESTED, NetlinkHeader};
+use netlink_packet_core::NLA_F_NESTED;
 
 use super::Reader;
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::flow::{Direction, Flow, FlowKey, FlowRef, Tuple};
 use crate::socket::Request;
 use crate::wire::ctnetlink::{
-    CTA_ID, CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_ZONE, IPCTNL_MSG_CT_GET, NFNL_SUBSYS_CTNETLINK,
+    CTA_ID, CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_ZONE, IPCTNL_MSG_CT_GET,
 };
 use crate::wire::writer::Writer;
 
@@ -22,8 +21,8 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// [`PermissionDenied`](ErrorKind::PermissionDenied) without `CAP_NET_ADMIN`;
-    /// [`Kernel`](ErrorKind::Kernel) with `EINVAL` if the tuple lacks what its protocol needs,
+    /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied) without `CAP_NET_ADMIN`;
+    /// [`Kernel`](crate::ErrorKind::Kernel) with `EINVAL` if the tuple lacks what its protocol needs,
     /// such as ports.
     ///
     /// # Cost
@@ -52,14 +51,11 @@ impl Reader {
         key: FlowKey,
     ) -> Result<Option<Flow>> {
         // The kernel does not look at an id here.
-        let request = Request::once(operation, message)
-            .family(Some(key.tuple.family()))
-            .attributes(&key_attributes(&FlowKey { id: None, ..key }));
-        let malformed = |source| ErrorKind::Malformed { operation: request.operation, source };
+        let sent = FlowKey { id: None, ..key };
+        let request = Request::once(operation, message).family(Some(key.tuple.family()));
         let mut found = None;
-        let outcome = self.request(&request, |message| {
-            let (_, attributes) = message.netfilter().map_err(malformed)?;
-            found = Some(FlowRef::parse(attributes).map_err(malformed)?.to_owned());
+        let outcome = self.request(&request.with(|writer| write_key(&sent, writer)), |_, entry| {
+            found = Some(FlowRef::parse(entry)?.to_owned());
             Ok(())
         });
         match outcome {
@@ -77,10 +73,8 @@ fn has_endpoints(flow: &Flow, tuple: &Tuple) -> bool {
     [flow.original, flow.reply].iter().any(|of| of.endpoints == tuple.endpoints)
 }
 
-/// A key as attributes: tuple, zone, id.
-pub(super) fn key_attributes(key: &FlowKey) -> BytesMut {
-    let mut attributes = BytesMut::new();
-    let writer = &mut Writer::new(&mut attributes);
+/// Writes a key: tuple, zone, id.
+pub(super) fn write_key(key: &FlowKey, writer: &mut Writer<'_>) {
     key.tuple.write(CTA_TUPLE_ORIG, writer);
     if let Some(zone) = key.zone {
         writer.put_be16(CTA_ZONE, zone);
@@ -88,29 +82,16 @@ pub(super) fn key_attributes(key: &FlowKey) -> BytesMut {
     if let Some(id) = key.id {
         writer.put_be32(CTA_ID, id.0);
     }
-    attributes
 }
 
-/// Appends a request about an entry, to be found by its tuple of a direction: one of many to a
-/// send.
-pub(super) fn write_request(
-    message: u8,
-    mut header: NetlinkHeader,
-    flow: &FlowRef<'_>,
-    direction: Direction,
-    buffer: &mut BytesMut,
-    more: impl FnOnce(&mut Writer<'_>),
-) {
-    header.message_type = u16::from_be_bytes([NFNL_SUBSYS_CTNETLINK, message]);
+/// Writes what an entry is found by: its tuple of a direction, and its zone.
+pub(super) fn write_key_of(flow: &FlowRef<'_>, direction: Direction, writer: &mut Writer<'_>) {
     let kind = match direction {
         Direction::Original => CTA_TUPLE_ORIG,
         Direction::Reply => CTA_TUPLE_REPLY,
     };
-    Writer::new(buffer).message(header, flow.original().family().number(), |writer| {
-        writer.put(kind | NLA_F_NESTED, flow.tuple_as_sent(direction));
-        if let Some(zone) = flow.zone() {
-            writer.put_be16(CTA_ZONE, zone);
-        }
-        more(writer);
-    });
+    writer.put(kind | NLA_F_NESTED, flow.tuple_as_sent(direction));
+    if let Some(zone) = flow.zone() {
+        writer.put_be16(CTA_ZONE, zone);
+    }
 }

@@ -1,17 +1,43 @@
-//! The handle that reads: a socket, and the conversation on it.
+//! The handle that reads, and the questions that one small request answers.
 
 use std::time::SystemTime;
 
 use crate::error::{ErrorKind, Result};
-use crate::flow::Family;
 use crate::kernel::Capabilities;
+use crate::kernel::stats::{Counter, Counts, CpuStats, ExpectationCounter, Kind, Stats};
 use crate::origin::Origin;
 use crate::socket::{Namespace, Request, Socket};
-use crate::wire::{Message, Messages};
-
-use super::sent::{Sent, is_of_conntrack};
+use crate::wire::ctnetlink::*;
+use crate::wire::{Attributes, WireError};
 
 /// The connection-tracking table of one network namespace, to look at.
+///
+/// ```no_run
+/// use ctnetlink::{Query, Reader, aggregate::Field};
+/// # fn main() -> ctnetlink::Result<()> {
+/// let mut table = Reader::open()?;
+/// println!("{} entries", table.count()?);
+/// for row in table.scan(&Query::new().by([Field::SOURCE]).top(10))?.report.rows() {
+///     println!("{:>8} {row}", row.flows);
+/// }
+/// # Ok(()) }
+/// ```
+///
+/// | you want | you write | it costs |
+/// |---|---|---|
+/// | how full the table is | [`limits`](Self::limits) | one round trip, whatever the size |
+/// | what it lost, and why | [`stats`](Self::stats) | one request |
+/// | who fills it | [`scan`](Self::scan) with a [`Query`](crate::Query) | a dump; memory by groups |
+/// | what is new, and how fast it comes | [`rates`](Self::rates) | a dump; memory by entries |
+/// | one entry you know | [`get`](Self::get) | one round trip |
+/// | to look at every entry | [`dump`](Self::dump), then [`Dump::next_batch`](crate::Dump::next_batch) | a dump; no memory |
+/// | to keep some entries | [`dump`](Self::dump), then [`Dump::flows`](crate::Dump::flows) | a dump; memory by what you keep |
+///
+/// A dump costs the kernel about 2 µs per entry, in the reader's own thread; what this crate adds
+/// is a few per cent of it. Packets on other processors are not held up; on the same one, for at
+/// most a third of a millisecond at a time.
+///
+/// # It cannot write
 ///
 /// A `Reader` has no method that changes the table; what takes a `&mut Reader` can be given the
 /// one inside a [`Conntrack`](crate::Conntrack), which is a `Reader` that also writes. The kernel
@@ -27,27 +53,15 @@ use super::sent::{Sent, is_of_conntrack};
 /// namespace: the one the opening thread was in, or the one it was [opened in](Self::open_in). It may
 /// move between threads.
 ///
-/// | you want | you write | it costs |
-/// |---|---|---|
-/// | how full the table is | [`limits`](Self::limits) | one round trip, whatever the size |
-/// | what it lost, and why | [`stats`](Self::stats) | one request |
-/// | who fills it | [`scan`](Self::scan) with a [`Query`](crate::Query) | a dump; memory by groups |
-/// | one entry you know | [`get`](Self::get) | one round trip |
-/// | to look at every entry | [`dump`](Self::dump), then [`Dump::next_batch`](crate::Dump::next_batch) | a dump; no memory |
-/// | to keep some entries | [`dump`](Self::dump), then [`Dump::flows`](crate::Dump::flows) | a dump; memory by what you keep |
-///
-/// A dump costs the kernel about 2 µs per entry, in the reader's own thread; what this crate adds
-/// is a few per cent of it. Packets on other processors are not held up; on the same one, for at
-/// most a third of a millisecond at a time.
-///
 /// # Another network namespace
 ///
-/// A dump that is left half-way, by a [`Budget`](crate::Budget), a [`sample`](Self::sample) or by dropping it, ends
-/// with its socket: before the next request the handle opens another one, which takes some 10 µs. If the calling thread
-/// is in another namespace than the handle, a helper thread enters the handle's: that takes 0.1 ms, and the same right
-/// as [`open_in`](Self::open_in). If no socket can be opened (`CAP_SYS_ADMIN` was given up, no `/proc`, no descriptor
-/// left), the rest of the dump is read and thrown away, at 2 µs per entry of the table.
-/// [`Scan::work`](crate::Scan::work) counts that, too.
+/// A dump that is left half-way, by a [`Budget`](crate::Budget), a
+/// [`sample`](Self::sample) or by dropping it, ends with its socket: before the next
+/// request the handle opens another one, which takes some 10 µs. If the calling thread is in another
+/// namespace than the handle, a helper thread enters the handle's: that takes 0.1 ms, and the same
+/// right as [`open_in`](Self::open_in). If no socket can be opened (`CAP_SYS_ADMIN` was given up, no
+/// `/proc`, no descriptor left), the rest of the dump is read and thrown away, at 2 µs per entry of
+/// the table. [`Scan::work`](crate::Scan::work) counts that, too.
 ///
 /// # Privileges
 ///
@@ -85,10 +99,6 @@ impl Reader {
         Ok(Self::on(Socket::open_in(namespace)?))
     }
 
-    fn on(socket: Socket) -> Self {
-        Self { socket, sequence: 0, abandoned: false, capabilities: None }
-    }
-
     /// Where and when this is: the origin of what is read now.
     pub fn observe(&self) -> Origin {
         let system = rustix::system::uname();
@@ -100,9 +110,84 @@ impl Reader {
         }
     }
 
-    /// The inode of its network namespace.
-    pub(crate) fn inode(&self) -> Option<u64> {
-        self.socket.inode()
+    /// How many buckets the host's table has, which all namespaces share; `None` where that cannot
+    /// be read. No request: it is a setting, and the same in every namespace.
+    #[doc(alias = "nf_conntrack_buckets")]
+    pub fn buckets() -> Option<u32> {
+        let text = std::fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_buckets").ok()?;
+        text.trim().parse().ok()
+    }
+
+    /// How many entries the table has and may have.
+    ///
+    /// # Errors
+    ///
+    /// [`PermissionDenied`](ErrorKind::PermissionDenied) without `CAP_NET_ADMIN`.
+    ///
+    /// # Cost
+    ///
+    /// One request and its answer, some microseconds whatever the size of the table. The kernel
+    /// serves one conntrack request at a time for the whole host, so it may have to wait for
+    /// another program's flush or filtered dump.
+    #[doc(alias = "IPCTNL_MSG_CT_GET_STATS")]
+    pub fn limits(&mut self) -> Result<Limits> {
+        let request = Request::once("read the size of the table", IPCTNL_MSG_CT_GET_STATS);
+        let (mut entries, mut max) = (None, None);
+        self.request(&request, |_, attributes| {
+            for attribute in Attributes::new(attributes) {
+                let attribute = attribute?;
+                let place = match attribute.kind {
+                    CTA_STATS_GLOBAL_ENTRIES => &mut entries,
+                    CTA_STATS_GLOBAL_MAX_ENTRIES => &mut max,
+                    _ => continue,
+                };
+                *place = Some(attribute.be32("CTA_STATS_GLOBAL")?);
+            }
+            Ok(())
+        })?;
+        let source = WireError::missing("CTA_STATS_GLOBAL", "CTA_STATS_GLOBAL_ENTRIES");
+        let missing = ErrorKind::Malformed { operation: request.operation, source };
+        Ok(Limits { entries: entries.ok_or(missing)?, max })
+    }
+
+    /// How many entries the table has: the first half of [`limits`](Self::limits).
+    ///
+    /// # Errors
+    ///
+    /// As [`limits`](Self::limits).
+    #[doc(alias = "nf_conntrack_count")]
+    pub fn count(&mut self) -> Result<u32> {
+        Ok(self.limits()?.entries)
+    }
+
+    /// The counters of tracking in this network namespace, processor by processor.
+    ///
+    /// # Errors
+    ///
+    /// [`PermissionDenied`](ErrorKind::PermissionDenied) without `CAP_NET_ADMIN`.
+    ///
+    /// # Cost
+    ///
+    /// One request; a message for every processor the host could have.
+    #[doc(alias = "IPCTNL_MSG_CT_GET_STATS_CPU")]
+    pub fn stats(&mut self) -> Result<Stats<Counter>> {
+        self.read_stats(Request::dump("read the counters", IPCTNL_MSG_CT_GET_STATS_CPU))
+    }
+
+    /// The counters of expectations in this network namespace, processor by processor.
+    ///
+    /// # Errors
+    ///
+    /// As [`stats`](Self::stats).
+    #[doc(alias = "IPCTNL_MSG_EXP_GET_STATS_CPU")]
+    pub fn expectation_stats(&mut self) -> Result<Stats<ExpectationCounter>> {
+        let operation = "read the counters of expectations";
+        let request = Request::dump(operation, IPCTNL_MSG_EXP_GET_STATS_CPU);
+        self.read_stats(request.subsystem(NFNL_SUBSYS_CTNETLINK_EXP))
+    }
+
+    fn on(socket: Socket) -> Self {
+        Self { socket, sequence: 0, abandoned: false, capabilities: None }
     }
 
     /// Another reader of the same table, unless its namespace cannot be entered from here.
@@ -110,84 +195,45 @@ impl Reader {
         Ok(Self::on(self.socket.sibling()?))
     }
 
-    /// Sends a request, and returns the sequence number its replies carry.
-    pub(super) fn send(&mut self, request: &Request) -> Result<Sent> {
-        self.settle()?;
-        let sequence = self.next_sequence();
-        let bytes = request.to_bytes(sequence, self.socket.port());
-        if request.is_flush() {
-            self.socket.send_flush(&bytes, request.operation)?;
-        } else {
-            self.socket.send(&bytes, request.operation)?;
-        }
-        Ok(Sent {
-            operation: request.operation,
-            sequence,
-            port: self.socket.port(),
-            family: request.of_family().map(Family::number),
-            bytes,
-        })
+    /// The inode of its network namespace.
+    pub(crate) fn inode(&self) -> Option<u64> {
+        self.socket.inode()
     }
 
-    /// Sends a request whose answer is small, and shows every reply to `reply`, up to the
-    /// acknowledgement or the end of the dump.
-    pub(super) fn request(
-        &mut self,
-        request: &Request,
-        mut reply: impl FnMut(&Message<'_>) -> Result<()>,
-    ) -> Result<()> {
-        let sent = self.send(request)?;
-        self.abandoned = true; // until the end was read
-        loop {
-            let length = self.socket.receive(sent.operation)?;
-            for message in Messages::new(self.socket.datagram(length)) {
-                let message = message.map_err(|source| sent.malformed(source))?;
-                if !sent.is_reply(&message) {
-                    continue;
-                }
-                if message.is_error() || message.is_done() {
-                    self.abandoned = false;
-                    return sent.outcome(&message);
-                }
-                if is_of_conntrack(&message) {
-                    reply(&message)?;
-                }
-            }
-        }
+    fn read_stats<C: Kind>(&mut self, request: Request) -> Result<Stats<C>> {
+        let mut cpus = Vec::new();
+        self.request(&request, |header, attributes| {
+            cpus.push(CpuStats { cpu: header.resource, counts: Counts::parse(attributes)? });
+            Ok(())
+        })?;
+        Ok(Stats { cpus })
     }
+}
 
-    pub(super) fn next_sequence(&mut self) -> u32 {
-        // 0 is what events carry.
-        self.sequence = self.sequence.checked_add(1).unwrap_or(1);
-        self.sequence
-    }
+/// How many entries a table has, and how many it may have.
+#[doc(alias = "CTA_STATS_GLOBAL")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Limits {
+    /// Entries of this network namespace. Counts entries a dump does not show: expired ones that
+    /// were not collected yet, and those of packets still on their way through.
+    #[doc(alias = "nf_conntrack_count")]
+    #[doc(alias = "CTA_STATS_GLOBAL_ENTRIES")]
+    pub entries: u32,
+    /// The most entries this namespace may have. One number for the whole host, compared with
+    /// each namespace's own entries; 0 means no limit. `None` before Linux 4.18 or so, which do
+    /// not send it.
+    #[doc(alias = "nf_conntrack_max")]
+    #[doc(alias = "CTA_STATS_GLOBAL_MAX_ENTRIES")]
+    pub max: Option<u32>,
+}
 
-    /// Gets rid of a dump nobody reads any more, so that the next request finds a quiet socket.
-    ///
-    /// A fresh socket ends the dump at once. Where none can be had, the rest is read and thrown away.
-    pub(super) fn settle(&mut self) -> Result<()> {
-        if self.abandoned && self.socket.reopen().is_err() {
-            self.read_to_the_end()?;
-        }
-        self.abandoned = false;
-        Ok(())
-    }
-
-    fn read_to_the_end(&mut self) -> Result<()> {
-        const OPERATION: &str = "end an earlier dump";
-        loop {
-            let length = match self.socket.receive(OPERATION) {
-                Ok(length) => length,
-                // Replies were lost; the dump goes on.
-                Err(error) if matches!(error.kind(), ErrorKind::Overrun { .. }) => continue,
-                // The dump had ended after all: with an error nobody is interested in.
-                Err(error) if error.is_transient() => return Ok(()),
-                Err(error) => return Err(error),
-            };
-            let mut messages = Messages::new(self.socket.datagram(length)).map_while(Result::ok);
-            if messages.any(|message| message.is_done() || message.is_error()) {
-                return Ok(());
-            }
-        }
+impl Limits {
+    /// Entries as a part of the limit, from 0 to 1 (and above, where the limit was lowered).
+    /// `None` where there is no limit or none is known.
+    pub fn load(&self) -> Option<f64> {
+        let max = self.max.filter(|&max| max != 0)?;
+        Some(f64::from(self.entries) / f64::from(max))
     }
 }

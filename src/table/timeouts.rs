@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use bytes::BytesMut;
 use rustix::io::Errno;
 
-use super::refusal::{explained, number};
+use super::errno::{explained, number};
 use super::{Conntrack, Reader};
 use crate::error::{Error, ErrorKind, Result};
 use crate::flow::{Family, Protocol, TimeoutPolicy, Timeouts};
@@ -43,23 +42,13 @@ impl Reader {
     #[doc(alias = "IPCTNL_MSG_TIMEOUT_DEFAULT_GET")]
     pub fn default_timeouts(&mut self, protocol: Protocol) -> Result<Timeouts> {
         const OPERATION: &str = "read the timeouts of a protocol";
-        let mut attributes = BytesMut::new();
-        let mut writer = Writer::new(&mut attributes);
-        // Asked for and not looked at.
-        writer.put_be16(CTA_TIMEOUT_L3PROTO, AF_INET.into());
-        writer.put_u8(CTA_TIMEOUT_L4PROTO, protocol.0);
-        let request = Request::once(OPERATION, IPCTNL_MSG_TIMEOUT_DEFAULT_GET)
-            .subsystem(NFNL_SUBSYS_CTNETLINK_TIMEOUT)
-            .attributes(&attributes);
-        let mut timeouts = Timeouts::of(protocol);
-        self.request(&request, |message| {
-            let malformed = |source| ErrorKind::Malformed { operation: OPERATION, source };
-            let (_, attributes) = message.netfilter().map_err(malformed)?;
-            timeouts = parse(attributes).map_err(malformed)?.timeouts;
-            Ok(())
-        })
-        .map_err(|error| unsupported(OPERATION, error))?;
-        Ok(timeouts)
+        let request = once(OPERATION, IPCTNL_MSG_TIMEOUT_DEFAULT_GET).with(|writer| {
+            // Asked for and not looked at.
+            writer.put_be16(CTA_TIMEOUT_L3PROTO, AF_INET.into());
+            writer.put_u8(CTA_TIMEOUT_L4PROTO, protocol.0);
+        });
+        let last = self.policies(&request)?.pop();
+        Ok(last.map_or(Timeouts::of(protocol), |policy| policy.timeouts))
     }
 
     /// All timeout policies of the network namespace.
@@ -70,10 +59,8 @@ impl Reader {
     /// `nfnetlink_cttimeout`.
     #[doc(alias = "IPCTNL_MSG_TIMEOUT_GET")]
     pub fn timeout_policies(&mut self) -> Result<Vec<TimeoutPolicy>> {
-        const OPERATION: &str = "list the timeout policies";
-        let request = Request::dump(OPERATION, IPCTNL_MSG_TIMEOUT_GET)
-            .subsystem(NFNL_SUBSYS_CTNETLINK_TIMEOUT);
-        self.policies(&request)
+        let request = Request::dump("list the timeout policies", IPCTNL_MSG_TIMEOUT_GET);
+        self.policies(&request.subsystem(NFNL_SUBSYS_CTNETLINK_TIMEOUT))
     }
 
     /// The timeout policy of this name; `None` if there is none.
@@ -82,10 +69,7 @@ impl Reader {
     ///
     /// As [`timeout_policies`](Self::timeout_policies).
     pub fn timeout_policy(&mut self, name: &str) -> Result<Option<TimeoutPolicy>> {
-        const OPERATION: &str = "read a timeout policy";
-        let request = Request::once(OPERATION, IPCTNL_MSG_TIMEOUT_GET)
-            .subsystem(NFNL_SUBSYS_CTNETLINK_TIMEOUT)
-            .attributes(&named(OPERATION, name)?);
+        let request = about("read a timeout policy", IPCTNL_MSG_TIMEOUT_GET, name)?;
         match self.policies(&request) {
             Ok(found) => Ok(found.into_iter().next()),
             Err(error) if number(&error) == Some(Errno::NOENT) => Ok(None),
@@ -94,15 +78,12 @@ impl Reader {
     }
 
     fn policies(&mut self, request: &Request) -> Result<Vec<TimeoutPolicy>> {
-        let operation = request.operation;
         let mut policies = Vec::new();
-        self.request(request, |message| {
-            let malformed = |source| ErrorKind::Malformed { operation, source };
-            let (_, attributes) = message.netfilter().map_err(malformed)?;
-            policies.push(parse(attributes).map_err(malformed)?);
+        let outcome = self.request(request, |_, attributes| {
+            policies.push(parse(attributes)?);
             Ok(())
-        })
-        .map_err(|error| unsupported(operation, error))?;
+        });
+        outcome.map_err(unsupported)?;
         Ok(policies)
     }
 }
@@ -125,15 +106,12 @@ impl Conntrack {
             let (what, remedy) = ("no timeout is given", "set at least one");
             return Err(ErrorKind::Invalid { operation: OPERATION, what, remedy }.into());
         }
-        let mut attributes = BytesMut::new();
-        let mut writer = Writer::new(&mut attributes);
-        // As for reading; kernels up to 6.1 at least refuse the request without it, newer ones do not.
-        writer.put_be16(CTA_TIMEOUT_L3PROTO, AF_INET.into());
-        write(timeouts, &mut writer);
-        let request = Request::once(OPERATION, IPCTNL_MSG_TIMEOUT_DEFAULT_SET)
-            .subsystem(NFNL_SUBSYS_CTNETLINK_TIMEOUT)
-            .attributes(&attributes);
-        self.request(&request, |_| Ok(())).map_err(|error| unsupported(OPERATION, error))
+        let request = once(OPERATION, IPCTNL_MSG_TIMEOUT_DEFAULT_SET).with(|writer| {
+            // As for reading; kernels up to 6.1 at least refuse the request without it, newer ones do not.
+            writer.put_be16(CTA_TIMEOUT_L3PROTO, AF_INET.into());
+            write(timeouts, writer);
+        });
+        self.submit(&request).map_err(unsupported)
     }
 
     /// Makes a timeout policy. One of that name that is there is left alone.
@@ -145,16 +123,12 @@ impl Conntrack {
     /// name that is empty, has a zero byte or is longer than 31 bytes.
     #[doc(alias = "IPCTNL_MSG_TIMEOUT_NEW")]
     pub fn create_timeout_policy(&mut self, policy: &TimeoutPolicy) -> Result<()> {
-        const OPERATION: &str = "create a timeout policy";
-        let mut attributes = named(OPERATION, &policy.name)?;
-        let mut writer = Writer::new(&mut attributes);
-        writer.put_be16(CTA_TIMEOUT_L3PROTO, policy.family.number().into());
-        write(&policy.timeouts, &mut writer);
-        let request = Request::once(OPERATION, IPCTNL_MSG_TIMEOUT_NEW)
-            .subsystem(NFNL_SUBSYS_CTNETLINK_TIMEOUT)
-            .exclusive()
-            .attributes(&attributes);
-        self.request(&request, |_| Ok(())).map_err(|error| unsupported(OPERATION, error))
+        let request = about("create a timeout policy", IPCTNL_MSG_TIMEOUT_NEW, &policy.name)?;
+        let request = request.exclusive().with(|writer| {
+            writer.put_be16(CTA_TIMEOUT_L3PROTO, policy.family.number().into());
+            write(&policy.timeouts, writer);
+        });
+        self.submit(&request).map_err(unsupported)
     }
 
     /// Deletes the timeout policy of this name; says whether there was one.
@@ -165,15 +139,12 @@ impl Conntrack {
     /// while a rule uses it.
     #[doc(alias = "IPCTNL_MSG_TIMEOUT_DELETE")]
     pub fn delete_timeout_policy(&mut self, name: &str) -> Result<bool> {
-        const OPERATION: &str = "delete a timeout policy";
         // Never without a name: that would delete all that are not in use.
-        let request = Request::once(OPERATION, IPCTNL_MSG_TIMEOUT_DELETE)
-            .subsystem(NFNL_SUBSYS_CTNETLINK_TIMEOUT)
-            .attributes(&named(OPERATION, name)?);
-        match self.request(&request, |_| Ok(())) {
+        let request = about("delete a timeout policy", IPCTNL_MSG_TIMEOUT_DELETE, name)?;
+        match self.submit(&request) {
             Ok(()) => Ok(true),
             Err(error) if number(&error) == Some(Errno::NOENT) => Ok(false),
-            Err(error) => Err(explained(unsupported(OPERATION, error), |errno| match errno {
+            Err(error) => Err(explained(unsupported(error), |errno| match errno {
                 Errno::BUSY => Some("a rule uses it; delete that one first".into()),
                 _ => None,
             })),
@@ -181,15 +152,17 @@ impl Conntrack {
     }
 }
 
-/// The name of a policy as an attribute.
-fn named(operation: &'static str, name: &str) -> Result<BytesMut> {
+fn once(operation: &'static str, message: u8) -> Request {
+    Request::once(operation, message).subsystem(NFNL_SUBSYS_CTNETLINK_TIMEOUT)
+}
+
+/// A request about the policy of this name.
+fn about(operation: &'static str, message: u8, name: &str) -> Result<Request> {
     if !text_fits(name, NAME) {
         let (what, remedy) = ("a name that is empty or too long", "give 1 to 31 bytes");
         return Err(ErrorKind::Invalid { operation, what, remedy }.into());
     }
-    let mut attributes = BytesMut::new();
-    Writer::new(&mut attributes).put_text(CTA_TIMEOUT_NAME, name);
-    Ok(attributes)
+    Ok(once(operation, message).with(|writer| writer.put_text(CTA_TIMEOUT_NAME, name)))
 }
 
 fn write(timeouts: &Timeouts, writer: &mut Writer<'_>) {
@@ -230,7 +203,8 @@ fn parse(attributes: &[u8]) -> Result<TimeoutPolicy, WireError> {
 }
 
 /// The kernel says `EINVAL` of a subsystem it does not have, and `EOPNOTSUPP` of a protocol.
-fn unsupported(operation: &'static str, error: Error) -> Error {
+fn unsupported(error: Error) -> Error {
+    let ErrorKind::Kernel { operation, .. } = *error.kind() else { return error };
     let remedy = match number(&error) {
         Some(Errno::INVAL) => {
             "load the module (modprobe nfnetlink_cttimeout), or use the settings \

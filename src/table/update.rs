@@ -1,15 +1,19 @@
-//! One entry changed: that very one, or none.
+//! Entries changed: one, that very one or none; or the counters of many set back to zero.
 
+use bytes::BytesMut;
 use rustix::io::Errno;
 
 use super::Conntrack;
-use super::get::key_attributes;
-use super::refusal::{explained, fixed_timeout, invalid, number, of_update};
+use super::dump::{Dump, Kind};
+use super::errno::{explained, fixed_timeout, invalid, number, of_update};
+use super::get::write_key;
 use crate::error::{Error, ErrorKind, Result};
-use crate::flow::{Change, Endpoints, FlowKey, Status, Tuple};
+use crate::filter::{Filter, Placement};
+use crate::flow::{Change, Endpoints, Flow, FlowKey, Status, Tuple};
 use crate::kernel::Capabilities;
 use crate::socket::Request;
-use crate::wire::ctnetlink::IPCTNL_MSG_CT_NEW;
+use crate::wire::ctnetlink::{IPCTNL_MSG_CT_GET_CTRZERO, IPCTNL_MSG_CT_NEW};
+use crate::wire::writer::Writer;
 
 const OPERATION: &str = "update an entry";
 
@@ -93,7 +97,7 @@ impl Conntrack {
                 change.check_against(&entry).map_err(|objection| invalid(OPERATION, objection))?;
                 status = entry.status;
             }
-            match self.request(&update_request(&key, change, status), |_| Ok(())) {
+            match self.submit(&update_request(&key, change, status)) {
                 Ok(()) => return self.after(&key, change, status),
                 Err(error) if number(&error).is_some_and(has_ended) => return Ok(Updated::Gone),
                 Err(error) if number(&error) == Some(Errno::BUSY) && tries > 0 => {}
@@ -103,6 +107,59 @@ impl Conntrack {
                 Err(error) => return Err(explained(error, |errno| of_update(change, errno))),
             }
         }
+    }
+
+    /// Dumps the entries a filter is true of, and sets their counters back to zero.
+    ///
+    /// **This loses counts.** The kernel zeroes the counters of an entry before it knows whether the
+    /// entry fits the buffer, and if it does not, sends it again, with zeroes: up to 3 % of what was
+    /// counted was lost so on Linux 6.18. For numbers that add up, take the difference of two
+    /// [dumps](crate::Reader::dump) ([`Counters::since`](crate::flow::Counters::since)); and whoever else
+    /// counts on this host will thank you for it.
+    ///
+    /// # Errors
+    ///
+    /// [`Inexact`](ErrorKind::Inexact), before anything is done, if the kernel cannot apply all of
+    /// the filter: it would zero the counters of more entries than were asked for. Other refusals
+    /// show when the dump is read.
+    ///
+    /// # Cost
+    ///
+    /// As a dump; with a filter, packets of one processor wait for the walk over the table (see
+    /// [`Placement`]).
+    #[doc(alias = "IPCTNL_MSG_CT_GET_CTRZERO")]
+    pub fn dump_and_zero(&mut self, filter: &Filter) -> Result<Dump<'_>> {
+        let plan = self.plan(filter, Some(Placement::LeastCpu))?;
+        if let Some((condition, reason)) = plan.here().first().filter(|_| *filter != Filter::new())
+        {
+            return Err(ErrorKind::Inexact {
+                operation: "zero the counters",
+                condition: condition.to_string(),
+                reason: reason.to_string(),
+            }
+            .into());
+        }
+        self.dump_planned(Kind::Zero, &plan, Some(filter.clone()))
+    }
+
+    /// Reads one entry and sets its counters back to zero. Nothing is lost here. With an id in the
+    /// key, an entry that has the tuple but another id is left alone, unless it takes the tuple over
+    /// in the few microseconds between the look at the id and the request.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](crate::Reader::get).
+    ///
+    /// # Cost
+    ///
+    /// One request and its answer; two if the key has an id.
+    #[doc(alias = "IPCTNL_MSG_CT_GET_CTRZERO")]
+    pub fn get_and_zero(&mut self, key: impl Into<FlowKey>) -> Result<Option<Flow>> {
+        let key = key.into();
+        if key.id.is_some() && self.get(key)?.is_none() {
+            return Ok(None);
+        }
+        self.get_by(IPCTNL_MSG_CT_GET_CTRZERO, "zero the counters of an entry", key)
     }
 
     /// Finds out whether the kernel passed over the sequence adjustment, which it does in silence.
@@ -144,7 +201,8 @@ fn has_ended(errno: Errno) -> bool {
 
 /// A request that changes what is there and makes nothing.
 fn update_request(key: &FlowKey, change: &Change, status: Status) -> Request {
-    let mut attributes = key_attributes(&FlowKey { id: None, ..*key });
+    let mut attributes = BytesMut::new();
+    write_key(&FlowKey { id: None, ..*key }, &mut Writer::new(&mut attributes));
     change.write(status, &mut attributes);
     Request::once(OPERATION, IPCTNL_MSG_CT_NEW)
         .family(Some(key.tuple.family()))

@@ -1,6 +1,6 @@
 //! Writes attributes and messages: appends them to one reused buffer, without a value per attribute.
 //!
-//! This is the bulk path. `socket::request` puts single requests together.
+//! `socket::request` puts single requests together.
 
 use std::net::IpAddr;
 

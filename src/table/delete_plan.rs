@@ -1,14 +1,15 @@
-//! Many entries out of the table: first a look at which, then those very ones.
+//! Many entries out of the table: first a preview, then those very ones.
 
 use std::io;
 use std::time::SystemTime;
 
-use super::execute::Fate;
-use super::{Conntrack, Deleted, DumpEnd, DumpOptions};
-use crate::aggregate::{Aggregator, Field, Query, Report};
+use super::delete_report::{DeleteReport, DeleteStep, Summary};
+use super::execute::{Deleted, Entries, Fate};
+use super::{Conntrack, DumpEnd, DumpOptions};
+use crate::aggregate::{Aggregator, Field, Query};
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::Filter;
-use crate::flow::{Flow, FlowRef, State};
+use crate::flow::{FlowRef, State};
 
 /// How many entries are announced to the journal at once, before any of them is deleted.
 const GROUP: usize = 256;
@@ -47,119 +48,6 @@ pub struct DeletePlan<'t> {
     max: u64,
     malformed: u64,
     end: DumpEnd,
-}
-
-/// Entries kept as they came, one behind the other.
-#[derive(Debug, Default)]
-pub(super) struct Entries {
-    bytes: Vec<u8>,
-    /// Where each ends.
-    ends: Vec<usize>,
-}
-
-impl Entries {
-    /// With room for so many, as large as most are.
-    pub(super) fn with_capacity(entries: usize) -> Self {
-        Self { bytes: Vec::with_capacity(320 * entries), ends: Vec::with_capacity(entries) }
-    }
-
-    pub(super) fn push(&mut self, entry: &[u8]) {
-        self.bytes.extend_from_slice(entry);
-        self.ends.push(self.bytes.len());
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = FlowRef<'_>> {
-        let starts = [0].into_iter().chain(self.ends.iter().copied());
-        let entries = starts.zip(&self.ends).filter_map(|(start, &end)| self.bytes.get(start..end));
-        entries.filter_map(|entry| FlowRef::parse(entry).ok()) // read before it was kept
-    }
-}
-
-/// What a plan is about, in numbers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-#[non_exhaustive]
-pub struct Summary {
-    /// Entries that would be deleted.
-    pub matched: u64,
-    /// The same by protocol and state, all groups.
-    pub groups: Report,
-    /// Of these, those with a conversation in them: TCP and SCTP in `ESTABLISHED`, and flows of
-    /// other protocols that are assured.
-    pub established: u64,
-    /// Of these, those that NAT changed. Deleted while they go on, they may get another
-    /// translation, or none.
-    pub nated: u64,
-    /// Those that are both: conversations that deleting may well cut.
-    pub established_and_nated: u64,
-}
-
-/// What became of the entries of a plan. The numbers add up to `matched`, except `confirmed`, which is a part of
-/// `deleted`.
-#[derive(Debug, Default)]
-#[non_exhaustive]
-pub struct DeleteReport {
-    /// Entries of the plan.
-    pub matched: u64,
-    /// Deleted.
-    pub deleted: u64,
-    /// How many of the deleted entries the kernel reported the end of. They are known to be the entries that were
-    /// looked at. The kernel reports entries that began while `nf_conntrack_events` was 1, or 2 with a listener.
-    pub confirmed: u64,
-    /// Gone before it was their turn.
-    pub already_gone: u64,
-    /// Gone before it was their turn, and a later entry has the tuple. It was left alone.
-    pub replaced: u64,
-    /// The filter was no longer true of them when it was their turn. They were left alone.
-    pub changed: u64,
-    /// The kernel finds other entries by both of their tuples. If they are still there, they were left alone.
-    pub hidden: u64,
-    /// Replaced between the look and the delete: the later entry was deleted, see `later`.
-    pub deleted_later: u64,
-    /// The later entries that were deleted, as the kernel reported them; before Linux 5.12 without a
-    /// timeout.
-    pub later: Vec<Flow>,
-    /// Refused by the kernel.
-    pub failed: u64,
-    /// Sent to the kernel without an answer (8 at most): deleted or not.
-    pub unanswered: u64,
-    /// Not touched, since something went wrong before.
-    pub untried: u64,
-    /// The first thing that went wrong.
-    pub error: Option<Error>,
-}
-
-/// What the journal of an execution is told.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum DeleteStep<'a> {
-    /// These entries, as they were planned, are next. None of them is deleted before the journal
-    /// returns, and none if it fails.
-    #[non_exhaustive]
-    Next {
-        /// The place of the first in the plan, from 0.
-        first: u64,
-        /// The entries, one behind the other.
-        flows: &'a [FlowRef<'a>],
-    },
-    /// What became of an entry that was next.
-    #[non_exhaustive]
-    Done {
-        /// Its place in the plan.
-        number: u64,
-        /// The entry, as it was planned.
-        flow: &'a FlowRef<'a>,
-        /// What became of it, or why the kernel refused to delete it.
-        outcome: Result<&'a Deleted, &'a Error>,
-    },
-    /// An entry that was next was not touched after all, since something went wrong before.
-    #[non_exhaustive]
-    Untouched {
-        /// Its place in the plan.
-        number: u64,
-        /// The entry, as it was planned.
-        flow: &'a FlowRef<'a>,
-    },
 }
 
 impl Conntrack {
@@ -236,7 +124,7 @@ impl DeletePlan<'_> {
 
     /// How many entries would be deleted.
     pub fn matched(&self) -> u64 {
-        self.entries.ends.len() as u64
+        self.entries.len() as u64
     }
 
     /// The entries that would be deleted.
@@ -248,13 +136,8 @@ impl DeletePlan<'_> {
     pub fn retain(&mut self, mut keep: impl FnMut(&FlowRef<'_>) -> bool) -> u64 {
         let before = self.matched();
         let mut kept = Entries::default();
-        let mut start = 0;
-        for &end in &self.entries.ends {
-            let entry = self.entries.bytes.get(start..end).unwrap_or_default();
-            if FlowRef::parse(entry).is_ok_and(|flow| keep(&flow)) {
-                kept.push(entry);
-            }
-            start = end;
+        for flow in self.entries.iter().filter(|flow| keep(flow)) {
+            kept.push(flow.as_bytes());
         }
         self.entries = kept;
         before - self.matched()
@@ -399,33 +282,5 @@ impl DeletePlan<'_> {
         }
         report.error = work.err().or(report.error);
         Ok(report)
-    }
-}
-
-impl DeleteReport {
-    fn add(&mut self, fate: Fate) {
-        let place = match fate {
-            Fate::Done(Deleted::Deleted) => &mut self.deleted,
-            Fate::Confirmed => {
-                self.confirmed += 1;
-                &mut self.deleted
-            }
-            Fate::Done(Deleted::AlreadyGone) => &mut self.already_gone,
-            Fate::Done(Deleted::Replaced) => &mut self.replaced,
-            Fate::Done(Deleted::Changed) => &mut self.changed,
-            Fate::Done(Deleted::Hidden) => &mut self.hidden,
-            Fate::Done(Deleted::Later(flow)) => {
-                self.later.push(*flow);
-                &mut self.deleted_later
-            }
-            Fate::Failed(error) => {
-                self.error.get_or_insert(error);
-                &mut self.failed
-            }
-            Fate::Untried | Fate::Vanished | Fate::Covered => return,
-            Fate::Unanswered => &mut self.unanswered,
-        };
-        *place += 1;
-        self.untried -= 1;
     }
 }

@@ -1,17 +1,16 @@
 //! What this kernel can do, asked of the kernel itself where it can be.
 
-use bytes::BytesMut;
 use rustix::io::Errno;
 
 use super::Reader;
-use crate::error::{ErrorKind, Result};
+use super::errno::number;
+use super::get::write_key;
+use crate::error::Result;
 use crate::flow::{Endpoints, FlowKey, Protocol, Tuple};
 use crate::kernel::{Capabilities, Version};
 use crate::socket::Request;
 use crate::wire::ctnetlink::{CTA_FILTER, CTA_STATUS_MASK, IPCTNL_MSG_CT_GET};
 use crate::wire::writer::Writer;
-
-use super::get::key_attributes;
 
 impl Reader {
     /// What this kernel can do: by its version, and by asking where there is a way to ask, since
@@ -20,7 +19,7 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// [`PermissionDenied`](ErrorKind::PermissionDenied) without `CAP_NET_ADMIN`.
+    /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied) without `CAP_NET_ADMIN`.
     ///
     /// # Cost
     ///
@@ -77,22 +76,15 @@ impl Reader {
     ) -> Result<bool> {
         let (source, destination) = ([203, 0, 113, 1].into(), [203, 0, 113, 2].into());
         let tuple = Tuple { source, destination, protocol, endpoints, zone: None };
-        let mut attributes: BytesMut = key_attributes(&FlowKey::new(tuple));
-        more(&mut Writer::new(&mut attributes));
         let request = Request::once("ask what the kernel can do", IPCTNL_MSG_CT_GET)
             .family(Some(tuple.family()))
-            .attributes(&attributes);
-        match self.request(&request, |_| Ok(())) {
+            .with(|writer| write_key(&FlowKey::new(tuple), writer))
+            .with(more);
+        match self.submit(&request) {
             Ok(()) => Ok(false),
-            Err(error) if error.is_not_found() => Ok(false),
-            Err(error) => match error.kind() {
-                ErrorKind::Kernel { source, .. }
-                    if [Errno::RANGE, Errno::INVAL]
-                        .map(|errno| Some(errno.raw_os_error()))
-                        .contains(&source.raw_os_error()) =>
-                {
-                    Ok(true)
-                }
+            Err(error) => match number(&error) {
+                Some(Errno::NOENT) => Ok(false),
+                Some(Errno::RANGE | Errno::INVAL) => Ok(true),
                 _ => Err(error),
             },
         }
