@@ -18,7 +18,7 @@ use criterion::{Criterion, Throughput};
 use ctnetlink::aggregate::Fields;
 use ctnetlink::flow::{Family, Status};
 use ctnetlink::testing::{Population, create, enter_private_namespace, fill};
-use ctnetlink::{Conntrack, DumpOptions, Query};
+use ctnetlink::{Conntrack, DumpOptions, Query, Scan, ScanOptions};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
 
 /// A contender returns how many entries it saw, or `None` where its program is not installed.
@@ -28,8 +28,8 @@ const CONTENDERS: [Contender; 10] = [
     ("drain a dump, look at nothing (the floor)", floor),
     ("scan: group by source", || Some(scan("source"))),
     ("scan: group by state, protocol, source", || Some(scan(KEYS))),
-    ("scan_parallel: the same, 2 threads", || Some(parallel())),
-    ("sample: the same, of 10,000 entries", sample),
+    ("scan_with 2 threads: the same", || Some(parallel())),
+    ("scan_with a sample: the same, of 10,000 entries", sample),
     ("dump: a FlowRef of each entry", flow_refs),
     ("dump: an owned Flow of each entry", owned_flows),
     ("awk count over /proc/net/nf_conntrack", || shell("", "cat /proc/net/nf_conntrack")),
@@ -161,14 +161,17 @@ fn scan(keys: &str) -> u64 {
     table.scan(&query(keys)).expect("a scan").report.flows()
 }
 
-fn parallel() -> u64 {
+fn scan_with(options: &ScanOptions<'_>) -> Scan {
     let mut table = Conntrack::open().expect("a table");
-    table.scan_parallel(&query(KEYS), 2).expect("a scan").report.flows()
+    table.scan_with(&query(KEYS), options).expect("a scan")
+}
+
+fn parallel() -> u64 {
+    scan_with(&ScanOptions::new().threads(2)).report.flows()
 }
 
 fn sample() -> Option<u64> {
-    let mut table = Conntrack::open().expect("a table");
-    Some(table.sample(&query(KEYS), 10_000).expect("a sample").report.seen())
+    Some(scan_with(&ScanOptions::new().sample(10_000)).estimate().report.seen())
 }
 
 fn flow_refs() -> Option<u64> {

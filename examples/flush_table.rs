@@ -95,7 +95,7 @@ fn flush(table: &mut Conntrack, family: Option<Family>) -> ctnetlink::Result<()>
 fn preview(table: &mut Conntrack, family: Option<Family>, out: &mut impl Write) -> common::Result {
     let filter = family.map_or(Filter::new(), Filter::family);
     let query = Query::new().by([Field::Family, Field::Protocol, Field::State]).of(filter).top(20);
-    let scan = common::scan(table, &query)?;
+    let scan = common::scan(table, &query, None)?;
     common::report::header(&scan, out)?;
     common::report::groups(&scan.report, out)?;
     writeln!(

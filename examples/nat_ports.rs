@@ -95,7 +95,7 @@ fn run(options: &Options) -> common::Result {
         return found.outcome();
     }
     options.common.prepare()?;
-    let scans = options.common.open()?.scan_all(&queries)?;
+    let scans = options.common.open()?.scan(&queries)?;
     let [uses, nat] = &scans[..] else { return Ok(()) };
     let destinations = evaluate(&nat.report, &uses.report, options);
     if options.common.json {

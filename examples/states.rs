@@ -55,12 +55,12 @@ fn run(options: &Options) -> common::Result {
     }
     let mut table = options.common.open()?;
     let (scan, headroom) = if query.filter().is_everything() {
-        let mut scans = table.scan_all(&[query, Headroom::query()])?;
+        let mut scans = table.scan(&[query, Headroom::query()])?;
         let headroom = scans.pop().and_then(|scan| Headroom::of(&scan.report));
         (scans.remove(0), headroom)
     } else {
         // What could make room is about the whole table.
-        (common::scan(&mut table, &query)?, None)
+        (common::scan(&mut table, &query, options.only.placement())?, None)
     };
     let chance =
         headroom.zip(Reader::buckets()).map(|(headroom, buckets)| headroom.chance(buckets));

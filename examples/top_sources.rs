@@ -19,7 +19,7 @@ use common::from::{Found, From};
 use common::pace::Pace;
 use common::selection::Selection;
 use ctnetlink::aggregate::{Field, Fields, Measure};
-use ctnetlink::{Budget, DutyCycle, Query, Reader, Scan};
+use ctnetlink::{Budget, DutyCycle, Query, Reader, Scan, ScanOptions};
 
 /// Who fills the connection-tracking table: its entries grouped and counted, the largest first.
 #[derive(Parser)]
@@ -206,11 +206,11 @@ fn rates(
     out: &mut impl Write,
 ) -> common::Result<()> {
     let mut table = options.common.open()?;
-    let mut look = table.look(query)?;
+    let mut last = table.baseline(query)?;
     let mut pause = pause;
     loop {
         pace.wait(pause);
-        let rates = table.rates(query, &mut look)?;
+        let rates = table.rates(query, &mut last)?;
         clear(options, out)?;
         if options.common.json {
             common::json(&rates, out)?;
@@ -233,10 +233,10 @@ fn look(
     options: &Options,
 ) -> common::Result<Scan> {
     if let Some(budget) = budget {
-        return Ok(table.scan_within(query, &budget)?);
+        return Ok(table.scan_with(query, &ScanOptions::new().budget(budget))?);
     }
     if options.threads > 1 {
-        return Ok(table.scan_parallel(query, options.threads)?);
+        return Ok(table.scan_with(query, &ScanOptions::new().threads(options.threads))?);
     }
-    common::scan(table, query)
+    common::scan(table, query, options.only.placement())
 }

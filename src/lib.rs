@@ -53,11 +53,11 @@
 //! | how full the table is, at no cost | [`Reader::limits`] |
 //! | what it lost, and why | [`Reader::stats`] |
 //! | who fills it | [`Reader::scan`] |
-//! | many answers from one look | [`Reader::scan_all`] |
-//! | the same in less time, on more processors | [`Reader::scan_parallel`] |
-//! | who fills it, about, at a bounded cost | [`Reader::sample`] |
+//! | many answers from one dump | [`Reader::scan`] with several queries |
+//! | the same in less time, on more processors | [`Reader::scan_with`] [threads](ScanOptions::threads) |
+//! | who fills it, about, at a bounded cost | [`Reader::scan_with`] a [sample](ScanOptions::sample) |
+//! | a scan that must not cost more than so much | [`Reader::scan_with`] a [`Budget`]; [`DutyCycle`] for agents |
 //! | who opens flows right now, and how fast | [`Reader::rates`] |
-//! | an agent's look, which must not cost more than so much | [`Reader::scan_within`], [`DutyCycle`] |
 //! | what is wrong here, and what to do | [`operate::diagnose`](mod@operate::diagnose) |
 //! | a setting, and what it does | [`operate::tune::Settings`] |
 //! | how large the table should be | [`operate::tune::sizing::advise`] |
@@ -178,8 +178,8 @@ pub use socket::Namespace;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 pub use table::{
     Batch, Budget, Conntrack, DeletePlan, DeleteReport, DeleteStep, DeleteTarget, Deleted, Dump,
-    DumpEnd, DumpOptions, DutyCycle, Flows, Limit, Limits, List, Look, Progress, Rates, Reader,
-    Sample, Scan, Summary, Updated,
+    DumpEnd, DumpOptions, DutyCycle, Flows, Limit, Limits, List, Progress, Queries, Rates,
+    RatesBaseline, Reader, Sample, Scan, ScanOptions, Summary, Updated,
 };
 
 /// The README's code is a test, too.

@@ -10,15 +10,17 @@ pub mod selection;
 pub mod session;
 
 use std::io::{self, IsTerminal, Write};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
 use ctnetlink::escape::Escaped;
+use ctnetlink::filter::Placement;
 use ctnetlink::operate::finding::{Finding, Severity, worst};
 use ctnetlink::testing::{Population, enter_private_namespace, fill, room};
-use ctnetlink::{Conntrack, Limits, Namespace, Progress, Query, Reader, Scan};
+use ctnetlink::{Conntrack, Limits, Namespace, Progress, Query, Reader, Scan, ScanOptions};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 // No example uses all of them.
@@ -224,9 +226,16 @@ impl Shared {
     }
 }
 
-/// Scans the table; a long scan shows on a terminal how far it is.
-pub fn scan(table: &mut Reader, query: &Query) -> Result<Scan> {
-    // Anything but a terminal gets nothing at all, and a short scan is over before the first look.
+/// Scans the table; a long scan shows on a terminal how far it is. What the kernel leaves out has no
+/// progress that could be shown.
+pub fn scan(table: &mut Reader, query: &Query, placement: Option<Placement>) -> Result<Scan> {
+    if let Some(placement) = placement {
+        return Ok(table.scan_with(query, &ScanOptions::new().placement(placement))?);
+    }
+    if !io::stderr().is_terminal() {
+        return Ok(table.scan(query)?);
+    }
+    // A short scan is over before the bar is shown.
     let bar = progress(Some(0))?;
     let start = Instant::now();
     let show = |progress: Progress| {
@@ -234,8 +243,9 @@ pub fn scan(table: &mut Reader, query: &Query) -> Result<Scan> {
             bar.set_length(progress.expected.max(progress.entries));
             bar.set_position(progress.entries);
         }
+        ControlFlow::Continue(())
     };
-    let scan = table.scan_with(query, show);
+    let scan = table.scan_with(query, &ScanOptions::new().progress(&show));
     bar.finish_and_clear();
     Ok(scan?)
 }

@@ -79,8 +79,7 @@ impl Selection {
 
     /// Adds the filter to a query.
     pub fn of(&self, query: Query) -> Result<Query> {
-        let query = query.of(self.filter()?);
-        Ok(self.placement().map_or(query.clone(), |placement| query.placement(placement)))
+        Ok(query.of(self.filter()?))
     }
 
     /// Explains the filter, if that is asked for, and says whether it was.

@@ -58,10 +58,10 @@ impl Aggregator {
         }
     }
 
-    /// An empty one for a query, and entries that have to be in a part of a table.
+    /// An empty one for queries, and entries that have to be in a part of a table.
     #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
-    pub(crate) fn of_part(query: &Query) -> Self {
-        let whole = Self::new(query);
+    pub(crate) fn of_part(queries: &[Query]) -> Self {
+        let whole = Self::of(queries);
         Self { needs: whole.needs.and_part(), ..whole }
     }
 

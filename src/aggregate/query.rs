@@ -2,7 +2,7 @@
 
 use super::field::{Field, Fields};
 use super::volume::Measure;
-use crate::filter::{Filter, Placement};
+use crate::filter::Filter;
 
 /// A question: which entries to count, what to group them by, and how many groups to show.
 ///
@@ -17,7 +17,6 @@ use crate::filter::{Filter, Placement};
 pub struct Query {
     fields: Fields,
     filter: Filter,
-    placement: Option<Placement>,
     top: usize,
     measure: Measure,
     memory: Option<usize>,
@@ -30,7 +29,6 @@ impl Default for Query {
         Self {
             fields: Fields::default(),
             filter: Filter::new(),
-            placement: None,
             top: 10,
             measure: Measure::Flows,
             memory: None,
@@ -57,14 +55,6 @@ impl Query {
     #[must_use]
     pub fn of(mut self, filter: Filter) -> Self {
         self.filter = filter;
-        self
-    }
-
-    /// Where the filter is applied, if the entries come from a kernel. The default is
-    /// [`Placement::for_table`] of the table at hand.
-    #[must_use]
-    pub const fn placement(mut self, placement: Placement) -> Self {
-        self.placement = Some(placement);
         self
     }
 
@@ -127,11 +117,6 @@ impl Query {
     /// Which entries it counts.
     pub fn filter(&self) -> &Filter {
         &self.filter
-    }
-
-    /// Where the filter is to be applied; `None` leaves it to the table.
-    pub const fn filter_placement(&self) -> Option<Placement> {
-        self.placement
     }
 
     /// What it ranks groups by.

@@ -131,6 +131,27 @@ impl Reader {
         Ok(filter.plan(&self.capabilities()?, placement))
     }
 
+    /// Shows the attributes of every entry of a plan to `see`, until that returns false. Says how the
+    /// dump went, and how many entries `see` could not read.
+    pub(super) fn each_entry(
+        &mut self,
+        plan: &Plan,
+        mut see: impl FnMut(&[u8]) -> Result<bool, WireError>,
+    ) -> Result<(DumpEnd, u64)> {
+        let mut malformed = 0;
+        let mut dump = self.dump_planned(Kind::Read(List::Table), plan, None)?;
+        'dump: while let Some(batch) = dump.next_batch()? {
+            for entry in batch.entries() {
+                match see(entry) {
+                    Ok(true) => {}
+                    Ok(false) => break 'dump,
+                    Err(_) => malformed += 1,
+                }
+            }
+        }
+        Ok((dump.end(), malformed))
+    }
+
     /// Starts the dumps of a plan. Without a filter here, whoever reads it judges what comes.
     pub(super) fn dump_planned(
         &mut self,

@@ -28,6 +28,7 @@ use crate::wire::{Attributes, WireError};
 /// | how full the table is | [`limits`](Self::limits) | one round trip, whatever the size |
 /// | what it lost, and why | [`stats`](Self::stats) | one request |
 /// | who fills it | [`scan`](Self::scan) with a [`Query`](crate::Query) | a dump; memory by groups |
+/// | the same, bounded, sampled or in parallel | [`scan_with`](Self::scan_with) | what the [options](crate::ScanOptions) allow |
 /// | what is new, and how fast it comes | [`rates`](Self::rates) | a dump; memory by entries |
 /// | one entry you know | [`get`](Self::get) | one round trip |
 /// | to look at every entry | [`dump`](Self::dump), then [`Dump::next_batch`](crate::Dump::next_batch) | a dump; no memory |
@@ -56,7 +57,7 @@ use crate::wire::{Attributes, WireError};
 /// # Another network namespace
 ///
 /// A dump that is left half-way, by a [`Budget`](crate::Budget), a
-/// [`sample`](Self::sample) or by dropping it, ends with its socket: before the next
+/// [sample](crate::ScanOptions::sample) or by dropping it, ends with its socket: before the next
 /// request the handle opens another one, which takes some 10 µs. If the calling thread is in another
 /// namespace than the handle, a helper thread enters the handle's: that takes 0.1 ms, and the same
 /// right as [`open_in`](Self::open_in). If no socket can be opened (`CAP_SYS_ADMIN` was given up, no

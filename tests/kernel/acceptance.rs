@@ -410,7 +410,7 @@ fn check_3_4_a_capture_takes_no_privilege() -> Result<(), Skip> {
     let words = Field::WORDS.iter().map(|(word, _)| *word);
     let keys: Vec<_> = words.filter(|word| !clock.contains(&(*word).to_owned())).collect();
     let queries: Vec<_> = keys.iter().map(|keys| query(keys).in_key_order()).collect();
-    let live = table().scan_all(&queries).expect("a scan");
+    let live = table().scan(&queries).expect("a scan");
     let read = std::thread::spawn(move || {
         give_away_the_capability();
         let denied = Reader::open().expect("a socket").limits().expect_err("no privilege");

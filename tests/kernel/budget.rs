@@ -1,11 +1,14 @@
 //! A look that may cost no more than so much ends there, and says what it saw.
 
 use std::cell::RefCell;
-use std::time::Duration;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use ctnetlink::aggregate::{Field, Fields};
 use ctnetlink::testing::{Population, enter_private_network, fill};
-use ctnetlink::{Budget, DumpOptions, DutyCycle, Limit, Query, Reader};
+use ctnetlink::{Budget, DumpOptions, DutyCycle, Limit, Progress, Query, Reader, ScanOptions};
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 
 use crate::namespaces::network;
@@ -15,6 +18,10 @@ pub const TESTS: &[(&str, Test)] = &[
     ("each_limit_ends_a_scan", each_limit_ends_a_scan),
     ("a_budget_that_lasts_changes_nothing", a_budget_that_lasts_changes_nothing),
     ("what_it_saw_is_a_sample", what_it_saw_is_a_sample),
+    ("a_deadline_and_a_flag_end_a_scan", a_deadline_and_a_flag_end_a_scan),
+    ("progress_can_stop_a_scan", progress_can_stop_a_scan),
+    ("the_memory_of_groups_is_bounded", the_memory_of_groups_is_bounded),
+    ("work_and_pause_keep_to_the_part", work_and_pause_keep_to_the_part),
     ("a_budget_holds_in_another_namespace", a_budget_holds_in_another_namespace),
     ("a_budget_holds_after_the_thread_has_moved", a_budget_holds_after_the_thread_has_moved),
     ("what_cannot_be_ended_is_counted", what_cannot_be_ended_is_counted),
@@ -28,6 +35,10 @@ fn query(fields: &str) -> Query {
     Query::new().by(fields.parse::<Fields>().expect("fields"))
 }
 
+fn within(budget: Budget) -> ScanOptions<'static> {
+    ScanOptions::new().budget(budget)
+}
+
 fn each_limit_ends_a_scan() -> Result<(), Skip> {
     fill(&mut table(), &Population::new(ENTRIES)).expect("room");
     let mut reader = Reader::open().expect("a table");
@@ -39,7 +50,7 @@ fn each_limit_ends_a_scan() -> Result<(), Skip> {
     ] {
         let queries =
             [query("source,sport"), query("protocol").of("proto=tcp".parse().expect("a filter"))];
-        let scans = reader.scan_all_within(&queries, &budget).expect("a scan");
+        let scans = reader.scan_with(&queries, &within(budget)).expect("a scan");
         let [sources, tcp] = <[_; 2]>::try_from(scans).expect("one for each");
         assert_eq!((sources.stopped, tcp.stopped), (Some(limit), Some(limit)));
         let seen = sources.end.entries;
@@ -71,7 +82,7 @@ fn a_budget_that_lasts_changes_nothing() -> Result<(), Skip> {
         .bytes(u64::MAX)
         .time(Duration::from_secs(3600))
         .memory(usize::MAX);
-    let within = reader.scan_within(&query, &budget).expect("a scan");
+    let within = reader.scan_with(&query, &within(budget)).expect("a scan");
     let whole = reader.scan(&query).expect("a scan");
     assert_eq!(within.report, whole.report);
     assert!(within.is_complete() && within.stopped.is_none());
@@ -84,7 +95,7 @@ fn what_it_saw_is_a_sample() -> Result<(), Skip> {
     let mut reader = Reader::open().expect("a table");
     let query = Query::new().by([Field::Protocol]);
     let budget = Budget::new().bytes(500_000);
-    let estimate = reader.scan_within(&query, &budget).expect("a scan");
+    let estimate = reader.scan_with(&query, &within(budget)).expect("a scan");
     let estimate = estimate.estimate();
     assert_eq!(estimate.report.of(), ENTRIES);
     assert!(!estimate.report.is_exact());
@@ -99,6 +110,89 @@ fn what_it_saw_is_a_sample() -> Result<(), Skip> {
         };
         let interval = estimated.interval;
         assert!(interval.low <= row.flows + slack && row.flows <= interval.high + slack, "{row}");
+    }
+    Ok(())
+}
+
+fn a_deadline_and_a_flag_end_a_scan() -> Result<(), Skip> {
+    fill(&mut table(), &Population::new(ENTRIES)).expect("room");
+    let mut reader = Reader::open().expect("a table");
+    let query = query("protocol");
+    let scan = |reader: &mut Reader, budget: Budget| {
+        reader.scan_with(&query, &within(budget)).expect("a scan")
+    };
+    let now = Instant::now();
+    let late = scan(&mut reader, Budget::new().deadline(now));
+    assert_eq!(late.stopped, Some(Limit::Time));
+    assert!(late.coverage() < 0.5 && !late.is_complete());
+    let soon = scan(&mut reader, Budget::new().deadline(now + Duration::from_secs(3600)));
+    assert!(soon.is_complete() && soon.report.flows() == ENTRIES);
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let budget = Budget::new().stop_flag(Arc::clone(&stop));
+    assert!(scan(&mut reader, budget.clone()).is_complete());
+    stop.store(true, Ordering::Relaxed);
+    let stopped = scan(&mut reader, budget);
+    assert_eq!(stopped.stopped, Some(Limit::Caller));
+    assert!(stopped.report.flows() > 0 && stopped.report.flows() < ENTRIES);
+    assert!(!stopped.estimate().report.is_exact());
+    assert_eq!(reader.scan(&query).expect("a scan").report.flows(), ENTRIES);
+    Ok(())
+}
+
+fn progress_can_stop_a_scan() -> Result<(), Skip> {
+    fill(&mut table(), &Population::new(ENTRIES)).expect("room");
+    let mut reader = Reader::open().expect("a table");
+    // The kernel may not leave out what a part of the table is made of.
+    let query = query("protocol").of("proto=tcp".parse().expect("a filter"));
+    let break_at_half = |progress: Progress| {
+        assert_eq!(progress.expected, ENTRIES);
+        match progress.entries * 2 >= ENTRIES {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    };
+    let options = ScanOptions::new().progress(&break_at_half).threads(4);
+    let half = reader.scan_with(&query, &options).expect("a scan");
+    assert_eq!((half.stopped, half.dumps), (Some(Limit::Caller), 1));
+    assert!((0.5..0.6).contains(&half.coverage()), "{}", half.coverage());
+    let estimate = half.estimate().report.interval();
+    let all = reader.scan(&query).expect("a scan").report.flows();
+    let slack = all / 10;
+    assert!((estimate.low..=estimate.high + slack).contains(&(all + slack / 2)), "{estimate:?}");
+    Ok(())
+}
+
+fn the_memory_of_groups_is_bounded() -> Result<(), Skip> {
+    fill(&mut table(), &Population::new(ENTRIES).sources(3_000)).expect("room");
+    let mut reader = Reader::open().expect("a table");
+    let (few, all) = (query("source,sport").memory(8 << 10), query("source,sport"));
+    let options = ScanOptions::new().memory(16 << 10);
+    let bounded = reader.scan_with(&[few.clone(), all.clone()], &options).expect("a scan");
+    let by_itself = reader.scan(&[few, all.memory(16 << 10)]).expect("a scan");
+    for (with, alone) in bounded.iter().zip(&by_itself) {
+        assert!(with.report.missed().is_some_and(|missed| missed > 0) && with.is_complete());
+        assert_eq!(with.report, alone.report);
+    }
+    Ok(())
+}
+
+fn work_and_pause_keep_to_the_part() -> Result<(), Skip> {
+    for percent in [0.1, 1.0, 25.0, 100.0] {
+        let duty = DutyCycle::percent(percent).expect("a part");
+        let work = Duration::from_millis(300);
+        let share = work.as_secs_f64() / (work + duty.pause_after(work)).as_secs_f64();
+        assert!((share * 100.0 - percent).abs() < 1e-3, "{percent}: {share}");
+        let interval = Duration::from_secs(10);
+        let budget = Budget::new().time(interval.mul_f64(percent / 100.0));
+        assert_eq!(format!("{:?}", duty.budget(interval)), format!("{budget:?}"));
+    }
+    let whole = DutyCycle::percent(100.0).expect("a part");
+    assert_eq!(whole.pause_after(Duration::MAX), Duration::ZERO);
+    let least = DutyCycle::percent(f64::MIN_POSITIVE).expect("a part");
+    assert_eq!(least.pause_after(Duration::from_secs(1)), Duration::MAX);
+    for wrong in [0.0, -1.0, 100.1, f64::NAN, f64::INFINITY] {
+        assert_eq!(DutyCycle::percent(wrong), None);
     }
     Ok(())
 }
@@ -137,17 +231,18 @@ fn assert_stopping_is_cheap(reader: &mut Reader, entries: u64) {
     let budget = Budget::new().time(part);
     let duty = DutyCycle::percent(1.0).expect("a part");
     type Look<'l> = &'l dyn Fn(&mut Reader) -> Option<Duration>;
-    let within = |reader: &mut Reader, budget: &Budget| {
-        let scan = reader.scan_within(&query, budget).expect("a scan");
+    let scan_within = |reader: &mut Reader, budget: Budget| {
+        let scan = reader.scan_with(&query, &within(budget)).expect("a scan");
         assert!(scan.stopped.is_some() && scan.end.entries < entries);
         Some(scan.work())
     };
     let looks: [(&str, Look<'_>); 4] = [
-        ("scan_within", &|reader| within(reader, &budget)),
-        ("DutyCycle", &|reader| within(reader, &duty.budget(part * 100))),
+        ("a budget", &|reader| scan_within(reader, budget.clone())),
+        ("DutyCycle", &|reader| scan_within(reader, duty.budget(part * 100))),
         ("sample", &|reader| {
-            let sample = reader.sample(&query, entries / 10).expect("a sample");
-            assert!(!sample.report.is_exact());
+            let options = ScanOptions::new().sample(entries / 10);
+            let sample = reader.scan_with(&query, &options).expect("a sample");
+            assert!(!sample.estimate().report.is_exact());
             None
         }),
         ("dump", &|reader| {
@@ -214,7 +309,8 @@ fn what_cannot_be_ended_is_counted() -> Result<(), Skip> {
         let query = query("protocol");
         cheap("what is counted", || {
             let start = processor_time();
-            let scan = reader.scan_within(&query, &Budget::new().entries(1)).expect("a scan");
+            let budget = Budget::new().entries(1);
+            let scan = reader.scan_with(&query, &within(budget)).expect("a scan");
             let used = processor_time() - start;
             assert_eq!(scan.stopped, Some(Limit::Entries));
             assert!(scan.end.entries < 1_000, "what is thrown away is not seen");

@@ -8,7 +8,7 @@ use ctnetlink::filter::{Filter, Placement};
 use ctnetlink::flow::{Family, Flow, Protocol};
 use ctnetlink::kernel::{Capabilities, Version};
 use ctnetlink::testing::{Population, create, fill};
-use ctnetlink::{DumpEnd, DumpOptions, List, Query, Reader};
+use ctnetlink::{DumpEnd, DumpOptions, List, Query, Reader, ScanOptions};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
@@ -302,8 +302,9 @@ fn a_scan_counts_what_matches() -> Result<(), Skip> {
         let filter: Filter = text.parse().expect("a filter");
         let expected = all.iter().filter(|flow| filter.matches(*flow)).count() as u64;
         for placement in BOTH {
-            let query = Query::new().by([Field::SOURCE]).of(filter.clone()).placement(placement);
-            let scan = table.scan(&query).expect("a scan");
+            let query = Query::new().by([Field::SOURCE]).of(filter.clone());
+            let options = ScanOptions::new().placement(placement);
+            let scan = table.scan_with(&query, &options).expect("a scan");
             assert_eq!(scan.report.flows(), expected, "{text}");
             let listed: u64 = scan.report.rows().iter().map(|row| row.flows).sum();
             assert_eq!(listed + scan.report.other(), expected);
@@ -329,7 +330,7 @@ fn one_scan_answers_many_questions() -> Result<(), Skip> {
             Query::new().by(by).of(filter.parse().expect("a filter")).top(7)
         })
         .collect();
-    let together = table.scan_all(&queries).expect("scans");
+    let together = table.scan(&queries).expect("scans");
     assert_eq!(together.len(), queries.len());
     for (query, scan) in queries.iter().zip(&together) {
         let alone = table.scan(query).expect("a scan");
@@ -337,14 +338,22 @@ fn one_scan_answers_many_questions() -> Result<(), Skip> {
         assert_eq!(scan.end.matched, alone.end.matched);
     }
     // All of one filter: the kernel is asked for no more than that.
-    let same: Vec<_> = queries
-        .iter()
-        .map(|query| query.clone().of(Filter::assured()).placement(BOTH[0]))
-        .collect();
-    let scans = table.scan_all(&same).expect("scans");
+    let same: Vec<_> = queries.iter().map(|query| query.clone().of(Filter::assured())).collect();
+    let by_kernel = ScanOptions::new().placement(BOTH[0]);
+    let scans = table.scan_with(&same, &by_kernel).expect("scans");
     let by_status = table.capabilities().expect("an answer").status_filter;
     assert!(scans.iter().all(|scan| scan.end.entries == scan.end.matched) || !by_status);
-    assert!(table.scan_all(&[]).expect("nothing asked").is_empty());
+    // A filter for all of them is beside their own, and the kernel applies it whatever those are.
+    let assured = by_kernel.filter(Filter::assured());
+    let narrowed = table.scan_with(&queries, &assured).expect("scans");
+    let all = scans[0].end.entries;
+    assert!(narrowed.iter().all(|scan| scan.end.entries == all));
+    for (query, scan) in queries.iter().zip(&narrowed) {
+        let both = query.clone().of(Filter::assured() & query.filter().clone());
+        assert_eq!(scan.report, table.scan(&both).expect("a scan").report, "{}", scan.filter);
+        assert_eq!(scan.filter, *both.filter());
+    }
+    assert!(table.scan(&[] as &[Query]).expect("nothing asked").is_empty());
     Ok(())
 }
 

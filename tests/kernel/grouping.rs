@@ -1,11 +1,13 @@
 //! A scan of the kernel's table against a count of what was put in.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 
 use ctnetlink::aggregate::{Fields, Report};
 use ctnetlink::flow::{Flow, Protocol};
 use ctnetlink::testing::{Population, create, fill};
-use ctnetlink::{Conntrack, Query};
+use ctnetlink::{Conntrack, Query, ScanOptions};
 
 use crate::support::{Skip, Test, flow, need_room, ports, table, tuple};
 
@@ -150,8 +152,14 @@ fn zones_of_one_direction_count() -> Result<(), Skip> {
 fn progress_runs_to_the_end() -> Result<(), Skip> {
     let mut table = table();
     fill(&mut table, &Population::new(3_000)).expect("room");
-    let mut seen = Vec::new();
-    table.scan_with(&Query::new(), |progress| seen.push(progress)).expect("a scan");
+    let seen = RefCell::new(Vec::new());
+    let note = |progress| {
+        seen.borrow_mut().push(progress);
+        ControlFlow::Continue(())
+    };
+    let options = ScanOptions::new().progress(&note);
+    table.scan_with(&Query::new(), &options).expect("a scan");
+    let seen = seen.into_inner();
     assert!(seen.len() > 5);
     assert!(seen.is_sorted_by_key(|progress| progress.entries));
     let last = seen.last().expect("progress");

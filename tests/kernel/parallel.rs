@@ -7,7 +7,7 @@ use ctnetlink::aggregate::{Fields, Measure, Prefix, Report};
 use ctnetlink::flow::{Protocol, Status};
 use ctnetlink::kernel::{Capabilities, Version};
 use ctnetlink::testing::{Population, create, fill};
-use ctnetlink::{DumpOptions, Namespace, Query, Reader};
+use ctnetlink::{DumpOptions, Namespace, Query, Reader, ScanOptions};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::test_runner::{Config, TestRunner};
@@ -34,6 +34,10 @@ fn has_parts(table: &mut Reader) -> bool {
     table.capabilities().expect("an answer").status_filter
 }
 
+fn by(threads: usize) -> ScanOptions<'static> {
+    ScanOptions::new().threads(threads)
+}
+
 fn rows(report: &Report) -> Vec<(String, u64)> {
     report.rows().iter().map(|row| (row.to_string(), row.flows)).collect()
 }
@@ -50,7 +54,7 @@ fn the_same_as_one_dump() -> Result<(), Skip> {
             let one = table.scan(&query).expect("a scan");
             assert_eq!((one.dumps, one.moving), (1, false));
             for threads in [2, 3, 4, 7] {
-                let many = table.scan_parallel(&query, threads).expect("a scan");
+                let many = table.scan_with(&query, &by(threads)).expect("a scan");
                 assert!((1 + parts..=threads).contains(&many.dumps), "{}", many.dumps);
                 assert_eq!(rows(&many.report), rows(&one.report), "{fields} {filter} {threads}");
                 assert_eq!(many.report.distinct(), one.report.distinct());
@@ -61,6 +65,14 @@ fn the_same_as_one_dump() -> Result<(), Skip> {
                 assert!(many.is_complete() && many.malformed == 0);
             }
         }
+    }
+    // Several queries at once, each with a filter of its own.
+    let queries = [query("source"), query("state").of("proto=tcp".parse().expect("a filter"))];
+    let one = table.scan(&queries).expect("a scan");
+    let many = table.scan_with(&queries, &by(2)).expect("a scan");
+    assert_eq!(many.len(), 2);
+    for (many, one) in many.iter().zip(&one) {
+        assert_eq!((many.dumps, rows(&many.report)), (1 + parts, rows(&one.report)));
     }
     Ok(())
 }
@@ -95,7 +107,7 @@ fn one_dump_and_many_count_as_the_obvious_way() -> Result<(), Skip> {
         let query = Query::new().by(fields).of(filter.clone()).measure(measure).top(usize::MAX);
         let mut table = table.borrow_mut();
         let one = table.scan(&query).expect("a scan").report;
-        let many = table.scan_parallel(&query, threads).expect("a scan");
+        let many = table.scan_with(&query, &by(threads)).expect("a scan");
         prop_assert!(many.dumps > 1 || !parts);
         prop_assert_eq!(&many.report, &one);
         prop_assert_eq!(one.flows(), matching.len() as u64);
@@ -115,16 +127,16 @@ fn only_where_it_gains() -> Result<(), Skip> {
     let mut table = table();
     fill(&mut table, &Population::new(5_000)).expect("room");
     let query = query("source");
-    assert_eq!(table.scan_parallel(&query, 4).expect("a scan").dumps, 1, "a small table");
+    assert_eq!(table.scan_with(&query, &by(4)).expect("a scan").dumps, 1, "a small table");
     table.flush().expect("a flush");
     fill(&mut table, &Population::new(ENTRIES)).expect("room");
-    assert_eq!(table.scan_parallel(&query, 1).expect("a scan").dumps, 1, "one thread");
+    assert_eq!(table.scan_with(&query, &by(1)).expect("a scan").dumps, 1, "one thread");
     let parts = 1 + usize::from(has_parts(&mut table));
-    assert_eq!(table.scan_parallel(&query, 2).expect("a scan").dumps, parts, "two threads");
+    assert_eq!(table.scan_with(&query, &by(2)).expect("a scan").dumps, parts, "two threads");
     // As on a kernel that knows no filter by status: by family and mark alone.
     let mut old = Reader::open().expect("a table");
     old.restrict(&Capabilities::of(Version::new(5, 4))).expect("an answer");
-    let scan = old.scan_parallel(&query, 2).expect("a scan");
+    let scan = old.scan_with(&query, &by(2)).expect("a scan");
     assert_eq!(scan.report.flows(), ENTRIES);
 
     table.flush().expect("a flush");
@@ -136,7 +148,7 @@ fn only_where_it_gains() -> Result<(), Skip> {
         flow
     });
     create(&mut table, alike).expect("room");
-    let scan = table.scan_parallel(&query, 4).expect("a scan");
+    let scan = table.scan_with(&query, &by(4)).expect("a scan");
     assert_eq!((scan.dumps, scan.report.flows()), (1, 30_000));
     Ok(())
 }
@@ -151,7 +163,7 @@ fn in_another_namespace() -> Result<(), Skip> {
             // This thread is in another network, and reads that one.
             ctnetlink::testing::enter_private_network().expect("a network");
             let mut reader = Reader::open_in(&own).expect("a table");
-            reader.scan_parallel(&query("source"), 2).expect("a scan")
+            reader.scan_with(&query("source"), &by(2)).expect("a scan")
         });
         elsewhere.join().expect("a scan")
     });

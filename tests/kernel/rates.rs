@@ -1,4 +1,4 @@
-//! What begins, ends and is carried between two looks at the kernel's table.
+//! What begins, ends and is carried between two readings of the kernel's table.
 
 use std::net::{Ipv4Addr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -19,10 +19,10 @@ fn what_begins_and_ends() -> Result<(), Skip> {
     fill(&mut table, &Population::new(5_000)).expect("room");
     let query = Query::new().by([Field::Protocol, Field::DestinationPort]);
     let start = Instant::now();
-    let mut look = table.look(&query).expect("a look");
-    assert_eq!(look.baseline().len(), 5_000);
+    let mut last = table.baseline(&query).expect("a reading");
+    assert_eq!(last.entries().len(), 5_000);
 
-    let rates = table.rates(&query, &mut look).expect("a look");
+    let rates = table.rates(&query, &mut last).expect("a reading");
     assert_eq!((rates.began, rates.ended, rates.report.flows()), (0, 0, 0));
 
     let new = (0..70).map(|port| flow(tuple(Protocol::UDP, false, ports(2_000 + port, 7_777))));
@@ -31,7 +31,7 @@ fn what_begins_and_ends() -> Result<(), Skip> {
         table.delete(old).expect("an answer");
     }
     std::thread::sleep(Duration::from_millis(50));
-    let rates = table.rates(&query, &mut look).expect("a look");
+    let rates = table.rates(&query, &mut last).expect("a reading");
     assert_eq!((rates.began, rates.ended), (70, 30));
     let rows: Vec<_> = rates.report.rows().iter().map(|row| (row.to_string(), row.flows)).collect();
     assert_eq!(rows, [("udp 7777".to_owned(), 70)]);
@@ -40,17 +40,17 @@ fn what_begins_and_ends() -> Result<(), Skip> {
     assert!((each * rates.interval.as_secs_f64() - 70.0).abs() < 1e-6);
     assert!(rates.is_complete() && rates.table.entries == 5_040);
 
-    // It is compared with the last look now, not with the first.
-    let rates = table.rates(&query, &mut look).expect("a look");
+    // It is compared with the last reading now, not with the first.
+    let rates = table.rates(&query, &mut last).expect("a reading");
     assert_eq!((rates.began, rates.ended), (0, 0));
     let filtered = query.of("dport=7777 proto=udp".parse().expect("a filter"));
-    let mut look = table.look(&filtered).expect("a look");
-    assert_eq!(look.baseline().len(), 5_040, "whatever the filter");
+    let mut last = table.baseline(&filtered).expect("a reading");
+    assert_eq!(last.entries().len(), 5_040, "whatever the filter");
     let new = (0..9).flat_map(|port| {
         [7_777, 8_888].map(|to| flow(tuple(Protocol::UDP, false, ports(4_000 + port, to))))
     });
     create(&mut table, new).expect("room");
-    let rates = table.rates(&filtered, &mut look).expect("a look");
+    let rates = table.rates(&filtered, &mut last).expect("a reading");
     assert_eq!((rates.began, rates.report.flows()), (18, 9));
     Ok(())
 }
@@ -67,11 +67,11 @@ fn what_is_carried() -> Result<(), Skip> {
     send(&idle, 5_000);
     let query = Query::new().by([Field::SourcePort]).measure(Measure::Bytes);
     let mut table = table();
-    let mut look = table.look(&query).expect("a look");
+    let mut last = table.baseline(&query).expect("a reading");
     send(&old, 300);
     send(&old, 300);
     send(&new, 72);
-    let rates = table.rates(&query, &mut look).expect("a look");
+    let rates = table.rates(&query, &mut last).expect("a reading");
     let port = |socket: &UdpSocket| socket.local_addr().expect("an address").port().to_string();
     let rows: Vec<_> = rates
         .report

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use ctnetlink::aggregate::{Fields, Report};
 use ctnetlink::flow::{Flow, Status};
 use ctnetlink::testing::{Population, create, fill};
-use ctnetlink::{Conntrack, Filter, Query};
+use ctnetlink::{Conntrack, Filter, Query, Sample, ScanOptions};
 
 use crate::support::{Skip, Test, entries, rounds, table};
 
@@ -31,6 +31,11 @@ fn filled(table: &mut Conntrack, seed: u64) {
     fill(table, &Population::new(ENTRIES).seed(seed).sources(2_000)).expect("room");
 }
 
+fn sampled(table: &mut Conntrack, query: &Query, entries: u64) -> Sample {
+    let options = ScanOptions::new().sample(entries);
+    table.scan_with(query, &options).expect("a sample").estimate()
+}
+
 fn truth(table: &mut Conntrack, query: &Query) -> Report {
     table.scan(&query.clone().top(usize::MAX)).expect("a scan").report
 }
@@ -44,7 +49,7 @@ fn the_truth_is_in_the_intervals() -> Result<(), Skip> {
         let (mut held, mut narrow) = (0, 0);
         for seed in 0..tables {
             filled(&mut table, seed);
-            let sample = table.sample(&query, SEEN).expect("a sample");
+            let sample = sampled(&mut table, &query, SEEN);
             let report = &sample.report;
             assert!(!report.is_exact() && report.of() == ENTRIES, "{report:?}");
             assert!((SEEN..SEEN + 400).contains(&report.seen()), "{}", report.seen());
@@ -150,7 +155,7 @@ fn a_small_table_is_no_sample() -> Result<(), Skip> {
     let mut table = table();
     fill(&mut table, &Population::new(500)).expect("room");
     let query = query("source");
-    let sample = table.sample(&query, 10_000).expect("a sample");
+    let sample = sampled(&mut table, &query, 10_000);
     let scan = table.scan(&query).expect("a scan");
     assert!(sample.report.is_exact());
     assert_eq!((sample.report.seen(), sample.report.of()), (500, 500));
@@ -159,7 +164,7 @@ fn a_small_table_is_no_sample() -> Result<(), Skip> {
         assert_eq!((row.interval.low, row.interval.high), (exact.flows, exact.flows));
     }
     table.flush().expect("a flush");
-    let empty = table.sample(&query, 100).expect("a sample");
+    let empty = sampled(&mut table, &query, 100);
     assert!(empty.report.is_exact() && empty.report.rows().is_empty());
     Ok(())
 }
@@ -172,7 +177,7 @@ fn a_filter_is_estimated_too() -> Result<(), Skip> {
     for seed in 0..tables.into() {
         filled(&mut table, seed);
         let query = query("source").of(filter.clone());
-        let sample = table.sample(&query, SEEN).expect("a sample");
+        let sample = sampled(&mut table, &query, SEEN);
         let truth = truth(&mut table, &query).flows();
         let interval = sample.report.interval();
         held += u32::from((interval.low..=interval.high).contains(&truth));

@@ -1,9 +1,10 @@
 //! A hash table that gets another size while it is dumped: what the kernel does, and that we say so.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use ctnetlink::testing::{Population, fill};
-use ctnetlink::{Conntrack, DumpEnd, DumpOptions, Query};
+use ctnetlink::{Conntrack, DumpEnd, DumpOptions, Query, ScanOptions};
 
 use crate::machine::{empty_table, setting};
 use crate::support::{Skip, Test, set};
@@ -73,14 +74,16 @@ fn a_table_that_shrinks_under_a_dump() -> Result<(), Skip> {
 
 fn a_table_that_is_resized_under_a_scan() -> Result<(), Skip> {
     let scan = with_buckets(4096, |table| {
-        let mut pending = true;
+        let pending = std::cell::Cell::new(true);
         let resize = |progress: ctnetlink::Progress| {
-            if pending && progress.entries > ENTRIES as u64 / 3 {
+            if pending.get() && progress.entries > ENTRIES as u64 / 3 {
                 set("nf_conntrack_buckets", "1024");
-                pending = false;
+                pending.set(false);
             }
+            ControlFlow::Continue(())
         };
-        table.scan_with(&Query::new(), resize).expect("a scan")
+        let options = ScanOptions::new().progress(&resize);
+        table.scan_with(&Query::new(), &options).expect("a scan")
     });
     assert!(scan.report.flows() < ENTRIES as u64 / 2 && !scan.is_complete());
     let entries = [scan.before.entries, scan.after.entries].map(|entries| entries as usize);

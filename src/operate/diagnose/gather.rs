@@ -105,7 +105,7 @@ impl Facts {
         let start = Instant::now();
         let (before, first) = (table.limits()?, table.stats()?);
         if before.entries > 0 {
-            let scans = table.scan_all(&FlowFacts::queries())?;
+            let scans = table.scan(&FlowFacts::queries())?;
             let reports: Vec<_> = scans.into_iter().map(|scan| scan.report).collect();
             facts.flows = FlowFacts::of(&reports);
         }
