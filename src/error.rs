@@ -134,7 +134,7 @@ pub enum ErrorKind {
     },
 
     /// No answer came. The kernel answers at once, so this means a reply was lost.
-    #[error("{operation}: no answer within {} seconds; run it again", after.as_secs())]
+    #[error("{operation}: no answer within {} seconds; run it again", after.as_secs_f64())]
     #[non_exhaustive]
     TimedOut {
         /// What was tried.

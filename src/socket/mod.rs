@@ -45,7 +45,7 @@ pub(crate) struct Socket {
 impl Socket {
     /// Opens a socket in the calling thread's network namespace.
     pub(crate) fn open() -> Result<Self> {
-        Self::open_with(BUFFER, PATIENCE)
+        Self::open_with(BUFFER)
     }
 
     /// Opens a socket in another network namespace. The calling thread stays where it is.
@@ -69,13 +69,20 @@ impl Socket {
         Ok(())
     }
 
+    /// Waits so long for a datagram, and so do its siblings from now on.
+    pub(crate) fn set_patience(&mut self, patience: Duration) -> Result<()> {
+        // To the kernel zero is for ever.
+        self.patience = patience.max(Duration::from_millis(1));
+        wait_for(&self.netlink, self.patience)
+    }
+
     /// The inode of its namespace.
     pub(crate) fn inode(&self) -> Option<u64> {
         self.namespace.as_ref().and_then(Namespace::inode)
     }
 
-    fn open_with(capacity: usize, patience: Duration) -> Result<Self> {
-        Ok(Self::of(connect(patience)?, Namespace::current(), capacity, patience))
+    fn open_with(capacity: usize) -> Result<Self> {
+        Ok(Self::of(connect(PATIENCE)?, Namespace::current(), capacity, PATIENCE))
     }
 
     fn of(
@@ -176,9 +183,14 @@ fn connect(patience: Duration) -> Result<(Netlink, u32)> {
     // Errors say more on kernels from 4.12 on; older ones do without.
     let _ = netlink.set_ext_ack(true);
     let _ = netlink.set_cap_ack(true);
-    sockopt::set_socket_timeout(netlink.as_fd(), sockopt::Timeout::Recv, Some(patience))
-        .map_err(|errno| io(errno.into()))?;
+    wait_for(&netlink, patience)?;
     Ok((netlink, port))
+}
+
+fn wait_for(netlink: &Netlink, patience: Duration) -> Result<()> {
+    let operation = "set how long to wait for an answer";
+    sockopt::set_socket_timeout(netlink.as_fd(), sockopt::Timeout::Recv, Some(patience))
+        .map_err(|errno| ErrorKind::Io { operation, source: errno.into() }.into())
 }
 
 fn receive_error(operation: &'static str, source: io::Error, after: Duration) -> Error {
@@ -221,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_cut_datagram_is_an_error() {
-        let mut socket = Socket::open_with(20, PATIENCE).unwrap();
+        let mut socket = Socket::open_with(20).unwrap();
         socket.send(&nonsense(), "ask").unwrap();
         let error = socket.receive("ask").unwrap_err();
         assert!(
@@ -232,10 +244,21 @@ mod tests {
 
     #[test]
     fn a_reply_that_does_not_come_is_not_waited_for_for_ever() {
-        let mut socket = Socket::open_with(BUFFER, Duration::from_millis(20)).unwrap();
-        let error = socket.receive("ask").unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::TimedOut { .. }), "{error}");
-        assert!(error.is_transient());
+        let mut socket = Socket::open().unwrap();
+        // Another socket in its place is as patient, and zero is not for ever.
+        for (patience, text) in [(20, "0.02"), (0, "0.001")] {
+            socket.set_patience(Duration::from_millis(patience)).unwrap();
+            socket.reopen().unwrap();
+            for waiting in [&mut socket.sibling().unwrap(), &mut socket] {
+                let error = waiting.receive("ask").unwrap_err();
+                assert!(matches!(error.kind(), ErrorKind::TimedOut { .. }), "{error}");
+                assert!(error.is_transient());
+                assert_eq!(
+                    error.to_string(),
+                    format!("ask: no answer within {text} seconds; run it again")
+                );
+            }
+        }
     }
 
     #[test]

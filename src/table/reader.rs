@@ -1,6 +1,6 @@
 //! The handle that reads, and the questions that one small request answers.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::error::{ErrorKind, Result};
 use crate::kernel::Capabilities;
@@ -98,6 +98,30 @@ impl Reader {
     #[doc(alias = "setns")]
     pub fn open_in(namespace: &Namespace) -> Result<Self> {
         Ok(Self::on(Socket::open_in(namespace)?))
+    }
+
+    /// Waits this long for an answer, and at least a millisecond. The default is 30 seconds.
+    ///
+    /// The kernel answers while the request is sent, so waiting at all means that an answer was lost.
+    /// This is how long that takes to show, as [`TimedOut`](ErrorKind::TimedOut). What a whole scan may
+    /// take is said by [`Budget::time`](crate::Budget::time).
+    ///
+    /// ```no_run
+    /// # fn main() -> ctnetlink::Result<()> {
+    /// let mut table = ctnetlink::Reader::open()?;
+    /// table.set_patience(std::time::Duration::from_secs(2))?;
+    /// match table.count() {
+    ///     Err(error) if error.is_transient() => println!("later, then"),
+    ///     count => println!("{} entries", count?),
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Io`](ErrorKind::Io) if the socket does not take it, which none is known to do.
+    pub fn set_patience(&mut self, patience: Duration) -> Result<()> {
+        self.socket.set_patience(patience)
     }
 
     /// Where and when this is: the origin of what is read now.
