@@ -64,6 +64,7 @@
 //! | settings that outlive a boot | [`operate::persist`] |
 //! | how long entries stay | [`Reader::default_timeouts`] |
 //! | one entry you know | [`Reader::get`] |
+//! | what a flow was before NAT | [`Reader::get_translated`] |
 //! | to look at every entry as it streams past | [`Reader::dump`], [`Dump::next_batch`] |
 //! | some entries to keep | [`Reader::dump`], [`Dump::flows`] |
 //! | an entry more, or one put back | [`Conntrack::create`] |

@@ -44,6 +44,41 @@ impl Reader {
         self.get_by(IPCTNL_MSG_CT_GET, "get an entry", key.into())
     }
 
+    /// The entry that a packet with this tuple belongs to after NAT: "what was it before?". `None` if
+    /// there is none (any more).
+    ///
+    /// The tuple is what the other side of the NAT sees: the log of a server outside, or a capture
+    /// there. [`get`](Self::get) does not find it, since the kernel knows an entry by its original and
+    /// its reply tuple, and this is the [inverse](Tuple::inverse) of the reply tuple.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use ctnetlink::{Reader, flow::{FlowKey, Protocol, Tuple}};
+    /// // A server's log: 203.0.113.1, the gateway, has connected from port 61000.
+    /// let gateway = ("203.0.113.1".parse()?, 61000);
+    /// let server = ("198.51.100.7".parse()?, 443);
+    /// let seen = FlowKey::new(Tuple::with_ports(Protocol::TCP, gateway, server));
+    /// if let Some(flow) = Reader::open()?.get_translated(seen)? {
+    ///     println!("it was {}", flow.original.source);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// A zone in the key is that of the entry.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    ///
+    /// # Cost
+    ///
+    /// As [`get`](Self::get).
+    #[doc(alias = "NAT")]
+    pub fn get_translated(&mut self, key: impl Into<FlowKey>) -> Result<Option<Flow>> {
+        let key = key.into();
+        self.get(FlowKey { tuple: key.tuple.inverse(), ..key })
+    }
+
     pub(super) fn get_by(
         &mut self,
         message: u8,

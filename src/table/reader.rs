@@ -30,7 +30,7 @@ use crate::wire::{Attributes, WireError};
 /// | who fills it | [`scan`](Self::scan) with a [`Query`](crate::Query) | a dump; memory by groups |
 /// | the same, bounded, sampled or in parallel | [`scan_with`](Self::scan_with) | what the [options](crate::ScanOptions) allow |
 /// | what is new, and how fast it comes | [`rates`](Self::rates) | a dump; memory by entries |
-/// | one entry you know | [`get`](Self::get) | one round trip |
+/// | one entry you know | [`get`](Self::get), [`get_translated`](Self::get_translated) | one round trip |
 /// | to look at every entry | [`dump`](Self::dump), then [`Dump::next_batch`](crate::Dump::next_batch) | a dump; no memory |
 /// | to keep some entries | [`dump`](Self::dump), then [`Dump::flows`](crate::Dump::flows) | a dump; memory by what you keep |
 ///

@@ -1,6 +1,8 @@
 //! One entry by its key: the right one or none.
 
-use ctnetlink::flow::{Endpoints, FlowId, FlowKey, Protocol};
+use std::time::Duration;
+
+use ctnetlink::flow::{Endpoints, FlowId, FlowKey, NewFlow, Protocol, Tuple};
 use ctnetlink::testing::{Population, create, fill};
 use ctnetlink::{DumpOptions, ErrorKind};
 
@@ -11,6 +13,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("the_zone_is_part_of_the_key", the_zone_is_part_of_the_key),
     ("an_id_tells_a_later_entry_from_an_earlier_one", an_id_tells_a_later_entry),
     ("an_incomplete_tuple_is_refused", an_incomplete_tuple_is_refused),
+    ("what_it_was_before_nat", what_it_was_before_nat),
     ("conntrack_finds_the_same", conntrack_finds_the_same),
 ];
 
@@ -82,6 +85,37 @@ fn an_incomplete_tuple_is_refused() -> Result<(), Skip> {
     assert_eq!(source.kind(), std::io::ErrorKind::InvalidInput);
     assert!(error.to_string().starts_with("get an entry: the kernel refused it: "), "{error}");
     assert_eq!(table.count().expect("a count"), 0);
+    Ok(())
+}
+
+/// What the other side of NAT sees is neither of the kernel's tuples.
+fn what_it_was_before_nat() -> Result<(), Skip> {
+    let mut table = table();
+    for (v6, protocol) in [(false, Protocol::TCP), (true, Protocol::UDP)] {
+        let original = tuple(protocol, v6, ports(4_000, 443));
+        let (gateway, backend) = match v6 {
+            false => ([203, 0, 113, 1].into(), [10, 9, 9, 9].into()),
+            true => ("2001:db8:f::1".parse().expect("v6"), "2001:db8:e::9".parse().expect("v6")),
+        };
+        // Source and destination NAT, and the ports of both.
+        let new = NewFlow::new(original, Duration::from_secs(600))
+            .source_nat((gateway, 61_000))
+            .destination_nat((backend, 8_443));
+        table.create(&new.zone(3)).expect("an entry");
+        let seen = Tuple::with_ports(protocol, (gateway, 61_000), (backend, 8_443));
+        let key = FlowKey::new(seen).zone(3);
+        assert_eq!(table.get(key).expect("an answer"), None, "no tuple of the kernel's");
+        let found = table.get_translated(key).expect("an answer").expect("an entry");
+        assert_eq!((found.original, found.reply), (original, seen.inverse()));
+        assert_eq!(table.get_translated(FlowKey::new(seen)).expect("an answer"), None, "its zone");
+        let later = FlowId(found.id.expect("an id").0 ^ 1);
+        assert_eq!(table.get_translated(key.id(later)).expect("an answer"), None);
+    }
+    // Without NAT both sides see the same.
+    let plain = flow(tuple(Protocol::UDP, false, ports(5, 6)));
+    create(&mut table, [plain.clone()]).expect("an entry");
+    let found = table.get_translated(FlowKey::new(plain.original)).expect("an answer");
+    assert_eq!(found.expect("an entry").original, plain.original);
     Ok(())
 }
 
