@@ -15,7 +15,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::session::Session;
 use common::{Usage, selection};
 use ctnetlink::escape::Escaped;
 use ctnetlink::files::text::Line;
@@ -118,8 +117,7 @@ fn run(options: &Options) -> common::Result {
     let mut table = options.common.open_to_write()?;
     let seen = table.observe();
     let mut plan = table.delete_plan(&filter)?.max(options.max);
-    let own = if options.own_session_too { None } else { Session::own() };
-    let kept = own.map_or(0, |own| plan.retain(|flow| !own.is(flow)));
+    let kept = if options.own_session_too { 0 } else { plan.spare_own_session() };
 
     let everything = plan.is_everything()?;
     let mut document = describe(options, &plan, kept, everything);

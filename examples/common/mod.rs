@@ -7,7 +7,6 @@ pub mod report;
 pub mod sample;
 pub mod screen;
 pub mod selection;
-pub mod session;
 
 use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow;

@@ -1,6 +1,7 @@
 //! Many entries out of the table: first a preview, then those very ones.
 
 use std::io;
+use std::net::IpAddr;
 use std::time::SystemTime;
 
 use super::delete_report::{DeleteReport, DeleteStep, Summary};
@@ -9,7 +10,7 @@ use super::{Conntrack, DumpEnd, DumpOptions};
 use crate::aggregate::{Aggregator, Field, Query};
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::Filter;
-use crate::flow::{FlowRef, State};
+use crate::flow::{FlowRef, Protocol, State, Tuple};
 
 /// How many entries are announced to the journal at once, before any of them is deleted.
 const GROUP: usize = 256;
@@ -141,6 +142,39 @@ impl DeletePlan<'_> {
         }
         self.entries = kept;
         before - self.matched()
+    }
+
+    /// Takes out the entries of these connections, and returns how many that were.
+    ///
+    /// A connection is given by its tuple at either end, from either side of any NAT; the zone is not
+    /// looked at.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use ctnetlink::flow::{Protocol, Tuple};
+    /// let mut table = ctnetlink::Conntrack::open()?;
+    /// let (console, node) = (("10.0.0.1".parse()?, 50000), ("10.0.0.2".parse()?, 443));
+    /// let mut plan = table.delete_plan(&"src=10.0.0.1".parse()?)?;
+    /// plan.spare(&[Tuple::with_ports(Protocol::TCP, console, node)]);
+    /// plan.spare_own_session();
+    /// println!("{} deleted", plan.execute()?.deleted);
+    /// # Ok(()) }
+    /// ```
+    pub fn spare(&mut self, connections: &[Tuple]) -> u64 {
+        let bare = |tuple: &Tuple| Tuple { zone: None, ..*tuple };
+        let both = |tuple: &Tuple| [bare(tuple), bare(tuple).inverse()];
+        let spared: Vec<_> = connections.iter().flat_map(both).collect();
+        let is_spared = |tuple: &Tuple| spared.contains(&bare(tuple));
+        self.retain(|flow| !is_spared(flow.original()) && !is_spared(flow.reply()))
+    }
+
+    /// Takes out the SSH session that this process runs in, so as not to cut off whoever started it.
+    /// Returns how many entries that were: none without a session.
+    ///
+    /// The session is what `sshd` has put into the environment (`SSH_CONNECTION`): of this process or,
+    /// since `sudo` takes it out, of the nearest parent that has it and may be read.
+    pub fn spare_own_session(&mut self) -> u64 {
+        own_session().map_or(0, |session| self.spare(&[session]))
     }
 
     /// What it is about, in numbers.
@@ -283,4 +317,34 @@ impl DeletePlan<'_> {
         report.error = work.err().or(report.error);
         Ok(report)
     }
+}
+
+/// The SSH session this process runs in, if it does.
+fn own_session() -> Option<Tuple> {
+    if let Some(own) = std::env::var("SSH_CONNECTION").ok().and_then(|text| session(&text)) {
+        return Some(own);
+    }
+    let mut process = std::process::id();
+    while process > 1 {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+        process =
+            status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()?;
+        // Not every parent may be looked into.
+        let environment = std::fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
+        let mut variables = environment.split(|&byte| byte == 0);
+        if let Some(found) = variables.find_map(|all| all.strip_prefix(b"SSH_CONNECTION=")) {
+            return session(std::str::from_utf8(found).ok()?);
+        }
+    }
+    None
+}
+
+/// `SSH_CONNECTION`: address and port of the client, and of the server.
+fn session(text: &str) -> Option<Tuple> {
+    let mut words = text.split_whitespace();
+    let mut end = || {
+        let address: IpAddr = words.next()?.parse().ok()?;
+        Some((address.to_canonical(), words.next()?.parse().ok()?))
+    };
+    Some(Tuple::with_ports(Protocol::TCP, end()?, end()?))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use ctnetlink::flow::{Endpoints, Flow, FlowId, FlowKey, Protocol};
+use ctnetlink::flow::{Endpoints, Flow, FlowId, FlowKey, Protocol, Tuple};
 use ctnetlink::testing::{Population, create, fill};
 use ctnetlink::{Deleted, ErrorKind};
 
@@ -13,6 +13,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("a_later_entry_with_the_tuple_lives", a_later_entry_with_the_tuple_lives),
     ("one_zone_and_not_the_other", one_zone_and_not_the_other),
     ("an_incomplete_key_deletes_nothing", an_incomplete_key_deletes_nothing),
+    ("a_plan_spares_connections", a_plan_spares_connections),
     ("conntrack_sees_it_go", conntrack_sees_it_go),
 ];
 
@@ -109,6 +110,32 @@ fn an_incomplete_key_deletes_nothing() -> Result<(), Skip> {
         assert!(matches!(error.kind(), ErrorKind::Kernel { .. }), "{error}");
     }
     assert_eq!(keys(&entries(&mut table)), before);
+    Ok(())
+}
+
+/// A connection is given from either end, on either side of NAT.
+fn a_plan_spares_connections() -> Result<(), Skip> {
+    let mut spared = flow(tuple(Protocol::TCP, false, ports(50_000, 22)));
+    spared.reply.source = [10, 99, 99, 99].into();
+    spared.zone = Some(7);
+    let other = flow(tuple(Protocol::TCP, false, ports(50_001, 22)));
+    let mut table = table();
+    create(&mut table, [spared.clone(), other]).expect("two entries");
+    let filter = "dport=22".parse().expect("a filter");
+    let [client, server] = [spared.original, spared.reply.inverse()];
+    for tuple in [client, client.inverse(), server, server.inverse()] {
+        let mut plan = table.delete_plan(&filter).expect("a plan");
+        assert_eq!((plan.matched(), plan.spare(&[])), (2, 0));
+        assert_eq!((plan.spare(&[tuple]), plan.matched()), (1, 1), "{tuple}");
+        assert_eq!(plan.spare(&[tuple]), 0, "once");
+    }
+    let udp = Tuple { protocol: Protocol::UDP, ..client };
+    let mut plan = table.delete_plan(&filter).expect("a plan");
+    assert_eq!(plan.spare(&[udp]), 0, "another protocol");
+    assert_eq!(plan.spare(&[udp, server]), 1);
+    assert_eq!(plan.execute().expect("a report").deleted, 1);
+    let left: Vec<_> = entries(&mut table).iter().map(|flow| flow.original).collect();
+    assert_eq!(left, [client]);
     Ok(())
 }
 
