@@ -235,6 +235,38 @@ impl Error {
         &self.0
     }
 
+    /// A short name of the reason, for logs and APIs. It stays the same when the text changes.
+    ///
+    /// It is the name of the [kind](ErrorKind), in lower case and with hyphens:
+    /// [`PermissionDenied`](ErrorKind::PermissionDenied) is `permission-denied`.
+    ///
+    /// ```no_run
+    /// if let Err(error) = ctnetlink::Reader::open().and_then(|mut table| table.limits()) {
+    ///     eprintln!("code={} text={error}", error.code());
+    /// }
+    /// ```
+    pub fn code(&self) -> &'static str {
+        match self.kind() {
+            ErrorKind::PermissionDenied { .. } => "permission-denied",
+            ErrorKind::NotSupported { .. } => "not-supported",
+            ErrorKind::Kernel { .. } => "kernel",
+            ErrorKind::Invalid { .. } => "invalid",
+            ErrorKind::Ignored { .. } => "ignored",
+            ErrorKind::Setting { .. } => "setting",
+            ErrorKind::Io { .. } => "io",
+            ErrorKind::Overrun { .. } => "overrun",
+            ErrorKind::Truncated { .. } => "truncated",
+            ErrorKind::TimedOut { .. } => "timed-out",
+            ErrorKind::Malformed { .. } => "malformed",
+            ErrorKind::Inexact { .. } => "inexact",
+            ErrorKind::Everything { .. } => "everything",
+            ErrorKind::TooMany { .. } => "too-many",
+            ErrorKind::Unguarded { .. } => "unguarded",
+            ErrorKind::TableFull { .. } => "table-full",
+            ErrorKind::Namespace { .. } => "namespace",
+        }
+    }
+
     /// The reason, by value.
     pub fn into_kind(self) -> ErrorKind {
         *self.0
@@ -361,6 +393,28 @@ mod tests {
         for (kind, text) in kinds {
             assert_eq!(Error::from(kind).to_string(), text);
         }
+    }
+
+    /// The list of codes is the code: each is its kind's name.
+    #[test]
+    fn every_kind_has_a_code_of_its_own() {
+        let source = include_str!("error.rs");
+        let list = source
+            .split_once("match self.kind() {")
+            .unwrap()
+            .1
+            .split_once("\n        }")
+            .unwrap()
+            .0;
+        for line in list.trim().lines() {
+            let (kind, code) =
+                line.trim().trim_end_matches("\",").split_once(" { .. } => \"").unwrap();
+            let kind = kind.trim_start_matches("ErrorKind::");
+            assert_eq!(code.replace('-', ""), kind.to_lowercase());
+            assert_eq!(code.matches('-').count() + 1, kind.matches(char::is_uppercase).count());
+        }
+        let error = Error::from(ErrorKind::TooMany { operation: "delete", matched: 2, max: 1 });
+        assert_eq!((error.code(), list.trim().lines().count()), ("too-many", 17));
     }
 
     #[test]
