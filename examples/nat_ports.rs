@@ -9,15 +9,14 @@
 #[allow(dead_code)] // This one neither groups by words nor watches.
 mod common;
 
-use std::collections::HashSet;
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
 use comfy_table::{CellAlignment, Table, presets};
 use common::from::From;
-use ctnetlink::aggregate::{Field, Prefix, Report, Row, Value};
-use ctnetlink::{Filter, Query};
+use ctnetlink::Scan;
+use ctnetlink::operate::diagnose::{NatPorts, PortUse};
 
 /// How many source ports of each NAT address are in use towards each destination.
 ///
@@ -44,11 +43,8 @@ struct Options {
 /// What `--json` prints of a destination.
 #[derive(serde::Serialize)]
 struct Usage {
-    nat: String,
-    protocol: String,
-    destination: String,
-    port: Option<u16>,
-    used: u64,
+    #[serde(flatten)]
+    port_use: PortUse,
     of: u64,
     share: f64,
 }
@@ -72,63 +68,42 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> common::Result {
-    // Which addresses are NAT's, and the use of all addresses, from one look at the table.
-    let nat = Query::new().by([Field::ReplyDestination(Prefix::WHOLE)]).of(Filter::source_nat());
-    let uses = Query::new().by([
-        Field::ReplyDestination(Prefix::WHOLE),
-        Field::Protocol,
-        Field::ReplySource(Prefix::WHOLE),
-        Field::ReplySourcePort,
-    ]);
-    let queries = [uses, nat].map(|query| query.top(usize::MAX));
+    let queries = NatPorts::queries();
+    let (low, high) = options.range;
     let mut out = common::stdout();
+    let print = |ports: Option<NatPorts>, complete, out: &mut _| {
+        let ports = ports.ok_or("a report for each query")?;
+        let usage = |port_use: &PortUse| Usage {
+            port_use: port_use.clone(),
+            of: ports.of,
+            share: ports.share(port_use),
+        };
+        let shown = ports.destinations.iter().take(options.rows);
+        let destinations: Vec<_> = shown.map(usage).collect();
+        if options.common.json {
+            return Ok(common::json(&Document { complete, destinations }, out)?);
+        }
+        show(&destinations, out)
+    };
     if let Some(file) = &options.from.from {
         let found = common::from::scan(file, &queries)?;
-        let destinations = evaluate(&found.reports[1], &found.reports[0], options);
-        if options.common.json {
-            common::json(&Document { complete: found.end.complete, destinations }, &mut out)?;
-        } else {
+        if !options.common.json {
             found.header(&mut out)?;
-            show(&destinations, &mut out)?;
         }
+        print(NatPorts::of(&found.reports, low..=high), found.end.complete, &mut out)?;
         out.flush()?;
         return found.outcome();
     }
     options.common.prepare()?;
     let scans = options.common.open()?.scan(&queries)?;
-    let [uses, nat] = &scans[..] else { return Ok(()) };
-    let destinations = evaluate(&nat.report, &uses.report, options);
-    if options.common.json {
-        let complete = Some(uses.is_complete());
-        common::json(&Document { complete, destinations }, &mut out)?;
-    } else {
+    if let (Some(uses), false) = (scans.first(), options.common.json) {
         common::report::header(uses, &mut out)?;
-        show(&destinations, &mut out)?;
     }
+    let complete = scans.iter().all(Scan::is_complete);
+    let ports = NatPorts::of(scans.iter().map(|scan| &scan.report), low..=high);
+    print(ports, Some(complete), &mut out)?;
     out.flush()?;
     Ok(())
-}
-
-fn evaluate(nat: &Report, uses: &Report, options: &Options) -> Vec<Usage> {
-    let addresses: HashSet<_> = nat.rows().iter().filter_map(|row| row.key.first()).collect();
-    let (low, high) = options.range;
-    let of = u64::from(high - low) + 1;
-    let usage = |row: &Row| match row.key[..] {
-        // What has no ports does not run out of them.
-        [address, protocol, destination, Value::Port(Some(port))] => Some(Usage {
-            nat: address.to_string(),
-            protocol: protocol.to_string(),
-            destination: destination.to_string(),
-            port: Some(port),
-            used: row.flows,
-            of,
-            share: row.flows as f64 / of as f64,
-        }),
-        _ => None,
-    };
-    let of_nat =
-        uses.rows().iter().filter(|row| row.key.first().is_some_and(|key| addresses.contains(key)));
-    of_nat.filter_map(usage).take(options.rows).collect()
 }
 
 fn show(destinations: &[Usage], out: &mut impl Write) -> common::Result {
@@ -139,15 +114,15 @@ fn show(destinations: &[Usage], out: &mut impl Write) -> common::Result {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(["used", "of", "share", "NAT address", "protocol", "destination", "port"]);
-    for usage in destinations {
+    for Usage { port_use: row, of, share } in destinations {
         table.add_row([
-            usage.used.to_string(),
-            usage.of.to_string(),
-            format!("{:.2} %", usage.share * 100.0),
-            usage.nat.clone(),
-            usage.protocol.clone(),
-            usage.destination.clone(),
-            usage.port.map_or_else(String::new, |port| port.to_string()),
+            row.used.to_string(),
+            of.to_string(),
+            format!("{:.2} %", share * 100.0),
+            row.nat.clone(),
+            row.protocol.clone(),
+            row.destination.clone(),
+            row.port.to_string(),
         ]);
     }
     for (index, column) in table.column_iter_mut().enumerate() {

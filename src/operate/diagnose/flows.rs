@@ -48,6 +48,22 @@ pub struct PortUse {
     pub used: u64,
 }
 
+impl PortUse {
+    /// The use of a group by address of NAT, protocol, destination and port; `None` without a port.
+    pub(super) fn of(row: &Row) -> Option<Self> {
+        let [nat, protocol, destination, Value::Port(Some(port))] = &row.key[..] else {
+            return None;
+        };
+        Some(Self {
+            nat: nat.to_string(),
+            protocol: protocol.to_string(),
+            destination: destination.to_string(),
+            port: *port,
+            used: row.flows,
+        })
+    }
+}
+
 /// Memory for the groups of each query: a diagnosis of a flooded table must not add to the harm.
 const MEMORY: usize = 8 << 20;
 
@@ -85,16 +101,6 @@ impl FlowFacts {
             Some(Value::Port(Some(port))) => Some((*port, row.flows)),
             _ => None,
         };
-        let port_use = |row: &Row| match &row.key[..] {
-            [nat, protocol, destination, Value::Port(Some(port))] => Some(PortUse {
-                nat: nat.to_string(),
-                protocol: protocol.to_string(),
-                destination: destination.to_string(),
-                port: *port,
-                used: row.flows,
-            }),
-            _ => None,
-        };
         Some(Self {
             total: states.flows(),
             headroom,
@@ -105,7 +111,7 @@ impl FlowFacts {
             half_open_top: first(half_open),
             forwarded: forwarded.flows(),
             forwarded_unanswered: of(forwarded, Value::State(State::SYN_SENT)),
-            ports: nat.rows().iter().filter_map(port_use).collect(),
+            ports: nat.rows().iter().filter_map(PortUse::of).collect(),
         })
     }
 

@@ -17,6 +17,7 @@ mod log;
 mod logged;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 mod namespaces;
+mod nat_ports;
 mod pressure;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 mod proc;
@@ -32,6 +33,7 @@ pub use gather::Sources;
 pub use log::{LogEvent, LogFacts, LogKind};
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 pub use namespaces::{FoundNamespace, Namespaces, namespaces};
+pub use nat_ports::NatPorts;
 pub use rules::Rules;
 pub use units::{PrivateNetworkUnit, private_network_units};
 
