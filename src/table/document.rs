@@ -2,13 +2,13 @@
 
 use serde::ser::{Serialize, Serializer};
 
-use super::{Limits, Rates, Sample, Scan};
+use super::{Rates, Sample, Scan};
+use crate::aggregate::Interval;
 use crate::aggregate::document::{Answer, Group, Key};
-use crate::aggregate::{Interval, Report};
 
-/// The shape of the document.
+/// The shape of the document; `answer` is the groups.
 #[derive(serde::Serialize)]
-struct Document<'a> {
+struct Document<A> {
     table: Occupancy,
     filter: Option<String>,
     mode: &'static str,
@@ -17,7 +17,7 @@ struct Document<'a> {
     coverage: f64,
     elapsed_ms: f64,
     #[serde(flatten)]
-    answer: &'a Report,
+    answer: A,
 }
 
 #[derive(serde::Serialize)]
@@ -27,42 +27,45 @@ struct Occupancy {
     max: Option<u32>,
 }
 
-impl Serialize for Scan {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Document {
-            table: Occupancy::of(self.before, self.after),
-            filter: Some(self.filter.to_string()).filter(|text| !text.is_empty()),
-            mode: if self.dumps > 1 { "parallel" } else { "full" },
-            complete: self.is_complete(),
-            stopped: self.stopped.as_ref().map(ToString::to_string),
-            coverage: self.coverage(),
-            elapsed_ms: self.elapsed.as_secs_f64() * 1000.0,
-            answer: &self.report,
+impl<A: Serialize> Document<A> {
+    fn of<R>(scan: &Scan<R>, mode: &'static str, answer: A) -> Self {
+        let Scan { before, after, .. } = scan;
+        let (entries_before, entries_after) = (before.entries, after.entries);
+        Self {
+            table: Occupancy { entries_before, entries_after, max: after.max },
+            filter: Some(scan.filter.to_string()).filter(|text| !text.is_empty()),
+            mode,
+            complete: scan.is_complete(),
+            stopped: scan.stopped.as_ref().map(ToString::to_string),
+            coverage: scan.coverage(),
+            elapsed_ms: scan.elapsed.as_secs_f64() * 1000.0,
+            answer,
         }
-        .serialize(serializer)
     }
 }
 
-/// The document of a sample: the same, but for what is estimated.
+impl Serialize for Scan {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mode = if self.dumps > 1 { "parallel" } else { "full" };
+        Document::of(self, mode, &self.report).serialize(serializer)
+    }
+}
+
+/// What is estimated.
 #[derive(serde::Serialize)]
-struct SampleDocument<'a> {
-    table: Occupancy,
-    filter: Option<String>,
+struct Estimate<'a> {
     flows: u64,
     interval: [u64; 2],
     undecided: u64,
-    mode: &'static str,
-    complete: bool,
     seen: u64,
     of: u64,
-    elapsed_ms: f64,
     by: Vec<String>,
     distinct_seen: u64,
-    groups: Vec<SampleGroup<'a>>,
+    groups: Vec<EstimatedGroup<'a>>,
 }
 
 #[derive(serde::Serialize)]
-struct SampleGroup<'a> {
+struct EstimatedGroup<'a> {
     key: Key<'a>,
     flows: u64,
     interval: [u64; 2],
@@ -76,37 +79,29 @@ impl Serialize for Sample {
         let report = &self.report;
         let fields = report.fields();
         let ends = |Interval { low, high }| [low, high];
-        SampleDocument {
-            table: Occupancy::of(self.before, self.after),
-            filter: Some(self.filter.to_string()).filter(|text| !text.is_empty()),
+        let groups = report.rows().iter().map(|row| EstimatedGroup {
+            key: Key::of(fields, &row.key),
+            flows: row.flows,
+            interval: ends(row.interval),
+            share: report.share(row.flows),
+            seen: row.seen,
+            apart: row.apart,
+        });
+        let estimate = Estimate {
             flows: report.flows(),
             interval: ends(report.interval()),
             undecided: report.undecided(),
-            mode: "sample",
-            complete: report.is_exact() && self.malformed == 0,
             seen: report.seen(),
             of: report.of(),
-            elapsed_ms: self.elapsed.as_secs_f64() * 1000.0,
             by: fields.iter().map(ToString::to_string).collect(),
             distinct_seen: report.distinct_seen(),
-            groups: report
-                .rows()
-                .iter()
-                .map(|row| SampleGroup {
-                    key: Key::of(fields, &row.key),
-                    flows: row.flows,
-                    interval: ends(row.interval),
-                    share: report.share(row.flows),
-                    seen: row.seen,
-                    apart: row.apart,
-                })
-                .collect(),
-        }
-        .serialize(serializer)
+            groups: groups.collect(),
+        };
+        Document::of(self, "sample", estimate).serialize(serializer)
     }
 }
 
-/// The document of two looks.
+/// The document of rates.
 #[derive(serde::Serialize)]
 struct RatesDocument<'a> {
     table: Level,
@@ -155,11 +150,5 @@ impl Serialize for Rates {
             answer: Answer::of(report, group),
         }
         .serialize(serializer)
-    }
-}
-
-impl Occupancy {
-    fn of(before: Limits, after: Limits) -> Self {
-        Self { entries_before: before.entries, entries_after: after.entries, max: after.max }
     }
 }
