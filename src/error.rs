@@ -57,14 +57,14 @@ pub enum ErrorKind {
         source: io::Error,
         /// The kernel's own words (`NLMSGERR_ATTR_MSG`), where it has any.
         message: Option<String>,
-        /// The kernel's name of the attribute it takes offence at (`NLMSGERR_ATTR_OFFS`).
+        /// The kernel's name of the attribute that is wrong (`NLMSGERR_ATTR_OFFS`).
         attribute: Option<&'static str>,
         /// What the number means for this operation, and what to do about it, where that is known.
         explanation: Option<Cow<'static, str>>,
     },
 
-    /// What was asked for cannot be had of any kernel, or would be taken for something else.
-    /// Nothing was changed.
+    /// No kernel can do what was asked for, or it would take it for something else. Nothing was
+    /// changed.
     #[error("{operation}: {what}; {remedy}")]
     #[non_exhaustive]
     Invalid {
@@ -76,7 +76,7 @@ pub enum ErrorKind {
         remedy: &'static str,
     },
 
-    /// The kernel did what was asked for but for one part, which it passed over in silence.
+    /// The kernel did what was asked for except one part, which it ignored without an error.
     #[error("{operation}: done, but without {what}: {remedy}")]
     #[non_exhaustive]
     Ignored {
@@ -110,8 +110,10 @@ pub enum ErrorKind {
         source: io::Error,
     },
 
-    /// The kernel had more to say than the socket had room for: `ENOBUFS` or `NLMSG_OVERRUN`.
-    #[error("{operation}: the kernel dropped replies for want of socket buffer; run it again")]
+    /// The kernel had more to say than there was room for in the socket: `ENOBUFS` or `NLMSG_OVERRUN`.
+    #[error(
+        "{operation}: the socket buffer was full, and the kernel dropped replies; run it again"
+    )]
     #[non_exhaustive]
     Overrun {
         /// What was tried.
@@ -153,7 +155,7 @@ pub enum ErrorKind {
         source: WireError,
     },
 
-    /// The kernel cannot apply all of a filter, and without that it would do too much.
+    /// The kernel cannot apply all of a filter, so it would change more entries than match.
     #[error(
         "{operation}: nothing was done, since the kernel would do it to more entries than match: \
          {condition} cannot be left to it ({reason})"
@@ -168,7 +170,7 @@ pub enum ErrorKind {
         reason: String,
     },
 
-    /// A filter is true of every entry, where one is needed that names some.
+    /// The filter matches every entry, where one is needed that leaves some out.
     #[error("{operation}: the filter leaves nothing out; to remove every entry, flush the table")]
     #[non_exhaustive]
     Everything {

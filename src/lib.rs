@@ -151,8 +151,6 @@
 pub mod aggregate;
 mod error;
 pub mod escape;
-#[cfg(feature = "files")]
-pub mod files;
 pub mod filter;
 pub mod flow;
 pub mod kernel;
@@ -170,6 +168,10 @@ mod socket;
 mod table;
 #[cfg(feature = "testing")]
 pub mod testing;
+
+// Behind `table`, so that its calls come first on the pages of `Reader` and `Conntrack`.
+#[cfg(feature = "files")]
+pub mod files;
 
 pub use aggregate::Query;
 pub use error::{Error, ErrorKind, Result};

@@ -1,7 +1,7 @@
-//! The last look at what leaves this process.
+//! The last check of what is sent.
 //!
-//! To the kernel a delete that names nothing is a flush. No function of this crate but the flushes
-//! makes one; this is for the mistake somebody will make one day.
+//! To the kernel a delete that names nothing is a flush. Only the functions that flush make one; this
+//! check is for the mistake somebody will make one day.
 
 use crate::wire::ctnetlink::*;
 use crate::wire::{Attributes, Message, Messages};

@@ -69,7 +69,7 @@ impl Socket {
         Ok(())
     }
 
-    /// Waits so long for a datagram, and so do its siblings from now on.
+    /// Waits this long for a datagram, and so do its siblings from now on.
     pub(crate) fn set_patience(&mut self, patience: Duration) -> Result<()> {
         // To the kernel zero is for ever.
         self.patience = patience.max(Duration::from_millis(1));

@@ -1,4 +1,4 @@
-//! Another network namespace, entered for just long enough to open a socket there.
+//! Another network namespace, entered only to open a socket there.
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -78,7 +78,7 @@ impl Namespace {
         }
     }
 
-    /// Its inode, which the kernel's log and `lsns` name it by; `None` if that cannot be read.
+    /// Its inode, by which the kernel's log and `lsns` name it; `None` if that cannot be read.
     pub fn inode(&self) -> Option<u64> {
         rustix::fs::fstat(&self.0).ok().map(|file| file.st_ino)
     }

@@ -38,7 +38,7 @@ pub enum Limit {
     Entries,
     /// Bytes received.
     Bytes,
-    /// Time: the deadline is reached, or what was allowed is over.
+    /// Time: what was allowed is over, or the deadline is reached.
     Time,
     /// Memory.
     Memory,
@@ -53,7 +53,7 @@ impl Budget {
         Self { entries: None, bytes: None, time: None, deadline: None, memory: None, stop: None }
     }
 
-    /// Looks at about so many entries at most.
+    /// Reads about this many entries at most.
     #[must_use]
     pub const fn entries(mut self, entries: u64) -> Self {
         self.entries = Some(entries);
@@ -66,7 +66,7 @@ impl Budget {
         self.entries(most)
     }
 
-    /// Receives about so many bytes at most; an entry has 150 to 300.
+    /// Receives about this many bytes at most; an entry has 150 to 300.
     #[must_use]
     pub const fn bytes(mut self, bytes: u64) -> Self {
         self.bytes = Some(bytes);
@@ -80,7 +80,7 @@ impl Budget {
         self
     }
 
-    /// Ends at this moment, whenever it began: for work of several steps that has to be done by then.
+    /// Ends at this moment: for work of several steps that has to be done by then.
     ///
     /// ```no_run
     /// use std::time::{Duration, Instant};
@@ -114,7 +114,7 @@ impl Budget {
         self
     }
 
-    /// Ends once the groups take more than so many bytes. To go on with the largest groups instead,
+    /// Ends once the groups take more than this many bytes. To go on with the largest groups instead,
     /// bound the query: [`Query::memory`](crate::Query::memory).
     #[must_use]
     pub const fn memory(mut self, bytes: usize) -> Self {

@@ -1,4 +1,4 @@
-//! What this kernel can do, asked of the kernel itself where it can be.
+//! What this kernel can do: known by its version, or asked of the kernel.
 
 use rustix::io::Errno;
 
@@ -13,9 +13,9 @@ use crate::wire::ctnetlink::{CTA_FILTER, CTA_STATUS_MASK, IPCTNL_MSG_CT_GET};
 use crate::wire::writer::Writer;
 
 impl Reader {
-    /// What this kernel can do: by its version, and by asking where there is a way to ask, since
-    /// distributions carry features back to older versions. Filters by tuple and by status, and the
-    /// trackers, are asked for; the rest is by version. Asked once per handle.
+    /// What this kernel can do. Most is known by its version. The kernel is asked whether it has
+    /// filters by tuple and by status, and which trackers, since distributions carry features back to
+    /// older versions. It is asked once per handle.
     ///
     /// # Errors
     ///
@@ -41,8 +41,8 @@ impl Reader {
         Ok(kernel)
     }
 
-    /// Relies on no more than a kernel that can do `less`: for one that says of itself more than is
-    /// true, and for tests of what is done on older ones.
+    /// Uses no more than a kernel that can do `less`: for a kernel that claims more than is true, and
+    /// for tests of what is done on older ones.
     ///
     /// # Errors
     ///
@@ -53,8 +53,8 @@ impl Reader {
         Ok(())
     }
 
-    /// Whether the kernel knows an attribute. It is sent cut short: a kernel that knows it refuses
-    /// its length, one that does not finds no entry.
+    /// Whether the kernel knows an attribute. It is sent too short: a kernel that knows the attribute
+    /// refuses its length, and one that does not finds no entry.
     fn knows(&mut self, attribute: u16) -> Result<bool> {
         let endpoints = Endpoints::Ports { source: 1, destination: 2 };
         self.objects(Protocol::UDP, endpoints, |writer| writer.put(attribute, &[0]))

@@ -6,20 +6,29 @@ use super::reader::Reader;
 use crate::error::Result;
 use crate::socket::Namespace;
 
-/// The connection-tracking table of one network namespace, to look at and to change.
+/// The connection-tracking table of one network namespace, to read and to change.
 ///
-/// All that reads is [`Reader`]'s, and works here as well. To code that is only to look, give the
-/// `Reader`: `&mut table` is one where one is expected.
+/// ```no_run
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut table = ctnetlink::Conntrack::open()?;
+/// let plan = table.delete_plan(&"proto=udp dport=53 unreplied".parse()?)?;
+/// println!("{} entries match", plan.matched());
+/// println!("{} deleted", plan.max(10_000).execute()?.deleted);
+/// # Ok(()) }
+/// ```
+///
+/// Everything that [`Reader`] can do works here as well. Give code that must only read a `Reader`:
+/// where one is expected, `&mut table` is one.
 ///
 /// | you want | you write | it costs |
 /// |---|---|---|
 /// | to read anything | the methods of [`Reader`] | |
-/// | an entry more | [`create`](Self::create) | one round trip |
-/// | an entry changed | [`update`](Self::update) | one or two round trips |
+/// | one more entry | [`create`](Self::create) | one round trip |
+/// | to change an entry | [`update`](Self::update) | one or two round trips |
 /// | to delete one entry | [`delete`](Self::delete) | two round trips |
 /// | to delete what a filter matches, with a preview | [`delete_plan`](Self::delete_plan) | a dump, then 3 µs each |
-/// | flows announced, or no more | [`create_expectation`](Self::create_expectation), [`delete_expectation`](Self::delete_expectation) | one or two round trips |
-/// | all gone | [`flush`](Self::flush), [`flush_family`](Self::flush_family) | about 1 µs each |
+/// | to announce a flow, or take that back | [`create_expectation`](Self::create_expectation), [`delete_expectation`](Self::delete_expectation) | one or two round trips |
+/// | to empty the table | [`flush`](Self::flush), [`flush_family`](Self::flush_family) | about 1 µs each |
 ///
 /// # Privileges
 ///

@@ -1,4 +1,4 @@
-//! One entry more.
+//! One more entry.
 
 use super::Conntrack;
 use super::errno::{explained, invalid, of_create};
@@ -11,7 +11,7 @@ use crate::wire::ctnetlink::IPCTNL_MSG_CT_NEW;
 const OPERATION: &str = "create an entry";
 
 impl Conntrack {
-    /// Creates an entry that is not there yet. An entry that is there is never changed by it.
+    /// Creates an entry that is not there yet. It never changes one that is there.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -1,4 +1,4 @@
-//! Synthetic entries, many to a send.
+//! Synthetic entries, many to a datagram.
 
 use bytes::BytesMut;
 
@@ -10,8 +10,8 @@ use crate::socket::Request;
 use crate::wire::Messages;
 use crate::wire::ctnetlink::IPCTNL_MSG_CT_NEW;
 
-/// Requests to a send at most. More gain little, and a send that fails as a whole is answered by as
-/// many errors, which have to fit the socket.
+/// The most requests in a datagram. More gain little, and if all of them fail, as many errors have to
+/// fit the socket.
 const BATCH: usize = 128;
 
 const OPERATION: &str = "create entries";

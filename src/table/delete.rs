@@ -1,5 +1,4 @@
-//! One entry out of the table, that very one or none; or all of them. Nothing else in this crate empties
-//! a table.
+//! Deletes of one entry, that very one or none, and of all of them.
 
 use super::execute::{Deleted, Fate};
 use super::{Conntrack, delete_request};
@@ -20,7 +19,7 @@ enum Target {
     Key(FlowKey),
 }
 
-/// That very entry. Without an id, as out of text, it is what its key finds.
+/// That very entry. One without an id, read from text, is what its key finds.
 impl From<&Flow> for DeleteTarget {
     fn from(flow: &Flow) -> Self {
         Self(match flow.id {
@@ -57,13 +56,14 @@ impl Conntrack {
     /// The entry is looked at first. With a [`Flow`], everything is compared that cannot change
     /// while an entry lives, and a later entry that differs is left alone; see
     /// [`DeletePlan`](super::DeletePlan#later-entries) for what cannot be told apart. A [`FlowKey`]
-    /// has only a tuple, a zone and perhaps an [id](FlowId); it also names a later entry that got
+    /// has only a tuple, a zone and perhaps an [id](crate::flow::FlowId); it also names a later entry that got
     /// its predecessor's id. With zones of one direction, a key finds one of the entries that have
     /// its tuple; a flow is found by either of its tuples. It is not an error if the entry is gone,
     /// since entries end all the time.
     ///
-    /// Packets of a deleted flow that goes on make a new entry, as if it began with them; with NAT,
-    /// or with rules that let only new TCP connections begin with a SYN, that ends it.
+    /// A deleted flow that goes on gets a new entry with its next packet, as if it began there. That
+    /// ends the flow where NAT translated it, and where rules accept a new TCP connection only with a
+    /// SYN.
     ///
     /// # Errors
     ///
@@ -103,10 +103,10 @@ impl Conntrack {
     }
 
     /// Deletes every entry of the table, of both families and all zones. The kernel does not say
-    /// how many there were; [`count`](super::Reader::count) before it does, nearly.
+    /// how many there were; [`count`](super::Reader::count) right before says about how many.
     ///
-    /// Every flow that goes on makes a new entry with its next packet, as if it began there: with
-    /// NAT, or with rules that let only new TCP connections begin with a SYN, that ends it.
+    /// A flow that goes on gets a new entry with its next packet, as if it began there. That ends the
+    /// flow where NAT translated it, and where rules accept a new TCP connection only with a SYN.
     ///
     /// # Errors
     ///
@@ -114,7 +114,7 @@ impl Conntrack {
     ///
     /// # Cost
     ///
-    /// About 1 µs per entry, for which other programs' conntrack requests wait, on the whole host.
+    /// About 1 µs per entry. Conntrack requests of all programs on the host wait for it.
     #[doc(alias = "IPCTNL_MSG_CT_DELETE")]
     pub fn flush(&mut self) -> Result<()> {
         self.submit(&delete_request::flush(None))

@@ -52,7 +52,7 @@ pub struct DeletePlan<'t> {
 }
 
 impl Conntrack {
-    /// Dumps the entries a filter is true of, to be deleted.
+    /// Dumps the entries a filter matches, to be deleted.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -67,7 +67,7 @@ impl Conntrack {
     /// # Ok(()) }
     /// ```
     ///
-    /// Entries that lack what the filter is about (see [`DumpEnd::undecided`]) are not in it.
+    /// Entries that lack the field the filter tests (see [`DumpEnd::undecided`]) are not in it.
     ///
     /// # Errors
     ///
@@ -199,8 +199,8 @@ impl DeletePlan<'_> {
         }
     }
 
-    /// Whether the filter is true of every entry that is in the table at this moment, so that hardly anything would be
-    /// left. Any filter can match that much: `proto=udp` does where every entry is UDP.
+    /// Whether the filter matches every entry that is in the table at this moment, so that hardly anything would be
+    /// left. Any filter can do that: `proto=udp` does where every entry is UDP.
     ///
     /// # Errors
     ///
@@ -246,8 +246,8 @@ impl DeletePlan<'_> {
     /// the journal ends the work. No entry is deleted before the journal was told of it. From what
     /// the journal keeps, deletes can be audited, and entries can be created again.
     ///
-    /// If an entry was next, and then neither done nor untouched, it is not known whether it was deleted: the answer
-    /// was lost, or the program ended first.
+    /// If the journal ends with an entry that was next, and was then neither done nor untouched, it is not known whether
+    /// that was deleted: the answer was lost, or the program ended first.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -20,7 +20,7 @@ pub struct Summary {
     /// Of these, those that NAT changed. Deleted while they go on, they may get another
     /// translation, or none.
     pub nated: u64,
-    /// Those that are both: conversations that deleting may well cut.
+    /// Those that are both: deleting them probably cuts a conversation.
     pub established_and_nated: u64,
 }
 
@@ -51,9 +51,9 @@ pub struct DeleteReport {
     pub later: Vec<Flow>,
     /// Refused by the kernel.
     pub failed: u64,
-    /// Sent to the kernel without an answer (8 at most): deleted or not.
+    /// Sent to the kernel, which has not answered (8 at most): it is not known whether they are deleted.
     pub unanswered: u64,
-    /// Not touched, since something went wrong before.
+    /// Not touched, since something went wrong before their turn.
     pub untried: u64,
     /// The first thing that went wrong.
     pub error: Option<Error>,

@@ -1,4 +1,4 @@
-//! Every entry of the table, or every one a filter is true of, streamed.
+//! The entries of the table, as a stream.
 
 use std::ops::{ControlFlow, Range};
 use std::time::SystemTime;
@@ -75,8 +75,8 @@ impl Reader {
     /// Starts a dump of the table, or of the entries that a [filter](DumpOptions::filter) is true
     /// of.
     ///
-    /// The kernel is asked to leave out what it can leave out correctly, if that does not hold up
-    /// packets for long ([`Placement`]); whatever it sends is judged again here.
+    /// The kernel applies what it applies correctly, if that does not hold up packets for long
+    /// ([`Placement`]). Every entry is checked again here.
     ///
     /// # Errors
     ///
@@ -115,7 +115,7 @@ impl Reader {
         self.dump_planned(Kind::Read(list), &plan, Some(filter))
     }
 
-    /// How a filter would be put to this kernel.
+    /// What of a filter this kernel would apply, and what is left to be done here.
     ///
     /// # Errors
     ///
@@ -195,8 +195,8 @@ pub struct Batch<'b> {
 }
 
 impl<'b> Batch<'b> {
-    /// The entries, each checked as it is taken. One that cannot be read is an error of its own;
-    /// the ones behind it are not lost.
+    /// The entries, each checked as it is taken. One that cannot be read is an error of its own, and
+    /// the next one follows.
     pub fn flows(&self) -> impl Iterator<Item = Result<FlowRef<'b>, WireError>> + use<'b> {
         self.entries().map(FlowRef::parse)
     }

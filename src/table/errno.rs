@@ -171,7 +171,7 @@ mod tests {
         ErrorKind::Kernel { operation, source, message, attribute, explanation }.into()
     }
 
-    /// Those that no test can make a kernel say.
+    /// Numbers that no test can make a kernel answer with.
     #[test]
     fn rare_numbers_are_explained_too() {
         for (errno, words) in [

@@ -1,7 +1,7 @@
-//! Entries looked at again and, where they are still meant, deleted.
+//! Deletes of planned entries, each after a second look.
 //!
-//! One send carries the deletes of what the last look found, and the next look. So an entry is usually deleted some
-//! twenty microseconds after it was looked at, and the answer to a look shows that the deletes before it are done.
+//! One datagram carries the deletes of what the last look found, and the next look. So an entry is usually deleted
+//! about twenty microseconds after it was looked at, and the answer to a look shows that the deletes before it are done.
 
 use std::time::SystemTime;
 
@@ -37,7 +37,7 @@ pub enum Deleted {
     AlreadyGone,
     /// It was not there any more; a later entry has its tuple, and was left alone.
     Replaced,
-    /// The filter of the plan is no longer true of the entry with its tuple and id: the entry has
+    /// The filter of the plan no longer matches the entry with its tuple and id: the entry has
     /// changed, or it is a later one that cannot be told apart. It was left alone.
     Changed,
     /// The kernel finds other entries by both of its tuples, so the one that is meant cannot be
@@ -80,7 +80,7 @@ impl Entries {
     }
 }
 
-/// How far an entry is.
+/// How far the delete of an entry is.
 #[derive(Debug)]
 pub(super) enum Fate {
     /// Nothing was done to it.

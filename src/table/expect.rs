@@ -1,4 +1,4 @@
-//! Expectations, to look at.
+//! Expectations that are read.
 
 use super::Reader;
 use crate::error::Result;
@@ -8,8 +8,8 @@ use crate::wire::ctnetlink::*;
 use crate::wire::writer::Writer;
 
 impl Reader {
-    /// All expectations of this network namespace, as far as they stay while they are read: one
-    /// that comes or goes meanwhile may be in it or not, and rarely one is in it twice.
+    /// All expectations of this network namespace. One that comes or goes while they are read may be
+    /// in the list or not, and rarely one is in it twice.
     ///
     /// The kernel does not say which zone one is in: [`zone`](Expectation::zone) is `None`.
     ///

@@ -1,7 +1,7 @@
-//! Whether two looks were at the same entry.
+//! Whether an entry found now is the one that was found before.
 //!
-//! The id does not tell: it is a hash of the tuple and of where the entry is in memory, so a later
-//! entry of the same tuple has the same id if it was given the same memory. So everything else is
+//! The id alone does not tell. It is a hash of the tuple and of the entry's place in memory, so a later
+//! entry of the same tuple has the same id if it was given the same memory. Therefore everything is
 //! compared that does not change while an entry lives.
 
 use std::time::SystemTime;

@@ -1,4 +1,4 @@
-//! Entries changed: one, that very one or none; or the counters of many set back to zero.
+//! Changes of entries, that very one or none; counters set back to zero.
 
 use bytes::BytesMut;
 use rustix::io::Errno;
