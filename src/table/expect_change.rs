@@ -201,9 +201,9 @@ fn flush_request() -> Request {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flow::{Endpoints, Protocol, Tuple};
+    use crate::flow::{Protocol, Tuple};
+    use crate::table::delete_request::tests::tuples;
     use crate::wire::{Attributes, Messages};
-    use std::net::IpAddr;
 
     /// The attributes of a request, by kind and payload.
     fn sent(request: &Request, message: u8) -> Vec<(u16, Vec<u8>)> {
@@ -217,33 +217,18 @@ mod tests {
 
     #[test]
     fn every_delete_carries_a_tuple_and_an_id() {
-        let addresses = ["0.0.0.0", "10.0.0.1", "::", "2001:db8::1"];
-        for address in addresses.map(|text| text.parse::<IpAddr>().unwrap()) {
-            for (number, zone) in (0..=u8::MAX).flat_map(|n| [(n, None), (n, Some(0))]) {
-                for endpoints in [
-                    Endpoints::None,
-                    Endpoints::Ports { source: 0, destination: 0 },
-                    Endpoints::Icmp { icmp_type: 0, code: 0, id: 0 },
-                ] {
-                    let protocol = Protocol(number);
-                    let (source, destination) = (address, address);
-                    let mut tuple = Tuple { source, destination, protocol, endpoints, zone };
-                    let key = ExpectationKey::new(tuple);
-                    let sent = sent(&delete_request(&key, ExpectationId(7)), IPCTNL_MSG_EXP_DELETE);
-                    let kinds: Vec<u16> = sent.iter().map(|(kind, _)| *kind).collect();
-                    match zone {
-                        None => assert_eq!(kinds, [CTA_EXPECT_TUPLE, CTA_EXPECT_ID]),
-                        Some(_) => {
-                            assert_eq!(kinds, [CTA_EXPECT_TUPLE, CTA_EXPECT_ZONE, CTA_EXPECT_ID]);
-                        }
-                    }
-                    tuple.zone = None;
-                    if protocol != Protocol::GRE {
-                        assert_eq!(Tuple::parse(&sent[0].1, "it"), Ok(tuple));
-                    }
-                    assert_eq!(sent.last().unwrap().1, [0, 0, 0, 7]);
-                }
+        for (tuple, zone) in tuples().flat_map(|tuple| [(tuple, None), (tuple, Some(0))]) {
+            let key = ExpectationKey::new(Tuple { zone, ..tuple });
+            let sent = sent(&delete_request(&key, ExpectationId(7)), IPCTNL_MSG_EXP_DELETE);
+            let kinds: Vec<u16> = sent.iter().map(|(kind, _)| *kind).collect();
+            match zone {
+                None => assert_eq!(kinds, [CTA_EXPECT_TUPLE, CTA_EXPECT_ID]),
+                Some(_) => assert_eq!(kinds, [CTA_EXPECT_TUPLE, CTA_EXPECT_ZONE, CTA_EXPECT_ID]),
             }
+            if tuple.protocol != Protocol::GRE {
+                assert_eq!(Tuple::parse(&sent[0].1, "it"), Ok(tuple));
+            }
+            assert_eq!(sent.last().unwrap().1, [0, 0, 0, 7]);
         }
     }
 
