@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ctnetlink::Query;
-use ctnetlink::aggregate::{Aggregator, Fields};
+use ctnetlink::aggregate::Aggregator;
+use ctnetlink::field::Keys;
 use ctnetlink::files::parquet::Writer;
 use ctnetlink::files::rows::{Record, Rollup};
 use ctnetlink::files::snapshot::Snapshot;
@@ -27,7 +28,7 @@ fn entries() -> u64 {
 }
 
 fn query() -> Query {
-    Query::new().by("state,protocol,source".parse::<Fields>().expect("keys"))
+    Query::new().group_by("state,protocol,source".parse::<Keys>().expect("keys"))
 }
 
 /// The entries as a kernel without accounting sends them, which is the default.

@@ -8,7 +8,8 @@ use std::sync::LazyLock;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ctnetlink::Query;
-use ctnetlink::aggregate::{Aggregator, Fields};
+use ctnetlink::aggregate::Aggregator;
+use ctnetlink::field::Keys;
 use ctnetlink::flow::{Family, FlowRef};
 use ctnetlink::testing::{Frames, Population};
 use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
@@ -28,7 +29,7 @@ fn entries() -> u64 {
 }
 
 fn query(keys: &str) -> Query {
-    Query::new().by(keys.parse::<Fields>().expect("keys"))
+    Query::new().group_by(keys.parse::<Keys>().expect("keys"))
 }
 
 fn parse(entry: &[u8]) -> FlowRef<'_> {

@@ -10,7 +10,8 @@ use std::hint::black_box;
 use std::process::{Command, ExitCode, Stdio};
 
 use ctnetlink::Query;
-use ctnetlink::aggregate::{Aggregator, Fields, Measure};
+use ctnetlink::aggregate::{Aggregator, Measure};
+use ctnetlink::field::Keys;
 use ctnetlink::flow::FlowRef;
 use ctnetlink::testing::{Frames, Population};
 
@@ -87,7 +88,7 @@ fn counted(case: usize, passes: u64) -> u64 {
 }
 
 fn query(keys: &str) -> Query {
-    Query::new().by(keys.parse::<Fields>().expect("keys"))
+    Query::new().group_by(keys.parse::<Keys>().expect("keys"))
 }
 
 fn run(frames: &Frames, passes: u64, queries: &[Query]) {
@@ -105,7 +106,7 @@ fn group(frames: &Frames, passes: u64, keys: &str, measure: Measure) {
 }
 
 fn filtered(frames: &Frames, passes: u64) {
-    run(frames, passes, &[query(KEYS).of("proto=tcp !assured".parse().expect("a filter"))]);
+    run(frames, passes, &[query(KEYS).filter("proto=tcp !assured".parse().expect("a filter"))]);
 }
 
 fn three(frames: &Frames, passes: u64) {

@@ -15,7 +15,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput};
-use ctnetlink::aggregate::Fields;
+use ctnetlink::field::Keys;
 use ctnetlink::flow::{Family, Status};
 use ctnetlink::testing::{Population, create, enter_private_namespace, fill};
 use ctnetlink::{Conntrack, DumpOptions, Query, Scan, ScanOptions};
@@ -153,7 +153,7 @@ fn floor() -> Option<u64> {
 }
 
 fn query(keys: &str) -> Query {
-    Query::new().by(keys.parse::<Fields>().expect("keys"))
+    Query::new().group_by(keys.parse::<Keys>().expect("keys"))
 }
 
 fn scan(keys: &str) -> u64 {

@@ -12,7 +12,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use ctnetlink::aggregate::Field;
+use ctnetlink::field::Field;
 use ctnetlink::flow::Family;
 use ctnetlink::{Conntrack, Filter, Query};
 
@@ -94,7 +94,10 @@ fn flush(table: &mut Conntrack, family: Option<Family>) -> ctnetlink::Result<()>
 
 fn preview(table: &mut Conntrack, family: Option<Family>, out: &mut impl Write) -> common::Result {
     let filter = family.map_or(Filter::new(), Filter::family);
-    let query = Query::new().by([Field::Family, Field::Protocol, Field::State]).of(filter).top(20);
+    let query = Query::new()
+        .group_by([Field::Family, Field::Protocol, Field::State])
+        .filter(filter)
+        .top(20);
     let scan = common::scan(table, &query, None)?;
     common::report::header(&scan, out)?;
     common::report::groups(&scan.report, out)?;

@@ -148,7 +148,7 @@ fn from_file(
     if cut {
         return Ok(());
     }
-    let unsaid = common::from::unsaid(&end, &filter.to_string(), &[]);
+    let unsaid = common::from::unsaid(&end, &filter, &[]);
     for note in common::from::notes(&end).into_iter().chain(unsaid) {
         common::tell("note", note);
     }

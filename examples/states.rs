@@ -17,7 +17,8 @@ use anstyle::Style;
 use clap::Parser;
 use common::from::From;
 use common::selection::Selection;
-use ctnetlink::aggregate::{Field, Headroom};
+use ctnetlink::aggregate::Headroom;
+use ctnetlink::field::Field;
 use ctnetlink::{Query, Reader};
 
 /// How many flows are in which state, for every protocol.
@@ -42,7 +43,7 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> common::Result {
-    let query = Query::new().by([Field::Protocol, Field::State]).top(usize::MAX);
+    let query = Query::new().group_by([Field::Protocol, Field::State]).top(usize::MAX);
     let query = options.only.of(query)?;
     let mut out = common::stdout();
     if let Some(file) = &options.from.from {
@@ -54,7 +55,7 @@ fn run(options: &Options) -> common::Result {
         return Ok(());
     }
     let mut table = options.common.open()?;
-    let (scan, headroom) = if query.filter().is_everything() {
+    let (scan, headroom) = if query.filter.is_everything() {
         let mut scans = table.scan(&[query, Headroom::query()])?;
         let headroom = scans.pop().and_then(|scan| Headroom::of(&scan.report));
         (scans.remove(0), headroom)
@@ -79,7 +80,7 @@ fn run(options: &Options) -> common::Result {
 
 /// The same of a file.
 fn from_file(file: &Path, query: Query, json: bool, out: &mut impl Write) -> common::Result {
-    let whole = query.filter().is_everything();
+    let whole = query.filter.is_everything();
     let found = common::from::scan(file, &[query, Headroom::query()])?;
     let headroom = found.reports.last().and_then(Headroom::of).filter(|_| whole);
     let buckets = found.facts.buckets.and_then(|buckets| buckets.try_into().ok());

@@ -18,7 +18,8 @@ use clap::Parser;
 use common::from::{Found, From};
 use common::pace::Pace;
 use common::selection::Selection;
-use ctnetlink::aggregate::{Field, Fields, Measure};
+use ctnetlink::aggregate::Measure;
+use ctnetlink::field::{Key, Keys};
 use ctnetlink::{Budget, DutyCycle, Query, Reader, Scan, ScanOptions};
 
 /// Who fills the connection-tracking table: its entries grouped and counted, the largest first.
@@ -40,7 +41,7 @@ struct Options {
 
     /// What to group by: a comma list, such as source/24 or destination,dport
     #[arg(long, value_name = "KEYS", default_value = "source", long_help = keys())]
-    by: Fields,
+    by: Keys,
 
     /// What to rank groups by; packets and bytes are counted where nf_conntrack_acct is on
     #[arg(long, value_name = "flows|packets|bytes", default_value_t = Measure::Flows)]
@@ -48,7 +49,7 @@ struct Options {
 
     /// Show how many different KEYS each group has: who scans has many dport or destination
     #[arg(long, value_name = "KEYS", conflicts_with = "sample")]
-    unique: Option<Fields>,
+    unique: Option<Keys>,
 
     /// Show the groups in the order of their keys
     #[arg(long, conflicts_with = "sample")]
@@ -104,7 +105,7 @@ fn duty(text: &str) -> Result<DutyCycle, String> {
 }
 
 fn keys() -> String {
-    let words = Field::WORDS.iter().map(|(word, meaning)| format!("\n  {word:<18} {meaning}"));
+    let words = Key::words().map(|(word, meaning)| format!("\n  {word:<18} {meaning}"));
     format!("What to group by: a comma list of\n{}", words.collect::<String>())
 }
 
@@ -113,7 +114,8 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> common::Result {
-    let mut query = Query::new().by(options.by.clone()).top(options.rows).measure(options.measure);
+    let mut query =
+        Query::new().group_by(options.by.clone()).top(options.rows).measure(options.measure);
     if let Some(size) = options.memory {
         query = query.memory(usize::try_from(size.as_u64())?);
     }

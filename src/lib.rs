@@ -2,14 +2,14 @@
 //! netlink and in constant memory.
 //!
 //! ```no_run
-//! use ctnetlink::{Query, Reader, aggregate::Field};
+//! use ctnetlink::{Query, Reader, field::Field};
 //!
 //! fn main() -> ctnetlink::Result<()> {
 //!     let mut table = Reader::open()?;
 //!     let limits = table.limits()?;
 //!     println!("{} entries of at most {:?}", limits.entries, limits.max);
 //!
-//!     let scan = table.scan(&Query::new().by([Field::SOURCE]).top(10))?;
+//!     let scan = table.scan(&Query::new().group_by([Field::Source]).top(10))?;
 //!     for row in scan.report.rows() {
 //!         println!("{:>8} {row}", row.flows);
 //!     }
@@ -22,15 +22,16 @@
 //! ```text
 //! kernel ------.
 //!              v
-//! wire --> flow --> filter --> aggregate   pure: bytes in, values out, on any system
-//!   |        |          |
-//!   '--> socket --> table (Conntrack)      Linux: the only half that talks to a kernel
-//!                       |
-//!          testing    files    operate     built on it, each behind a feature
+//! wire --> flow --> field --> filter --> aggregate   pure: bytes in, values out, on any system
+//!   |        |                   |
+//!   '--> socket ----------> table (Conntrack)        Linux: the only half that talks to a kernel
+//!                                |
+//!                testing    files    operate         built on it, each behind a feature
 //! ```
 //!
 //! - [`wire`]: netlink messages and attributes, read in place.
 //! - [`flow`]: what an entry means; [`FlowRef`](flow::FlowRef) looks, [`Flow`](flow::Flow) keeps.
+//! - [`field`]: the table of fields, which entries are filtered and grouped by.
 //! - [`kernel`]: what kernels can do, and what they do wrong.
 //! - [`filter`]: which entries are meant, typed or as text.
 //! - [`aggregate`]: what to group by, and the groups.
@@ -151,6 +152,7 @@
 pub mod aggregate;
 mod error;
 pub mod escape;
+pub mod field;
 pub mod filter;
 pub mod flow;
 pub mod kernel;

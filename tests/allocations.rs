@@ -1,12 +1,13 @@
 //! The law of constant memory: nothing is allocated for an entry, only for a group.
 
 use ctnetlink::Query;
-use ctnetlink::aggregate::{Aggregator, Fields};
+use ctnetlink::aggregate::Aggregator;
+use ctnetlink::field::Keys;
 use ctnetlink::flow::{Direction, FlowRef};
 use ctnetlink::testing::{Frames, Population};
 
 fn query(fields: &str) -> Query {
-    Query::new().by(fields.parse::<Fields>().expect("fields"))
+    Query::new().group_by(fields.parse::<Keys>().expect("fields"))
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 mod findings;
 
 /// What a room may use of the crate.
-const MAY_USE: [(&str, &[&str]); 25] = [
+const MAY_USE: [(&str, &[&str]); 26] = [
     ("wire", &[]),
     ("escape", &[]),
     ("origin", &[]),
@@ -15,15 +15,19 @@ const MAY_USE: [(&str, &[&str]); 25] = [
     ("error", &["escape", "wire"]),
     ("flow", &["escape", "wire"]),
     ("kernel", &["flow", "wire"]),
-    ("filter", &["flow", "kernel", "wire"]),
-    ("aggregate", &["filter", "flow", "wire"]),
+    ("field", &["flow", "wire"]),
+    ("filter", &["field", "flow", "kernel", "wire"]),
+    ("aggregate", &["field", "filter", "flow", "wire"]),
     ("socket", &["error", "flow", "wire"]),
-    ("table", &["aggregate", "error", "filter", "flow", "kernel", "origin", "socket", "wire"]),
+    (
+        "table",
+        &["aggregate", "error", "field", "filter", "flow", "kernel", "origin", "socket", "wire"],
+    ),
     ("testing", &["aggregate", "error", "flow", "kernel", "socket", "table", "wire"]),
     ("files", &[]),
     ("files::end", &[]),
     ("files::facts", &["origin"]),
-    ("files::rows", &["aggregate", "escape", "files::facts", "flow", "origin"]),
+    ("files::rows", &["aggregate", "escape", "field", "files::facts", "flow", "origin"]),
     ("files::text", &["aggregate", "escape", "files::end", "files::rows", "flow", "origin"]),
     (
         "files::capture",
@@ -35,6 +39,7 @@ const MAY_USE: [(&str, &[&str]); 25] = [
         &[
             "aggregate",
             "error",
+            "field",
             "files::capture",
             "files::end",
             "files::facts",
@@ -59,6 +64,7 @@ const MAY_USE: [(&str, &[&str]); 25] = [
         &[
             "aggregate",
             "error",
+            "field",
             "files::snapshot",
             "filter",
             "flow",

@@ -9,7 +9,8 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, LazyLock, Mutex};
 
 use ctnetlink::Query;
-use ctnetlink::aggregate::{Aggregator, Fields, Report};
+use ctnetlink::aggregate::{Aggregator, Report};
+use ctnetlink::field::Keys;
 use ctnetlink::files::TableFacts;
 use ctnetlink::files::parquet::{Partition, Writer};
 use ctnetlink::files::rows::{Record, Rollup, Row, TableStatus};
@@ -219,8 +220,9 @@ const STATES: usize = 2;
 const ONE: usize = 3;
 
 fn own_queries() -> Vec<Query> {
-    let by = |keys: &str| Query::new().by(keys.parse::<Fields>().expect("keys")).top(usize::MAX);
-    let one = by("state,dport").of("src=10.0.0.1".parse().expect("a filter"));
+    let by =
+        |keys: &str| Query::new().group_by(keys.parse::<Keys>().expect("keys")).top(usize::MAX);
+    let one = by("state,dport").filter("src=10.0.0.1".parse().expect("a filter"));
     vec![by("source"), by("source/24"), by("protocol,state"), one]
 }
 

@@ -8,7 +8,8 @@ use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use ctnetlink::Query;
-use ctnetlink::aggregate::{Aggregator, Field, Fields};
+use ctnetlink::aggregate::Aggregator;
+use ctnetlink::field::{Key, Keys};
 use ctnetlink::flow::{
     DccpInfo, DccpState, Direction, Endpoints, Flow, FlowRef, ProtoInfo, Protocol, SctpInfo,
     SctpState, State, Tuple,
@@ -349,11 +350,11 @@ struct Twins(Vec<(Aggregator, Aggregator)>);
 
 impl Twins {
     fn new() -> Self {
-        let all = Field::WORDS.map(|(word, _)| word).join(",");
-        let every = Field::WORDS.iter().map(|(word, _)| *word).chain([&all[..], "source/24/48"]);
+        let all = Key::words().map(|(word, _)| word).collect::<Vec<_>>().join(",");
+        let every = Key::words().map(|(word, _)| word).chain([&all[..], "source/24/48"]);
         let twins = every.map(|fields| {
-            let fields = fields.parse::<Fields>().expect("fields");
-            let aggregator = Aggregator::new(&Query::new().by(fields).top(usize::MAX));
+            let fields = fields.parse::<Keys>().expect("fields");
+            let aggregator = Aggregator::new(&Query::new().group_by(fields).top(usize::MAX));
             (aggregator.clone(), aggregator)
         });
         Self(twins.collect())

@@ -5,11 +5,12 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anstyle::Style;
-use ctnetlink::Query;
-use ctnetlink::aggregate::{Field, Report};
+use ctnetlink::aggregate::Report;
 use ctnetlink::escape::Escaped;
+use ctnetlink::field::{Field, Key};
 use ctnetlink::files::snapshot::Snapshot;
 use ctnetlink::files::{End, Format, TableFacts};
+use ctnetlink::{Filter, Query};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
@@ -77,7 +78,7 @@ fn open_shown(file: &Path) -> Result<(Snapshot<'static>, ProgressBar)> {
 /// What was found in a file.
 pub struct Found {
     pub file: PathBuf,
-    pub filter: String,
+    pub filter: Filter,
     pub reports: Vec<Report>,
     pub facts: TableFacts,
     pub end: End,
@@ -91,7 +92,7 @@ pub fn scan(file: &Path, queries: &[Query]) -> Result<Found> {
     let reports = reports.map_err(|error| Usage(format!("{}: {error}", file.display())))?;
     Ok(Found {
         file: file.to_owned(),
-        filter: queries.first().map(|query| query.filter().to_string()).unwrap_or_default(),
+        filter: queries.first().map(|query| query.filter.clone()).unwrap_or_default(),
         reports,
         facts: snapshot.facts().clone(),
         end: snapshot.end(),
@@ -105,7 +106,7 @@ pub struct Document<'a> {
     file: String,
     facts: &'a TableFacts,
     read: &'a End,
-    filter: Option<&'a str>,
+    filter: Option<String>,
     mode: &'static str,
     /// Null where the file does not say it.
     complete: Option<bool>,
@@ -133,7 +134,7 @@ impl Found {
             file: self.file.display().to_string(),
             facts: &self.facts,
             read: &self.end,
-            filter: Some(&*self.filter).filter(|text| !text.is_empty()),
+            filter: Some(self.filter.to_string()).filter(|text| !text.is_empty()),
             mode: "file",
             complete: self.end.complete,
             report: self.report(),
@@ -173,10 +174,10 @@ impl Found {
         for note in notes(&self.end) {
             writeln!(out, "{bold}note{bold:#}   {}", Escaped(note))?;
         }
-        if let Some(note) = unsaid(end, &self.filter, self.report().fields()) {
+        if let Some(note) = unsaid(end, &self.filter, self.report().keys()) {
             writeln!(out, "{bold}note{bold:#}   {note}")?;
         }
-        if !self.filter.is_empty() {
+        if self.filter != Filter::new() {
             writeln!(out, "{bold}filter{bold:#} {}", self.filter)?;
         }
         if self.report().undecided() > 0 {
@@ -219,10 +220,16 @@ pub fn of_one_table(file: &Path, end: &End) -> Result {
 }
 
 /// What text does not say, if a query asks for it.
-pub fn unsaid(end: &End, filter: &str, fields: &[Field]) -> Option<String> {
-    let asked = ["status", "label", "helper"].into_iter().filter(|word| filter.contains(word));
-    let asked: Vec<_> = asked.chain(fields.contains(&Field::Status).then_some("status")).collect();
-    let first = asked.first().filter(|_| end.format == Format::Text)?;
+pub fn unsaid(end: &End, filter: &Filter, keys: &[Key]) -> Option<String> {
+    let asked = filter.fields().into_iter().chain(keys.iter().map(|key| key.field()));
+    // Text does say what is assured and replied to, which are words of their own.
+    let bits = filter.to_string().contains("status=");
+    let bits = bits || keys.contains(&Field::Status.into());
+    let hidden = |field: &Field| match field {
+        Field::Status => bits,
+        _ => [Field::Label, Field::Helper].contains(field),
+    };
+    let first = asked.filter(|_| end.format == Format::Text).find(hidden)?;
     Some(format!(
         "{first}: text has no labels, not all status bits, and helpers in some forms only; a capture has all"
     ))

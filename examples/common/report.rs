@@ -6,6 +6,7 @@ use anstyle::Style;
 use bytesize::ByteSize;
 use comfy_table::{CellAlignment, Table, presets};
 use ctnetlink::aggregate::{Measure, Report, Row, Volume};
+use ctnetlink::field::Field;
 use ctnetlink::{Filter, Rates, Scan};
 
 use super::occupancy;
@@ -56,13 +57,13 @@ pub fn header(scan: &Scan, out: &mut impl Write) -> io::Result<()> {
 
 /// What would make an undecided filter decide, for flows that begin after it.
 fn accounting(filter: &Filter) -> &'static str {
-    let text = filter.to_string();
-    if text.contains("bytes") || text.contains("packets") {
-        "; sysctl net.netfilter.nf_conntrack_acct=1 counts those of new flows"
-    } else if text.contains("age") {
-        "; sysctl net.netfilter.nf_conntrack_timestamp=1 notes when new flows begin"
-    } else {
-        ""
+    let settings = filter.fields().into_iter().filter_map(Field::setting);
+    match settings.min() {
+        Some("nf_conntrack_acct") => {
+            "; sysctl net.netfilter.nf_conntrack_acct=1 counts those of new flows"
+        }
+        Some(_) => "; sysctl net.netfilter.nf_conntrack_timestamp=1 notes when new flows begin",
+        None => "",
     }
 }
 
@@ -146,7 +147,7 @@ fn table(report: &Report, rates: Option<&Rates>, out: &mut impl Write) -> io::Re
     let unique: &[&str] = if uniques.is_empty() { &[] } else { &[&unique] };
     let at_most: &[&str] = if report.missed().is_some() { &["at most"] } else { &[] };
     let head = ["#"].into_iter().map(str::to_owned);
-    let head = head.chain(report.fields().iter().map(ToString::to_string));
+    let head = head.chain(report.keys().iter().map(ToString::to_string));
     let columns = [&["flows"], measured, per_second, unique, at_most, &["share", ""]].concat();
     table.set_header(head.chain(columns.iter().map(|&column| column.to_owned())));
     let mut line = |rank: String, key: Vec<String>, row: &Row| {
@@ -176,14 +177,14 @@ fn table(report: &Report, rates: Option<&Rates>, out: &mut impl Write) -> io::Re
     }
     let hidden = report.distinct() - report.rows().len() as u64;
     if hidden > 0 {
-        let mut key = vec![String::new(); report.fields().len()];
+        let mut key = vec![String::new(); report.keys().len()];
         if let Some(first) = key.first_mut() {
             let more = if report.missed().is_some() { "+" } else { "" };
             *first = format!("{hidden}{more} others");
         }
         line(String::new(), key, &report.others());
     }
-    let keys = report.fields().len();
+    let keys = report.keys().len();
     for (index, column) in table.column_iter_mut().enumerate() {
         if index == 0 || (keys < index && index < keys + columns.len()) {
             column.set_cell_alignment(CellAlignment::Right);

@@ -39,7 +39,7 @@ pub fn show(sample: &Sample, as_json: bool, out: &mut impl Write) -> Result {
     }
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    let names = report.fields().iter().map(ToString::to_string);
+    let names = report.keys().iter().map(ToString::to_string);
     let head = ["#".to_owned()].into_iter().chain(names);
     table.set_header(head.chain(["about", "at least", "at most", "share", ""].map(str::to_owned)));
     for (rank, row) in (1..).zip(report.rows()) {
@@ -54,7 +54,7 @@ pub fn show(sample: &Sample, as_json: bool, out: &mut impl Write) -> Result {
             .chain([share, sure.to_owned()]);
         table.add_row(line);
     }
-    let keys = report.fields().len();
+    let keys = report.keys().len();
     for (index, column) in table.column_iter_mut().enumerate() {
         if index == 0 || (keys < index && index <= keys + 4) {
             column.set_cell_alignment(CellAlignment::Right);

@@ -38,7 +38,7 @@ enum Where {
 
 /// The text form of a filter, for a long help.
 pub fn words() -> String {
-    let words = Filter::WORDS.iter().map(|(word, meaning)| format!("\n  {word:<27} {meaning}"));
+    let words = Filter::words().map(|(word, meaning)| format!("\n  {word:<27} {meaning}"));
     format!(
         "Only entries that FILTER is true of. Conditions, with blanks between:\n{}",
         words.collect::<String>()
@@ -79,7 +79,7 @@ impl Selection {
 
     /// Adds the filter to a query.
     pub fn of(&self, query: Query) -> Result<Query> {
-        Ok(query.of(self.filter()?))
+        Ok(query.filter(self.filter()?))
     }
 
     /// Explains the filter, if that is asked for, and says whether it was.

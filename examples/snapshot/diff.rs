@@ -92,7 +92,7 @@ fn show(found: &Difference, out: &mut impl Write) -> common::Result {
     }
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    let names = found.fields.iter().map(ToString::to_string);
+    let names = found.keys.iter().map(ToString::to_string);
     let columns = ["growth", "before", "after", "begun", "ended", "changed"];
     table.set_header(names.chain(columns.map(str::to_owned)));
     for change in &found.rows {
@@ -102,7 +102,7 @@ fn show(found: &Difference, out: &mut impl Write) -> common::Result {
         table.add_row(key.chain([growth]).chain(numbers.map(|number| number.to_string())));
     }
     for (index, column) in table.column_iter_mut().enumerate() {
-        if index >= found.fields.len() {
+        if index >= found.keys.len() {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }

@@ -22,7 +22,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use ctnetlink::Query;
-use ctnetlink::aggregate::{Fields, Measure};
+use ctnetlink::aggregate::Measure;
+use ctnetlink::field::Keys;
 
 /// The table in a file, and the file on any machine.
 #[derive(Parser)]
@@ -80,7 +81,7 @@ struct Grouping {
 
     /// What to group by, as in top_sources
     #[arg(long, value_name = "KEYS", default_value = "source")]
-    by: Fields,
+    by: Keys,
 
     /// Only entries that FILTER is true of
     #[arg(value_name = "FILTER")]
@@ -90,7 +91,7 @@ struct Grouping {
 impl Grouping {
     fn query(&self) -> common::Result<Query> {
         let filter = common::selection::filter(&self.filter.join(" "))?;
-        Ok(Query::new().by(self.by.clone()).top(self.rows).of(filter))
+        Ok(Query::new().group_by(self.by.clone()).top(self.rows).filter(filter))
     }
 }
 

@@ -5,13 +5,13 @@
 use std::sync::LazyLock;
 
 use ctnetlink::Query;
-use ctnetlink::aggregate::Fields;
+use ctnetlink::field::Keys;
 use ctnetlink::files::Format;
 use ctnetlink::files::snapshot::{Difference, Snapshot};
 use libfuzzer_sys::fuzz_target;
 
 static QUERY: LazyLock<Query> =
-    LazyLock::new(|| Query::new().by("source".parse::<Fields>().expect("keys")).memory(1 << 20));
+    LazyLock::new(|| Query::new().group_by("source".parse::<Keys>().expect("keys")).memory(1 << 20));
 
 fuzz_target!(|bytes: &[u8]| {
     // The last byte says how much of the file there is the second time.

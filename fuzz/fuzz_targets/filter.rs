@@ -6,7 +6,8 @@
 use std::sync::LazyLock;
 use std::time::{Duration, UNIX_EPOCH};
 
-use ctnetlink::filter::{Filter, Network, Networks, Numbers, Placement};
+use ctnetlink::field::{Network, Networks, Numbers};
+use ctnetlink::filter::{Filter, Placement};
 use ctnetlink::flow::{
     Direction, Endpoints, Family, Flow, FlowId, FlowRef, ProtoInfo, Protocol, State, Status, Tuple,
 };

@@ -5,13 +5,13 @@
 use std::sync::LazyLock;
 
 use ctnetlink::Query;
-use ctnetlink::aggregate::Fields;
+use ctnetlink::field::Keys;
 use ctnetlink::files::snapshot::Snapshot;
 use libfuzzer_sys::fuzz_target;
 
 static QUERIES: LazyLock<[Query; 3]> = LazyLock::new(|| {
     ["source/24,state,protocol", "destination,dport,zone,mark,status,age", "source"]
-        .map(|keys| Query::new().by(keys.parse::<Fields>().expect("keys")).memory(1 << 20))
+        .map(|keys| Query::new().group_by(keys.parse::<Keys>().expect("keys")).memory(1 << 20))
 });
 
 fuzz_target!(|bytes: &[u8]| {

@@ -36,7 +36,7 @@ impl Baseline {
     /// An empty one, for what this query measures.
     pub fn new(query: &Query) -> Self {
         Self {
-            entries: match query.measured() {
+            entries: match query.measure {
                 Measure::Flows => Entries::Known(HashMap::default()),
                 Measure::Packets | Measure::Bytes => Entries::Counted(HashMap::default()),
             },
@@ -60,28 +60,28 @@ impl Baseline {
     ///
     /// A malformed entry, or one without its original tuple; it is not remembered.
     pub fn record_bytes(&mut self, attributes: &[u8]) -> Result<(), WireError> {
-        let sight = self.sight(attributes)?;
-        self.remember(sight);
+        let observation = self.observation(attributes)?;
+        self.remember(observation);
         Ok(())
     }
 
-    pub(crate) fn remember(&mut self, sight: Sight) {
+    pub(crate) fn remember(&mut self, observation: Observation) {
         match &mut self.entries {
-            Entries::Known(entries) => _ = entries.insert(sight.mark, ()),
-            Entries::Counted(entries) => _ = entries.insert(sight.mark, sight.counters),
+            Entries::Known(entries) => _ = entries.insert(observation.mark, ()),
+            Entries::Counted(entries) => _ = entries.insert(observation.mark, observation.counters),
         }
     }
 
     /// What an entry had carried, if it was there; counters only where they are measured.
-    pub(crate) fn find(&self, sight: &Sight) -> Option<[Option<Counters>; 2]> {
+    pub(crate) fn find(&self, observation: &Observation) -> Option<[Option<Counters>; 2]> {
         match &self.entries {
-            Entries::Known(entries) => entries.get(&sight.mark).map(|()| [None; 2]),
-            Entries::Counted(entries) => entries.get(&sight.mark).copied(),
+            Entries::Known(entries) => entries.get(&observation.mark).map(|()| [None; 2]),
+            Entries::Counted(entries) => entries.get(&observation.mark).copied(),
         }
     }
 
     /// What an entry is known again by, and what it has carried.
-    pub(crate) fn sight(&self, attributes: &[u8]) -> Result<Sight, WireError> {
+    pub(crate) fn observation(&self, attributes: &[u8]) -> Result<Observation, WireError> {
         let counted = matches!(self.entries, Entries::Counted(_));
         let (mut tuple, mut zone, mut id) = (None, None, None);
         let mut counters = [None; 2];
@@ -108,7 +108,7 @@ impl Baseline {
             hasher.write_u8(part.is_some().into());
             hasher.write(part.unwrap_or_default());
         }
-        Ok(Sight { mark: hasher.finish(), counters })
+        Ok(Observation { mark: hasher.finish(), counters })
     }
 
     /// How many entries there were.
@@ -133,12 +133,12 @@ fn room<V>(entries: usize) -> HashMap<u64, V, RandomState> {
 
 /// What of an entry a baseline is about.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Sight {
+pub(crate) struct Observation {
     mark: u64,
     pub(crate) counters: [Option<Counters>; 2],
 }
 
-impl Sight {
+impl Observation {
     /// What was carried since; all of it, if the counters were set back meanwhile.
     pub(crate) fn since(&self, before: [Option<Counters>; 2]) -> [Option<Counters>; 2] {
         let [original, reply] = self.counters;

@@ -2,7 +2,8 @@
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::{Field, Report, Row, Value, Volume};
+use super::{Report, Row, Volume};
+use crate::field::{Key as GroupKey, Value};
 
 /// What a report says.
 #[derive(serde::Serialize)]
@@ -22,11 +23,11 @@ pub(crate) struct Answer<G> {
 
 impl<G> Answer<G> {
     pub(crate) fn of<'r>(report: &'r Report, group: impl Fn(&'r Row) -> G) -> Self {
-        let names = |fields: &[Field]| fields.iter().map(ToString::to_string).collect();
+        let names = |keys: &[GroupKey]| keys.iter().map(ToString::to_string).collect();
         Self {
             flows: report.flows(),
             undecided: report.undecided(),
-            by: names(report.fields()),
+            by: names(report.keys()),
             measure: report.measure().to_string(),
             volume: report.volume(),
             unique_of: names(report.uniques()),
@@ -53,7 +54,7 @@ pub(crate) struct Group<'a> {
 impl<'a> Group<'a> {
     pub(crate) fn of(report: &'a Report, row: &'a Row) -> Self {
         Self {
-            key: Key::of(report.fields(), &row.key),
+            key: Key::of(report.keys(), &row.key),
             flows: row.flows,
             missed: row.missed,
             volume: row.volume,
@@ -64,23 +65,23 @@ impl<'a> Group<'a> {
 }
 
 pub(crate) struct Key<'a> {
-    fields: &'a [Field],
+    keys: &'a [GroupKey],
     values: &'a [Value],
 }
 
 impl<'a> Key<'a> {
-    pub(crate) const fn of(fields: &'a [Field], values: &'a [Value]) -> Self {
-        Self { fields, values }
+    pub(crate) const fn of(keys: &'a [GroupKey], values: &'a [Value]) -> Self {
+        Self { keys, values }
     }
 }
 
 impl Serialize for Key<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut key = serializer.serialize_map(Some(self.fields.len()))?;
-        for (field, value) in self.fields.iter().zip(self.values) {
-            key.serialize_entry(&field.to_string(), value)?;
+        let mut map = serializer.serialize_map(Some(self.keys.len()))?;
+        for (key, value) in self.keys.iter().zip(self.values) {
+            map.serialize_entry(&key.to_string(), value)?;
         }
-        key.end()
+        map.end()
     }
 }
 

@@ -1,9 +1,8 @@
 //! Which entries of a full table could make room for new ones.
 
-use super::field::Field;
 use super::query::Query;
 use super::report::Report;
-use super::value::Value;
+use crate::field::{Field, Value};
 use crate::flow::{State, Status};
 
 /// What becomes of the entries of a table when it is full.
@@ -40,13 +39,13 @@ const EVICTION_RANGE: f64 = 8.0;
 impl Headroom {
     /// The query whose report it is worked out from.
     pub fn query() -> Query {
-        Query::new().by([Field::Protocol, Field::State, Field::Status]).top(usize::MAX)
+        Query::new().group_by([Field::Protocol, Field::State, Field::Status]).top(usize::MAX)
     }
 
     /// Works it out from the report of [`query`](Self::query), with or without a filter. `None` for a
     /// report of something else, or one that does not show all groups.
     pub fn of(report: &Report) -> Option<Self> {
-        if report.fields() != Self::query().fields() || report.other() > 0 {
+        if report.keys() != Self::query().keys() || report.other() > 0 {
             return None;
         }
         let mut headroom = Self::default();

@@ -1,59 +1,68 @@
 //! What is asked of the table.
 
-use super::field::{Field, Fields};
 use super::volume::Measure;
+use crate::field::{Key, Keys};
 use crate::filter::Filter;
+use crate::flow::Needs;
+use crate::wire::ctnetlink::*;
 
 /// A question: which entries to count, what to group them by, and how many groups to show.
 ///
-/// Without fields everything is one group. The default is all entries and the first 10 groups.
+/// Without keys all entries are a single group. The default is all entries and the first 10 groups.
 ///
 /// ```
-/// use ctnetlink::{Query, aggregate::Field};
-/// let query = Query::new().by([Field::Protocol, Field::State]).top(20);
-/// assert_eq!(query.fields(), [Field::Protocol, Field::State]);
+/// use ctnetlink::{Query, field::Field};
+/// let query = Query::new().group_by([Field::Protocol, Field::State]).top(20);
+/// assert_eq!(query.keys(), [Field::Protocol.into(), Field::State.into()]);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Query {
-    fields: Fields,
-    filter: Filter,
-    top: usize,
-    measure: Measure,
-    memory: Option<usize>,
-    unique: Fields,
-    key_order: bool,
+    keys: Keys,
+    unique: Keys,
+    /// See the method [`filter`](Self::filter).
+    pub filter: Filter,
+    /// See the method [`top`](Self::top).
+    pub top: usize,
+    /// See the method [`measure`](Self::measure).
+    pub measure: Measure,
+    /// See the method [`memory`](Self::memory).
+    pub memory: Option<usize>,
+    /// See the method [`in_key_order`](Self::in_key_order).
+    pub key_order: bool,
 }
 
 impl Default for Query {
     fn default() -> Self {
         Self {
-            fields: Fields::default(),
+            keys: Keys::default(),
+            unique: Keys::default(),
             filter: Filter::new(),
             top: 10,
             measure: Measure::Flows,
             memory: None,
-            unique: Fields::default(),
             key_order: false,
         }
     }
 }
 
 impl Query {
-    /// Everything in one group.
+    /// All entries, in a single group.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Groups by these fields together.
+    /// Groups by these keys together: by [fields](crate::field::Field), or by networks
+    /// ([`Field::by`](crate::field::Field::by)).
     #[must_use]
-    pub fn by(mut self, fields: impl IntoIterator<Item = Field>) -> Self {
-        self.fields = fields.into_iter().collect();
+    pub fn group_by<K: Into<Key>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
+        self.keys = keys.into_iter().collect();
         self
     }
 
     /// Counts only entries the filter is true of.
     #[must_use]
-    pub fn of(mut self, filter: Filter) -> Self {
+    pub fn filter(mut self, filter: Filter) -> Self {
         self.filter = filter;
         self
     }
@@ -69,13 +78,13 @@ impl Query {
         self
     }
 
-    /// Counts how many different values of these fields together each group has: sources by how many
-    /// destinations and ports they talk to, say, which tells one who scans from one who works.
+    /// Counts how many different values of these keys together each group has: sources by how many
+    /// destinations and ports they talk to, say, which tells a scanner from a busy client.
     ///
     /// Costs memory for each of these combinations, as for a group.
     #[must_use]
-    pub fn unique(mut self, fields: impl IntoIterator<Item = Field>) -> Self {
-        self.unique = fields.into_iter().collect();
+    pub fn unique<K: Into<Key>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
+        self.unique = keys.into_iter().collect();
         self
     }
 
@@ -109,44 +118,32 @@ impl Query {
         self
     }
 
-    /// The fields it groups by.
-    pub fn fields(&self) -> &[Field] {
-        self.fields.as_slice()
-    }
-
-    /// Which entries it counts.
-    pub fn filter(&self) -> &Filter {
-        &self.filter
-    }
-
-    /// What it ranks groups by.
-    pub const fn measured(&self) -> Measure {
-        self.measure
-    }
-
-    /// How many bytes the groups may take; `None` for no bound.
-    pub const fn memory_limit(&self) -> Option<usize> {
-        self.memory
+    /// What it groups by.
+    pub fn keys(&self) -> &[Key] {
+        self.keys.as_slice()
     }
 
     /// What it counts different values of, in each group.
-    pub fn uniques(&self) -> &[Field] {
+    pub fn uniques(&self) -> &[Key] {
         self.unique.as_slice()
     }
 
-    /// The fields of the groups, and of what is unique in them; `None` if nothing has to be.
-    pub(super) fn parted(&self) -> Option<Vec<Field>> {
-        let fields = [self.fields.as_slice(), self.unique.as_slice()].concat();
-        (fields.len() > self.fields.as_slice().len()).then_some(fields)
+    /// The keys of the groups, and of what is distinct in them; `None` if nothing is counted there.
+    pub(super) fn all_keys(&self) -> Option<Vec<Key>> {
+        let unique = self.unique.as_slice();
+        (!unique.is_empty()).then(|| [self.keys.as_slice(), unique].concat())
     }
 
-    /// Whether it shows groups in the order of their keys.
-    pub const fn is_in_key_order(&self) -> bool {
-        self.key_order
-    }
-
-    /// How many groups it shows.
-    pub const fn rows(&self) -> usize {
-        self.top
+    /// The attributes that the keys, the measure and the filter need.
+    pub(crate) fn needs(&self) -> Needs {
+        let keys = self.keys().iter().chain(self.uniques()).map(|key| key.field());
+        let needs = keys.chain(self.filter.fields()).map(|field| field.spec().needs);
+        let counters = match self.measure {
+            Measure::Flows => Needs::NOTHING,
+            Measure::Packets | Measure::Bytes => {
+                Needs::of(&[CTA_COUNTERS_ORIG, CTA_COUNTERS_REPLY])
+            }
+        };
+        needs.fold(counters, Needs::and)
     }
 }

@@ -2,15 +2,14 @@
 
 use std::fmt;
 
-use super::field::Field;
-use super::value::Value;
 use super::volume::{Measure, Volume};
+use crate::field::{Key, Value};
 
 /// The largest groups, and what is left.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    pub(super) fields: Vec<Field>,
-    pub(super) unique: Vec<Field>,
+    pub(super) keys: Vec<Key>,
+    pub(super) unique: Vec<Key>,
     pub(super) unique_missed: bool,
     pub(super) measure: Measure,
     pub(super) flows: u64,
@@ -26,7 +25,7 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Row {
-    /// Its values, one for each field.
+    /// Its values, one for each key.
     pub key: Vec<Value>,
     /// Its entries: at least so many, if `missed` is not 0.
     pub flows: u64,
@@ -54,12 +53,12 @@ impl Row {
 
 impl Report {
     /// What was grouped by.
-    pub fn fields(&self) -> &[Field] {
-        &self.fields
+    pub fn keys(&self) -> &[Key] {
+        &self.keys
     }
 
     /// What is counted different values of in each group.
-    pub fn uniques(&self) -> &[Field] {
+    pub fn uniques(&self) -> &[Key] {
         &self.unique
     }
 

@@ -1,9 +1,8 @@
 //! The answer to a query, estimated from a sample.
 
 use super::estimate::{Draw, Interval};
-use super::field::Field;
 use super::report::Report;
-use super::value::Value;
+use crate::field::{Key, Value};
 
 /// The largest groups of a sample, scaled to the whole table.
 ///
@@ -13,7 +12,7 @@ use super::value::Value;
 /// largest ones of a sample are also those that chance favoured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sampled {
-    fields: Vec<Field>,
+    keys: Vec<Key>,
     rows: Vec<SampledRow>,
     flows: u64,
     interval: Interval,
@@ -27,7 +26,7 @@ pub struct Sampled {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SampledRow {
-    /// Its values, one for each field.
+    /// Its values, one for each key.
     pub key: Vec<Value>,
     /// Its entries in the sample.
     pub seen: u64,
@@ -64,7 +63,7 @@ impl Report {
             last.apart = self.distinct <= 1;
         }
         Sampled {
-            fields: self.fields,
+            keys: self.keys,
             rows,
             flows: draw.scale(self.flows),
             interval: draw.interval(self.flows, 1),
@@ -78,8 +77,8 @@ impl Report {
 
 impl Sampled {
     /// What was grouped by.
-    pub fn fields(&self) -> &[Field] {
-        &self.fields
+    pub fn keys(&self) -> &[Key] {
+        &self.keys
     }
 
     /// The largest groups of the sample.

@@ -6,12 +6,9 @@
 use std::ops::{Bound, RangeBounds};
 use std::time::Duration;
 
-use super::condition::{
-    Comparison, Condition, Icmp, Masked, Nat, Operator, Place, Unit, nanoseconds,
-};
-use super::networks::Networks;
-use super::numbers::Numbers;
+use super::condition::{Comparison, Condition, Masked, Operator, Test};
 use super::{Expression, Filter};
+use crate::field::{Field, Kind, Networks, Numbers, nanoseconds};
 use crate::flow::{Direction, Family, FlowId, Protocol, State, Status};
 
 impl From<Condition> for Filter {
@@ -23,7 +20,7 @@ impl From<Condition> for Filter {
 impl Filter {
     /// `family=ipv4`. `conntrack -f`; applied by every kernel.
     pub fn family(family: Family) -> Self {
-        Condition::Family(family).into()
+        number(Field::Family, family.version())
     }
 
     /// `proto=tcp`. `conntrack -p`; applied by kernels from 5.8 on.
@@ -34,7 +31,10 @@ impl Filter {
 
     /// `proto=tcp,udp`: any of these.
     pub fn protocols(protocols: impl IntoIterator<Item = Protocol>) -> Self {
-        list(protocols, Condition::Protocol)
+        set(
+            Field::Protocol,
+            protocols.into_iter().map(|Protocol(number)| u16::from(number)).collect(),
+        )
     }
 
     /// `state=TIME_WAIT`: see [`State`]; every protocol has one. `conntrack --state` for TCP.
@@ -46,7 +46,7 @@ impl Filter {
 
     /// `state=TIME_WAIT,CLOSE`: any of these.
     pub fn states(states: impl IntoIterator<Item = State>) -> Self {
-        list(states, Condition::State)
+        set(Field::State, states.into_iter().map(State::code).collect())
     }
 
     /// `src=10.0.0.0/8,2001:db8::/32`: who opened the flow. `conntrack -s`. A single IPv4 address
@@ -55,7 +55,7 @@ impl Filter {
     #[doc(alias = "CTA_IP_V4_SRC")]
     #[doc(alias = "CTA_IP_V6_SRC")]
     pub fn source(networks: impl Into<Networks>) -> Self {
-        address(Place::Source, networks.into())
+        networks_of(Field::Source, networks.into())
     }
 
     /// `dst=`: where the flow was addressed to, before any NAT. `conntrack -d`. Applied as
@@ -63,25 +63,25 @@ impl Filter {
     #[doc(alias = "CTA_IP_V4_DST")]
     #[doc(alias = "CTA_IP_V6_DST")]
     pub fn destination(networks: impl Into<Networks>) -> Self {
-        address(Place::Destination, networks.into())
+        networks_of(Field::Destination, networks.into())
     }
 
     /// `reply-src=`: who answers; behind destination NAT, the real server. `conntrack -r`. Applied
     /// as [`source`](Self::source) is.
     pub fn reply_source(networks: impl Into<Networks>) -> Self {
-        address(Place::ReplySource, networks.into())
+        networks_of(Field::ReplySource, networks.into())
     }
 
     /// `reply-dst=`: where answers go; behind source NAT, the gateway's address. `conntrack -q`.
     /// Applied as [`source`](Self::source) is.
     pub fn reply_destination(networks: impl Into<Networks>) -> Self {
-        address(Place::ReplyDestination, networks.into())
+        networks_of(Field::ReplyDestination, networks.into())
     }
 
     /// `host=`: either end, on either side of any NAT; so any of the four addresses. Applied by no
     /// kernel.
     pub fn host(networks: impl Into<Networks>) -> Self {
-        address(Place::Either, networks.into())
+        networks_of(Field::Host, networks.into())
     }
 
     /// `sport=1024-65535`: the opener's port, of protocols that have ports. `conntrack --sport`. A
@@ -89,41 +89,41 @@ impl Filter {
     /// it and ignore it.
     #[doc(alias = "CTA_PROTO_SRC_PORT")]
     pub fn source_port(ports: impl Into<Numbers>) -> Self {
-        numbers(ports.into(), |ports| Condition::Port(Place::Source, ports))
+        numbers(Field::SourcePort, ports)
     }
 
     /// `dport=80,8000-9000`: the port the flow was addressed to. `conntrack --dport`. Applied as
     /// [`source_port`](Self::source_port) is.
     #[doc(alias = "CTA_PROTO_DST_PORT")]
     pub fn destination_port(ports: impl Into<Numbers>) -> Self {
-        numbers(ports.into(), |ports| Condition::Port(Place::Destination, ports))
+        numbers(Field::DestinationPort, ports)
     }
 
     /// `reply-sport=`: the port that answers. `conntrack --reply-port-src`. Applied as
     /// [`source_port`](Self::source_port) is.
     pub fn reply_source_port(ports: impl Into<Numbers>) -> Self {
-        numbers(ports.into(), |ports| Condition::Port(Place::ReplySource, ports))
+        numbers(Field::ReplySourcePort, ports)
     }
 
     /// `reply-dport=`: the port that answers go to; behind source NAT, one of the gateway's.
     /// `conntrack --reply-port-dst`. Applied as [`source_port`](Self::source_port) is.
     pub fn reply_destination_port(ports: impl Into<Numbers>) -> Self {
-        numbers(ports.into(), |ports| Condition::Port(Place::ReplyDestination, ports))
+        numbers(Field::ReplyDestinationPort, ports)
     }
 
     /// `port=`: of either end, on either side of any NAT. Applied by no kernel.
     pub fn port(ports: impl Into<Numbers>) -> Self {
-        numbers(ports.into(), |ports| Condition::Port(Place::Either, ports))
+        numbers(Field::Port, ports)
     }
 
     /// `srckey=`: the source key of GRE. `conntrack --srckey`. Applied by no kernel.
     pub fn source_key(keys: impl Into<Numbers>) -> Self {
-        numbers(keys.into(), |keys| Condition::Key(Place::Source, keys))
+        numbers(Field::SourceKey, keys)
     }
 
     /// `dstkey=`: the destination key of GRE. `conntrack --dstkey`. Applied by no kernel.
     pub fn destination_key(keys: impl Into<Numbers>) -> Self {
-        numbers(keys.into(), |keys| Condition::Key(Place::Destination, keys))
+        numbers(Field::DestinationKey, keys)
     }
 
     /// `icmp-type=8`: the type of the message that opened the flow, of ICMP and ICMPv6. `conntrack
@@ -131,28 +131,32 @@ impl Filter {
     #[doc(alias = "CTA_PROTO_ICMP_TYPE")]
     #[doc(alias = "CTA_PROTO_ICMPV6_TYPE")]
     pub fn icmp_type(types: impl Into<Numbers>) -> Self {
-        numbers(types.into().up_to(255), |types| Condition::Icmp(Icmp::Type, types))
+        numbers(Field::IcmpType, types)
     }
 
     /// `icmp-code=0`. `conntrack --icmp-code`. Applied as [`icmp_type`](Self::icmp_type) is.
     #[doc(alias = "CTA_PROTO_ICMP_CODE")]
     #[doc(alias = "CTA_PROTO_ICMPV6_CODE")]
     pub fn icmp_code(codes: impl Into<Numbers>) -> Self {
-        numbers(codes.into().up_to(255), |codes| Condition::Icmp(Icmp::Code, codes))
+        numbers(Field::IcmpCode, codes)
     }
 
     /// `icmp-id=7`. `conntrack --icmp-id`. Applied as [`icmp_type`](Self::icmp_type) is.
     #[doc(alias = "CTA_PROTO_ICMP_ID")]
     #[doc(alias = "CTA_PROTO_ICMPV6_ID")]
     pub fn icmp_id(ids: impl Into<Numbers>) -> Self {
-        numbers(ids.into(), |ids| Condition::Icmp(Icmp::Id, ids))
+        numbers(Field::IcmpId, ids)
     }
 
     /// `status=SEEN_REPLY+ASSURED`: all of these bits are set. `conntrack --status`. Applied by
     /// kernels from 5.15 on.
     #[doc(alias = "CTA_STATUS")]
     pub fn status(bits: Status) -> Self {
-        if bits.is_empty() { Self::new() } else { Condition::StatusAll(bits).into() }
+        if bits.is_empty() {
+            Self::new()
+        } else {
+            Condition::new(Field::Status, Test::AllOf(bits)).into()
+        }
     }
 
     /// `status=SEEN_REPLY,ASSURED`: any of these bits is set. That none is (`!`), kernels from 5.15
@@ -161,7 +165,7 @@ impl Filter {
         match bits.bits().count_ones() {
             0 => Self::any([]),
             1 => Self::status(bits),
-            _ => Condition::StatusAny(bits).into(),
+            _ => Condition::new(Field::Status, Test::AnyOf(bits)).into(),
         }
     }
 
@@ -188,33 +192,33 @@ impl Filter {
     /// `snat`: source NAT changed the flow, its address, port or id. `conntrack --src-nat`. By the
     /// two tuples; so applied by no kernel.
     pub fn source_nat() -> Self {
-        Condition::Nat(Nat::Source, None).into()
+        Condition::new(Field::SourceNat, Test::There).into()
     }
 
     /// `snat=203.0.113.1`: the same, to one of these addresses. `conntrack --src-nat ADDRESS`.
     pub fn source_nat_to(networks: impl Into<Networks>) -> Self {
-        nat(Nat::Source, networks.into())
+        networks_of(Field::SourceNat, networks.into())
     }
 
     /// `dnat`: destination NAT changed the flow, its address or port. `conntrack --dst-nat`. By the
     /// two tuples; so applied by no kernel.
     pub fn destination_nat() -> Self {
-        Condition::Nat(Nat::Destination, None).into()
+        Condition::new(Field::DestinationNat, Test::There).into()
     }
 
     /// `dnat=10.0.0.7`: the same, to one of these addresses. `conntrack --dst-nat ADDRESS`.
     pub fn destination_nat_to(networks: impl Into<Networks>) -> Self {
-        nat(Nat::Destination, networks.into())
+        networks_of(Field::DestinationNat, networks.into())
     }
 
     /// `nat`: source or destination NAT changed the flow. `conntrack --any-nat`.
     pub fn nat() -> Self {
-        Condition::Nat(Nat::Either, None).into()
+        Condition::new(Field::Nat, Test::There).into()
     }
 
     /// `nat=10.0.0.0/8`: the same, to one of these addresses. `conntrack --any-nat ADDRESS`.
     pub fn nat_to(networks: impl Into<Networks>) -> Self {
-        nat(Nat::Either, networks.into())
+        networks_of(Field::Nat, networks.into())
     }
 
     /// `zone=7`: the zone, whichever direction it is for; 0 is the default zone. `conntrack -w`,
@@ -222,20 +226,20 @@ impl Filter {
     /// A single one is applied by kernels from 6.8 on; earlier ones take it and ignore it.
     #[doc(alias = "CTA_ZONE")]
     pub fn zone(zones: impl Into<Numbers>) -> Self {
-        numbers(zones.into(), |zones| Condition::Zone(None, zones))
+        numbers(Field::Zone, zones)
     }
 
     /// `orig-zone=7`: the zone that packets of the opener are looked up in; 0 is the default zone.
     /// `conntrack --orig-zone`. Applied by no kernel.
     #[doc(alias = "CTA_TUPLE_ZONE")]
     pub fn original_zone(zones: impl Into<Numbers>) -> Self {
-        numbers(zones.into(), |zones| Condition::Zone(Some(Direction::Original), zones))
+        numbers(Field::OriginalZone, zones)
     }
 
     /// `reply-zone=7`: the zone that answers are looked up in. `conntrack --reply-zone`. Applied by
     /// no kernel.
     pub fn reply_zone(zones: impl Into<Numbers>) -> Self {
-        numbers(zones.into(), |zones| Condition::Zone(Some(Direction::Reply), zones))
+        numbers(Field::ReplyZone, zones)
     }
 
     /// `mark=0x5`. `conntrack -m`. Applied by every kernel. Undecided on kernels built without
@@ -249,101 +253,113 @@ impl Filter {
     /// `conntrack -m VALUE/MASK`. Applied by every kernel.
     #[doc(alias = "CTA_MARK_MASK")]
     pub fn mark_masked(value: u32, mask: u32) -> Self {
-        Condition::Mark(vec![Masked { value: value & mask, mask }]).into()
+        let masked = Masked { value: value & mask, mask };
+        Condition::new(Field::Mark, Test::Masked(vec![masked])).into()
     }
 
     /// `label=3`: any of these labels is set, by their numbers from 0 to 127. `conntrack -l`, which
     /// takes names. Applied by no kernel.
     #[doc(alias = "CTA_LABELS")]
     pub fn label(labels: impl Into<Numbers>) -> Self {
-        numbers(labels.into().up_to(127), Condition::Label)
+        numbers(Field::Label, labels)
     }
 
     /// `helper=ftp`: the helper attached. Applied by no kernel.
     #[doc(alias = "CTA_HELP_NAME")]
     pub fn helper(name: impl Into<String>) -> Self {
-        Condition::Helper(vec![name.into()]).into()
+        Condition::new(Field::Helper, Test::Names(vec![name.into()])).into()
     }
 
     /// `id=12345`: the kernel's id, as `conntrack -o id` prints it. Not unique. Applied by no
     /// kernel.
     #[doc(alias = "CTA_ID")]
     pub fn id(id: FlowId) -> Self {
-        Condition::Id(vec![id.0]).into()
+        number(Field::Id, id.0)
     }
 
     /// `timeout<30s`: how long the entry lives if no packet comes. Undecided for flows in a flow
     /// table. Applied by no kernel.
     #[doc(alias = "CTA_TIMEOUT")]
     pub fn timeout(range: impl RangeBounds<Duration>) -> Self {
-        compare(range, |bound| nanoseconds(*bound), Condition::Timeout)
+        compare(Field::Timeout, range, |bound| nanoseconds(*bound))
     }
 
     /// `age>1h`: how long ago the flow began. Undecided unless `nf_conntrack_timestamp` was on
     /// then. Applied by no kernel.
     #[doc(alias = "CTA_TIMESTAMP_START")]
     pub fn age(range: impl RangeBounds<Duration>) -> Self {
-        compare(range, |bound| nanoseconds(*bound), Condition::Age)
+        compare(Field::Age, range, |bound| nanoseconds(*bound))
     }
 
     /// `bytes>1M`: both directions together. Undecided unless `nf_conntrack_acct` was on when the
     /// flow began. Applied by no kernel.
     #[doc(alias = "CTA_COUNTERS_BYTES")]
     pub fn bytes(range: impl RangeBounds<u64>) -> Self {
-        amount(Unit::Bytes, None, range)
+        amount(Field::Bytes, range)
     }
 
     /// `orig-bytes>1M`, `reply-bytes>1M`: of one direction; see [`bytes`](Self::bytes).
     pub fn bytes_of(direction: Direction, range: impl RangeBounds<u64>) -> Self {
-        amount(Unit::Bytes, Some(direction), range)
+        match direction {
+            Direction::Original => amount(Field::OriginalBytes, range),
+            Direction::Reply => amount(Field::ReplyBytes, range),
+        }
     }
 
     /// `packets<3`: both directions together; see [`bytes`](Self::bytes).
     #[doc(alias = "CTA_COUNTERS_PACKETS")]
     pub fn packets(range: impl RangeBounds<u64>) -> Self {
-        amount(Unit::Packets, None, range)
+        amount(Field::Packets, range)
     }
 
     /// `orig-packets<3`, `reply-packets<3`: of one direction; see [`bytes`](Self::bytes).
     pub fn packets_of(direction: Direction, range: impl RangeBounds<u64>) -> Self {
-        amount(Unit::Packets, Some(direction), range)
+        match direction {
+            Direction::Original => amount(Field::OriginalPackets, range),
+            Direction::Reply => amount(Field::ReplyPackets, range),
+        }
     }
 }
 
-/// A condition on a list, which is false of every entry if the list is empty.
-fn list<T: Ord>(
-    items: impl IntoIterator<Item = T>,
-    condition: impl FnOnce(Vec<T>) -> Condition,
-) -> Filter {
-    let mut items: Vec<_> = items.into_iter().collect();
-    items.sort();
-    items.dedup();
-    if items.is_empty() { Filter::any([]) } else { condition(items).into() }
+/// A condition on a set of numbers, which is false of every entry if the set is empty.
+pub(super) fn set(field: Field, numbers: Numbers) -> Filter {
+    let numbers = match field.spec().kind {
+        Kind::Number { most, .. } => numbers.up_to(most),
+        Kind::Labels => numbers.up_to(127),
+        _ => numbers,
+    };
+    let test = Test::Numbers(numbers);
+    if test == Test::Numbers(Numbers::default()) {
+        Filter::any([])
+    } else {
+        Condition::new(field, test).into()
+    }
 }
 
-fn numbers(set: Numbers, condition: impl FnOnce(Numbers) -> Condition) -> Filter {
-    if set.is_empty() { Filter::any([]) } else { condition(set).into() }
+fn numbers(field: Field, numbers: impl Into<Numbers>) -> Filter {
+    set(field, numbers.into())
 }
 
-fn address(place: Place, networks: Networks) -> Filter {
-    if networks.is_empty() { Filter::any([]) } else { Condition::Address(place, networks).into() }
+fn number(field: Field, number: impl Into<u32>) -> Filter {
+    let number = number.into();
+    set(field, [number..=number].into_iter().collect())
 }
 
-fn nat(kind: Nat, networks: Networks) -> Filter {
-    if networks.is_empty() { Filter::any([]) } else { Condition::Nat(kind, Some(networks)).into() }
+fn networks_of(field: Field, networks: Networks) -> Filter {
+    if networks.is_empty() {
+        Filter::any([])
+    } else {
+        Condition::new(field, Test::Networks(networks)).into()
+    }
 }
 
-fn amount(unit: Unit, direction: Option<Direction>, range: impl RangeBounds<u64>) -> Filter {
-    compare(range, |bound| *bound, |comparison| Condition::Amount(unit, direction, comparison))
+fn amount(field: Field, range: impl RangeBounds<u64>) -> Filter {
+    compare(field, range, |bound| *bound)
 }
 
 /// One condition per end of the range. A range without ends is one that holds where there is
 /// something to compare.
-fn compare<T>(
-    range: impl RangeBounds<T>,
-    number: impl Fn(&T) -> u64,
-    condition: impl Fn(Comparison) -> Condition,
-) -> Filter {
+fn compare<T>(field: Field, range: impl RangeBounds<T>, number: impl Fn(&T) -> u64) -> Filter {
     let from = match range.start_bound() {
         Bound::Included(from) => Some((Operator::AtLeast, number(from))),
         Bound::Excluded(from) => Some((Operator::More, number(from))),
@@ -358,8 +374,7 @@ fn compare<T>(
         (None, None) => vec![(Operator::AtLeast, 0)],
         ends => [ends.0, ends.1].into_iter().flatten().collect(),
     };
-    Filter::all(
-        ends.into_iter()
-            .map(|(operator, value)| condition(Comparison::new(operator, value)).into()),
-    )
+    Filter::all(ends.into_iter().map(|(operator, value)| {
+        Condition::new(field, Test::Compared(Comparison { operator, value })).into()
+    }))
 }

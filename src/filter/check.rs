@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use super::Expression;
 use super::condition::Condition;
-use super::parse::ParseFilterError;
+use super::error::ParseFilterError;
 use super::possible::{Kinds, Possible};
+use crate::field::Field;
 use crate::flow::State;
 
 /// A filter as it was read, with the place of every condition in the text.
@@ -143,7 +144,9 @@ impl Left<'_> {
 
     /// What a protocol has instead.
     fn hint(&self, node: &Node) -> String {
-        let Node::Is(Expression::Is(Condition::State(_)), _) = node else { return String::new() };
+        let Node::Is(Expression::Is(Condition { field: Field::State, .. }), _) = node else {
+            return String::new();
+        };
         let Some(protocol) = self.kinds.protocol() else { return String::new() };
         let states = State::NAMES.iter().filter(|name| {
             State::from_name(name).is_some_and(|state| state.is_possible_for(protocol))

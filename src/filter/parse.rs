@@ -8,61 +8,20 @@
 //! value      = signs | '"' signs '"'
 //! ```
 
-use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
-use self::quoted::Quoted;
 use super::check::{Node, check};
-use super::words::Word;
+use super::error::ParseFilterError;
+use super::quoted::Quoted;
+use super::values::{self, Sign};
+use super::words::{self, Word};
 use super::{Expression, Filter};
-
-pub(super) mod quoted;
-mod values;
-
-/// Why a text is not a filter, and at which word.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ParseFilterError {
-    word: String,
-    position: usize,
-    problem: String,
-}
-
-impl ParseFilterError {
-    pub(super) fn new(text: &str, span: Range<usize>, problem: impl Into<String>) -> Self {
-        let word = text.get(span.clone()).unwrap_or_default().to_owned();
-        Self { word, position: span.start, problem: problem.into() }
-    }
-
-    /// The word it is about; empty where one is missing.
-    pub fn word(&self) -> &str {
-        &self.word
-    }
-
-    /// Where the word begins, in bytes.
-    pub fn position(&self) -> usize {
-        self.position
-    }
-}
-
-/// One line that names the word.
-impl fmt::Display for ParseFilterError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let problem = quoted::shown(&self.problem);
-        if self.word.is_empty() {
-            f.write_str(&problem)
-        } else {
-            write!(f, "\"{}\": {problem}", quoted::shown(&self.word))
-        }
-    }
-}
-
-impl std::error::Error for ParseFilterError {}
 
 impl FromStr for Filter {
     type Err = ParseFilterError;
 
-    /// See [`Filter::WORDS`]. A text without words is every entry.
+    /// See [`Filter::words`]. A text without words is every entry.
     ///
     /// A text that no entry can match, such as `proto=udp state=TIME_WAIT`, is an error, and so is one that is more
     /// than [`Filter::DEPTH`] deep.
@@ -254,23 +213,12 @@ impl Parser<'_> {
     }
 }
 
-/// How a word compares what it names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sign {
-    Equal,
-    Unequal,
-    Less,
-    AtMost,
-    More,
-    AtLeast,
-}
-
 /// Reads one condition; the error is what is wrong with it.
 fn condition(text: &str) -> Result<Expression, String> {
     let end = text.find(['=', '!', '<', '>']).unwrap_or(text.len());
     let (name, rest) = text.split_at(end);
-    let word =
-        Word::find(name).ok_or_else(|| format!("no such condition; there are {}", Word::all()))?;
+    let word = words::find(name)
+        .ok_or_else(|| format!("no such condition; there are {}", words::all()))?;
     const SIGNS: [(&str, Sign); 6] = [
         ("!=", Sign::Unequal),
         ("<=", Sign::AtMost),
@@ -281,13 +229,18 @@ fn condition(text: &str) -> Result<Expression, String> {
     ];
     let signed =
         SIGNS.iter().find_map(|&(sign, meaning)| Some((meaning, rest.strip_prefix(sign)?)));
+    let field = match word {
+        Word::Field(field) => field,
+        Word::Flag(filter) if rest.is_empty() => return Ok(filter.0),
+        Word::Flag(_) => return Err(format!("{name} takes no value")),
+    };
     match (signed, rest) {
-        (None, "") => Ok(values::alone(word)?.0),
+        (None, "") => Ok(values::alone(field)?.0),
         (None, _) => Err("after the name comes =, !=, <, <=, > or >=".to_owned()),
         (Some((_, "")), _) => Err("a value is missing".to_owned()),
         (Some((Sign::Unequal, values)), _) => {
-            values::compared(word, Sign::Equal, values).map(|Filter(filter)| filter.not())
+            values::compared(field, Sign::Equal, values).map(|Filter(filter)| filter.not())
         }
-        (Some((sign, values)), _) => Ok(values::compared(word, sign, values)?.0),
+        (Some((sign, values)), _) => Ok(values::compared(field, sign, values)?.0),
     }
 }

@@ -5,9 +5,10 @@
 
 use std::net::IpAddr;
 
-use super::condition::{Condition, Icmp, Masked, Place};
-use super::kernel_filter::{KernelFilter, TupleFilter};
+use super::condition::{Condition, Masked, Test};
+use super::kernel_filter::KernelFilter;
 use super::{Expression, Filter};
+use crate::field::{Field, Kind, Numbers};
 use crate::flow::{Family, Protocol, Status};
 use crate::kernel::{Capabilities, STATUS_FILTER, TUPLE_FILTER, Version, ZONE_FILTER};
 
@@ -177,8 +178,8 @@ impl<'k> Planner<'k> {
                 if let Some(only) = condition.family() {
                     family = Some(only);
                 }
-                if let Condition::Protocol(protocols) = condition {
-                    protocol = single(protocols).or(protocol);
+                if let (Field::Protocol, Test::Numbers(set)) = (condition.field, &condition.test) {
+                    protocol = byte(set).map(Protocol).or(protocol);
                 }
             }
         }
@@ -191,11 +192,13 @@ impl<'k> Planner<'k> {
         match expression {
             Expression::Is(condition) => self.take_condition(condition),
             Expression::Not(inner) => match &**inner {
-                Expression::Is(Condition::StatusAny(bits)) => self.status(Status::empty(), *bits),
-                Expression::Is(Condition::StatusAll(bits)) if bits.bits().is_power_of_two() => {
-                    self.status(Status::empty(), *bits)
-                }
-                Expression::Is(_) => Err(Reason::NoSuchFilter),
+                Expression::Is(condition) => match condition.test {
+                    Test::AnyOf(bits) => self.status(Status::empty(), bits),
+                    Test::AllOf(bits) if bits.bits().is_power_of_two() => {
+                        self.status(Status::empty(), bits)
+                    }
+                    _ => Err(Reason::NoSuchFilter),
+                },
                 _ => Err(Reason::Alternative),
             },
             Expression::All(_) | Expression::Any(_) => Err(Reason::Alternative),
@@ -203,68 +206,89 @@ impl<'k> Planner<'k> {
     }
 
     fn take_condition(&mut self, condition: &Condition) -> Result<(), Reason> {
-        match condition {
-            Condition::Family(family) => set(&mut self.request.family, *family),
-            Condition::Mark(marks) => {
-                let wanted = single(marks).ok_or(Reason::SeveralValues)?;
+        let field = condition.field;
+        match (field.spec().kind, &condition.test) {
+            (Kind::Family, _) => {
+                set(&mut self.request.family, condition.family().ok_or(Reason::SeveralValues)?)
+            }
+            (Kind::Mark, Test::Masked(marks)) => {
+                let [wanted] = marks[..] else { return Err(Reason::SeveralValues) };
                 merge(&mut self.request.mark, wanted)
             }
-            Condition::StatusAll(bits) => self.status(*bits, *bits),
-            Condition::Zone(None, zones) => {
-                let zone = zones.single().ok_or(Reason::SeveralValues)?;
-                if !self.kernel.zone_filter {
-                    return Err(Reason::TooOld(ZONE_FILTER));
-                }
-                set(&mut self.request.zone, zone)
-            }
-            Condition::Protocol(protocols) => {
-                let protocol = single(protocols).ok_or(Reason::SeveralValues)?;
+            (_, Test::AllOf(bits)) => self.status(*bits, *bits),
+            (Kind::Protocol, Test::Numbers(numbers)) => {
+                let protocol = byte(numbers).map(Protocol).ok_or(Reason::SeveralValues)?;
                 self.can_filter_tuples()?;
                 set(&mut self.request.original.protocol, protocol)
             }
-            Condition::Address(place, networks) => match networks.single() {
+            (Kind::Address, Test::Networks(networks)) => match networks.single() {
                 None => Err(Reason::SeveralValues),
                 Some(IpAddr::V6(_)) => Err(Reason::Ipv6Inverted),
                 Some(IpAddr::V4(address)) => {
                     self.can_filter_tuples()?;
-                    let (tuple, source) = self.tuple(*place)?;
-                    let place = if source { &mut tuple.source } else { &mut tuple.destination };
+                    let (original, reply) = (&mut self.request.original, &mut self.request.reply);
+                    let place = match field {
+                        Field::Source => &mut original.source,
+                        Field::Destination => &mut original.destination,
+                        Field::ReplySource => &mut reply.source,
+                        Field::ReplyDestination => &mut reply.destination,
+                        _ => return Err(Reason::NoSuchFilter),
+                    };
                     set(place, address)
                 }
             },
-            Condition::Port(place, ports) => {
-                let port = ports.single().ok_or(Reason::SeveralValues)?;
-                let protocol = self
-                    .protocol
-                    .filter(|protocol| [Protocol::TCP, Protocol::UDP].contains(protocol))
-                    .ok_or(Reason::NeedsProtocol)?;
-                self.can_filter_tuples()?;
-                let (tuple, source) = self.tuple(*place)?;
-                set(&mut tuple.protocol, protocol)?;
-                set(if source { &mut tuple.source_port } else { &mut tuple.destination_port }, port)
-            }
-            Condition::Icmp(part, numbers) => {
-                let number = numbers.single().ok_or(Reason::SeveralValues)?;
-                let protocol = match self.request.family {
-                    Some(Family::Ipv4) => Protocol::ICMP,
-                    Some(Family::Ipv6) => Protocol::ICMPV6,
-                    None => return Err(Reason::NeedsProtocolAndFamily),
-                };
-                if self.protocol != Some(protocol) {
-                    return Err(Reason::NeedsProtocolAndFamily);
-                }
-                self.can_filter_tuples()?;
-                let tuple = &mut self.request.original;
-                set(&mut tuple.protocol, protocol)?;
-                let byte = u8::try_from(number).map_err(|_| Reason::Contradiction);
-                match part {
-                    Icmp::Type => set(&mut tuple.icmp_type, byte?),
-                    Icmp::Code => set(&mut tuple.icmp_code, byte?),
-                    Icmp::Id => set(&mut tuple.icmp_id, number),
-                }
-            }
+            (Kind::Number { .. }, Test::Numbers(numbers)) => self.take_number(field, numbers),
             _ => Err(Reason::NoSuchFilter),
         }
+    }
+
+    /// A number: a zone, a port, or one of ICMP's. There are kernels with a filter for those.
+    fn take_number(&mut self, field: Field, numbers: &Numbers) -> Result<(), Reason> {
+        let is_icmp = matches!(field, Field::IcmpType | Field::IcmpCode | Field::IcmpId);
+        match field {
+            Field::Zone | Field::IcmpType | Field::IcmpCode | Field::IcmpId => {}
+            _ if matches!(field.spec().kind, Kind::Number { only: [Protocol::TCP, ..], .. }) => {}
+            _ => return Err(Reason::NoSuchFilter),
+        }
+        let number = numbers.single().and_then(|number| u16::try_from(number).ok());
+        let number = number.ok_or(Reason::SeveralValues)?;
+        if field == Field::Zone {
+            if !self.kernel.zone_filter {
+                return Err(Reason::TooOld(ZONE_FILTER));
+            }
+            return set(&mut self.request.zone, number);
+        }
+        let protocol = if is_icmp { self.icmp()? } else { self.protocol_with_ports()? };
+        self.can_filter_tuples()?;
+        let (original, reply) = (&mut self.request.original, &mut self.request.reply);
+        let tuple = match field {
+            Field::Port => return Err(Reason::NoSuchFilter),
+            Field::ReplySourcePort | Field::ReplyDestinationPort => reply,
+            _ => original,
+        };
+        set(&mut tuple.protocol, protocol)?;
+        let byte = || u8::try_from(number).map_err(|_| Reason::Contradiction);
+        match field {
+            Field::IcmpType => set(&mut tuple.icmp_type, byte()?),
+            Field::IcmpCode => set(&mut tuple.icmp_code, byte()?),
+            Field::IcmpId => set(&mut tuple.icmp_id, number),
+            Field::SourcePort | Field::ReplySourcePort => set(&mut tuple.source_port, number),
+            _ => set(&mut tuple.destination_port, number),
+        }
+    }
+
+    fn protocol_with_ports(&self) -> Result<Protocol, Reason> {
+        let compared = |protocol: &_| [Protocol::TCP, Protocol::UDP].contains(protocol);
+        self.protocol.filter(compared).ok_or(Reason::NeedsProtocol)
+    }
+
+    fn icmp(&self) -> Result<Protocol, Reason> {
+        let protocol = match self.request.family {
+            Some(Family::Ipv4) => Protocol::ICMP,
+            Some(Family::Ipv6) => Protocol::ICMPV6,
+            None => return Err(Reason::NeedsProtocolAndFamily),
+        };
+        self.protocol.filter(|one| *one == protocol).ok_or(Reason::NeedsProtocolAndFamily)
     }
 
     fn can_filter_tuples(&self) -> Result<(), Reason> {
@@ -277,21 +301,11 @@ impl<'k> Planner<'k> {
         }
         merge(&mut self.request.status, Masked { value: value.bits(), mask: mask.bits() })
     }
-
-    /// The tuple a place is in, and whether it is that of the source.
-    fn tuple(&mut self, place: Place) -> Result<(&mut TupleFilter, bool), Reason> {
-        match place {
-            Place::Source => Ok((&mut self.request.original, true)),
-            Place::Destination => Ok((&mut self.request.original, false)),
-            Place::ReplySource => Ok((&mut self.request.reply, true)),
-            Place::ReplyDestination => Ok((&mut self.request.reply, false)),
-            Place::Either => Err(Reason::NoSuchFilter),
-        }
-    }
 }
 
-fn single<T: Copy>(items: &[T]) -> Option<T> {
-    if let [only] = items { Some(*only) } else { None }
+/// The number, if it is the only one.
+fn byte(numbers: &Numbers) -> Option<u8> {
+    numbers.single().and_then(|number| number.try_into().ok())
 }
 
 /// Fills a place that is empty, or holds the same.

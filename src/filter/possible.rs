@@ -1,8 +1,9 @@
 //! Which kinds of entries a filter can be true of, before any is looked at.
 
 use super::Expression;
-use super::condition::Condition;
-use crate::flow::{Family, Protocol};
+use super::condition::{Condition, Test};
+use crate::field::{Field, Kind};
+use crate::flow::{Family, Protocol, State};
 
 /// A set of kinds of entries: of the pairs of a family and a protocol, one bit each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,45 +112,47 @@ impl Expression {
 
 impl Condition {
     fn possible(&self) -> Possible {
-        let yes = match self {
-            Self::Protocol(protocols) => Kinds::of_protocols(protocols.iter().copied()),
-            Self::State(states) => {
-                let possible =
-                    |protocol: &_| states.iter().any(|state| state.is_possible_for(*protocol));
+        let yes = match (&self.test, self.field.spec().kind) {
+            (Test::Numbers(set), Kind::Protocol) => {
+                let wanted = |Protocol(number): &_| set.contains(u32::from(*number));
+                Kinds::of_protocols(all_protocols().filter(wanted))
+            }
+            (Test::Numbers(set), Kind::State) => {
+                let states = || set.iter().filter_map(|code| u16::try_from(code).ok());
+                let possible = |protocol: &_| {
+                    states().any(|code| State::from_code(code).is_possible_for(*protocol))
+                };
                 // Protocols without a tracker have the same states, all of them.
                 let tracked = [Protocol::TCP, Protocol::SCTP, Protocol::DCCP];
-                let others = (0..=u8::MAX).map(Protocol).filter(|one| !tracked.contains(one));
+                let others = all_protocols().filter(|one| !tracked.contains(one));
                 let others = others.take(if possible(&Protocol::UDP) { 256 } else { 0 });
                 Kinds::of_protocols(tracked.into_iter().filter(possible).chain(others))
             }
-            Self::Port(..) => Kinds::of_protocols([
-                Protocol::TCP,
-                Protocol::UDP,
-                Protocol::DCCP,
-                Protocol::SCTP,
-                Protocol::UDPLITE,
-            ]),
-            Self::Key(..) => Kinds::of_protocols([Protocol::GRE]),
-            Self::Icmp(..) => Kinds::of_protocols([Protocol::ICMP, Protocol::ICMPV6]),
+            (_, Kind::Number { only: only @ [_, ..], .. }) => {
+                Kinds::of_protocols(only.iter().copied())
+            }
             _ => match self.family() {
                 Some(only) => Kinds::of_families(|family| family == only),
                 None => Kinds::ALL,
             },
         };
         // Of most, an entry of the right kind can be the opposite, too.
-        let no = match self {
-            Self::Family(_) | Self::Protocol(_) => yes.opposite(),
+        let no = match self.field {
+            Field::Family | Field::Protocol => yes.opposite(),
             _ => Kinds::ALL,
         };
         Possible { yes, no }
     }
 }
 
+fn all_protocols() -> impl Iterator<Item = Protocol> {
+    (0..=u8::MAX).map(Protocol)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::filter::Filter;
-    use crate::flow::State;
 
     /// The kinds of a state, asked of each protocol.
     #[test]

@@ -1,11 +1,12 @@
 //! A filter as text, which reads back as the same filter.
 
-use std::fmt::{self, Display, Write};
+use std::fmt::{self, Display};
 
-use super::condition::{Comparison, Condition, NANOSECONDS, Operator};
-use super::parse::quoted;
-use super::words::Word;
+use super::condition::{Comparison, Condition, Masked, NANOSECONDS, Operator, Test};
+use super::quoted;
+use super::words::FLAGS;
 use super::{Expression, Filter};
+use crate::field::{Kind, Value};
 use crate::flow::Status;
 
 /// The text form: conditions side by side, `or` between alternatives, `!` before what must not be.
@@ -26,7 +27,9 @@ fn write(f: &mut fmt::Formatter<'_>, expression: &Expression) -> fmt::Result {
         Expression::All(parts) => join(f, parts, " "),
         Expression::Any(parts) => join(f, parts, " or "),
         Expression::Not(inner) => match &**inner {
-            Expression::Is(Condition::StatusAll(Status::SEEN_REPLY)) => f.write_str("unreplied"),
+            Expression::Is(Condition { test: Test::AllOf(bits), .. }) if unset(*bits).is_some() => {
+                f.write_str(unset(*bits).unwrap_or_default())
+            }
             inner => {
                 f.write_str("!")?;
                 write_part(f, inner)
@@ -34,6 +37,12 @@ fn write(f: &mut fmt::Formatter<'_>, expression: &Expression) -> fmt::Result {
         },
         Expression::Is(condition) => condition.fmt(f),
     }
+}
+
+/// The word for a bit that is not set.
+fn unset(bits: Status) -> Option<&'static str> {
+    let flag = FLAGS.iter().find(|(_, bit, set, _)| *bit == bits && !set);
+    flag.map(|(word, ..)| *word)
 }
 
 fn join<'e>(
@@ -62,76 +71,54 @@ fn write_part(f: &mut fmt::Formatter<'_>, expression: &Expression) -> fmt::Resul
 
 impl Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.word().name();
-        match self {
-            Self::Family(family) => write!(f, "{name}={family}"),
-            Self::Protocol(protocols) => write!(f, "{name}={}", commas(protocols)),
-            Self::State(states) => write!(f, "{name}={}", commas(states)),
-            Self::Address(_, networks) | Self::Nat(_, Some(networks)) => {
-                write!(f, "{name}={networks}")
-            }
-            Self::Port(_, numbers)
-            | Self::Key(_, numbers)
-            | Self::Icmp(_, numbers)
-            | Self::Zone(_, numbers)
-            | Self::Label(numbers) => write!(f, "{name}={numbers}"),
-            Self::StatusAll(Status::ASSURED) => f.write_str(Word::Assured.name()),
-            Self::StatusAll(Status::SEEN_REPLY) => f.write_str(Word::Replied.name()),
-            Self::StatusAll(bits) => write!(f, "{name}={}", bits.to_string().replace('|', "+")),
-            Self::StatusAny(bits) => {
-                let named = bits.iter_names().map(|(_, bit)| bit);
-                let each = named.chain(unknown_bits(*bits));
-                write!(f, "{name}={}", commas(&each.collect::<Vec<_>>()))
-            }
-            Self::Nat(_, None) => f.write_str(name),
-            Self::Mark(marks) => {
-                let mut separator = '=';
-                f.write_str(name)?;
-                for masked in marks {
-                    write!(f, "{separator}{:#x}", masked.value)?;
-                    if masked.mask != u32::MAX {
-                        write!(f, "/{:#x}", masked.mask)?;
-                    }
-                    separator = ',';
+        let spec = self.field.spec();
+        let word = spec.word;
+        match &self.test {
+            Test::There => f.write_str(word),
+            Test::Numbers(set) => match spec.kind {
+                Kind::Family | Kind::Protocol | Kind::State => {
+                    let value = |number: u32| Value::of(spec.kind, number.into()).to_string();
+                    write!(f, "{word}={}", commas(set.iter().map(value)))
                 }
-                Ok(())
+                _ => write!(f, "{word}={set}"),
+            },
+            Test::Networks(networks) => write!(f, "{word}={networks}"),
+            Test::Masked(marks) => write!(f, "{word}={}", commas(marks)),
+            Test::AllOf(bits) => match FLAGS.iter().find(|(_, bit, set, _)| bit == bits && *set) {
+                Some((flag, ..)) => f.write_str(flag),
+                None => write!(f, "{word}={}", bits.to_string().replace('|', "+")),
+            },
+            Test::AnyOf(bits) => {
+                let named = bits.iter_names().map(|(_, bit)| bit);
+                write!(f, "{word}={}", commas(named.chain(unknown_bits(*bits))))
             }
-            Self::Helper(names) => {
-                let names: Vec<_> = names.iter().map(|name| quoted::write(name)).collect();
-                write!(f, "{name}={}", commas(&names))
+            Test::Names(names) => {
+                write!(f, "{word}={}", commas(names.iter().map(|name| quoted::write(name))))
             }
-            Self::Id(ids) => write!(f, "{name}={}", commas(ids)),
-            Self::Timeout(comparison) | Self::Age(comparison) => {
-                write!(f, "{name}{}{}", comparison.sign(), Time(comparison.value))
-            }
-            Self::Amount(_, _, comparison) => {
-                write!(f, "{name}{}{}", comparison.sign(), comparison.value)
-            }
+            Test::Compared(Comparison { operator, value }) => match spec.kind {
+                Kind::Time | Kind::Since => write!(f, "{word}{operator}{}", Time(*value)),
+                _ => write!(f, "{word}{operator}{value}"),
+            },
         }
     }
 }
 
-impl Condition {
-    pub(super) fn word(&self) -> Word {
-        match self {
-            Self::Family(_) => Word::Family,
-            Self::Protocol(_) => Word::Protocol,
-            Self::State(_) => Word::State,
-            Self::Address(place, _) => Word::Address(*place),
-            Self::Port(place, _) => Word::Port(*place),
-            Self::Key(place, _) => Word::Key(*place),
-            Self::Icmp(part, _) => Word::Icmp(*part),
-            Self::StatusAll(_) | Self::StatusAny(_) => Word::Status,
-            Self::Nat(kind, _) => Word::Nat(*kind),
-            Self::Zone(direction, _) => Word::Zone(*direction),
-            Self::Mark(_) => Word::Mark,
-            Self::Label(_) => Word::Label,
-            Self::Helper(_) => Word::Helper,
-            Self::Id(_) => Word::Id,
-            Self::Timeout(_) => Word::Timeout,
-            Self::Age(_) => Word::Age,
-            Self::Amount(unit, direction, _) => Word::Amount(*unit, *direction),
-        }
+impl Display for Masked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}", self.value)?;
+        if self.mask == u32::MAX { Ok(()) } else { write!(f, "/{:#x}", self.mask) }
+    }
+}
+
+impl Display for Operator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Less => "<",
+            Self::AtMost => "<=",
+            Self::Equal => "=",
+            Self::AtLeast => ">=",
+            Self::More => ">",
+        })
     }
 }
 
@@ -143,25 +130,9 @@ fn unknown_bits(bits: Status) -> impl Iterator<Item = Status> {
         .filter(|bit| !bit.is_empty())
 }
 
-fn commas<T: Display>(items: &[T]) -> String {
-    let mut text = String::new();
-    for item in items {
-        let comma = if text.is_empty() { "" } else { "," };
-        let _ = write!(text, "{comma}{item}"); // into a string, which takes all
-    }
-    text
-}
-
-impl Comparison {
-    fn sign(self) -> &'static str {
-        match self.operator {
-            Operator::Less => "<",
-            Operator::AtMost => "<=",
-            Operator::Equal => "=",
-            Operator::AtLeast => ">=",
-            Operator::More => ">",
-        }
-    }
+fn commas<T: Display>(items: impl IntoIterator<Item = T>) -> String {
+    let items: Vec<_> = items.into_iter().map(|item| item.to_string()).collect();
+    items.join(",")
 }
 
 /// Units of time in nanoseconds, largest first.

@@ -31,11 +31,13 @@ mod attached;
 mod change;
 mod counters;
 mod encode;
+mod entry;
 mod expectation;
 mod flow_key;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 mod invalid;
 mod nat;
+mod needs;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 mod new;
 mod new_expectation;
@@ -57,11 +59,13 @@ pub use change::Change;
 pub use counters::{Counters, Timestamps};
 #[cfg(feature = "testing")]
 pub(crate) use encode::{Purpose, encode};
+pub use entry::Entry;
 pub use expectation::{Expectation, ExpectationFlags, ExpectationNat};
 pub use flow_key::{ExpectationId, ExpectationKey, FlowId, FlowKey};
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 pub(crate) use invalid::InvalidFlow;
 pub use nat::{NatRange, Translation};
+pub(crate) use needs::Needs;
 #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
 pub use new::NewFlow;
 pub use new_expectation::NewExpectation;

@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::attached::security_context;
 use crate::flow::{
-    Counters, Direction, Flow, FlowId, FlowKey, Helper, Labels, ProtoInfo, Protocol,
-    SequenceAdjustment, State, Status, Synproxy, Timestamps, Translation, Tuple, UnknownAttribute,
+    Counters, Direction, Endpoints, Flow, FlowId, FlowKey, Helper, Labels, Needs, ProtoInfo,
+    Protocol, SequenceAdjustment, State, Status, Synproxy, Timestamps, Translation, Tuple,
+    UnknownAttribute,
 };
 use crate::wire::ctnetlink::*;
 use crate::wire::{Attribute, Attributes, WireError};
@@ -26,9 +28,22 @@ pub struct FlowRef<'a> {
     original: Tuple,
     reply: Tuple,
     protoinfo: Option<ProtoInfo>,
+    tracked: Option<State>,
     /// Payloads by kind: offset and length into `attributes`; length `ABSENT` for none.
     index: [(u16, u16); KINDS],
 }
+
+/// In the place of a tuple that nobody needs.
+const NO_TUPLE: Tuple = {
+    let address = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    Tuple {
+        source: address,
+        destination: address,
+        protocol: Protocol(0),
+        endpoints: Endpoints::None,
+        zone: None,
+    }
+};
 
 /// No attribute is this long, since its header is four bytes of the same count.
 const ABSENT: u16 = u16::MAX;
@@ -45,23 +60,44 @@ impl<'a> FlowRef<'a> {
     ///
     /// One walk over the entry, less than 100 ns, and no allocation.
     pub fn parse(attributes: &'a [u8]) -> Result<Self, WireError> {
+        Self::read(attributes, Needs::EVERYTHING)
+    }
+
+    /// As [`parse`](Self::parse), of the attributes that somebody needs. The others are neither checked nor there: their
+    /// getters return what they do for an entry without them.
+    #[inline]
+    pub(crate) fn read(attributes: &'a [u8], needs: Needs) -> Result<Self, WireError> {
         if attributes.len() >= usize::from(ABSENT) {
             // Not from a kernel: no datagram of its dumps is half as long as one such entry.
             return Err(WireError::length("entry", attributes.len()));
         }
         let mut index = [(0, ABSENT); KINDS];
-        let (mut original, mut reply, mut protoinfo) = (None, None, None);
-        let mut at = 0_usize;
-        for attribute in Attributes::new(attributes) {
-            let attribute = attribute?;
+        let (mut original, mut reply) = (NO_TUPLE, NO_TUPLE);
+        let (mut protoinfo, mut tracked) = (None, None);
+        let everything = needs == Needs::EVERYTHING;
+        let mut missing = needs;
+        let mut walk = Attributes::new(attributes);
+        while everything || !missing.is_none() {
+            let offset = attributes.len() - walk.left() + Attributes::HEADER;
+            let Some(attribute) = walk.step() else {
+                walk.remainder()?;
+                break;
+            };
             let Attribute { kind, payload, .. } = attribute;
-            let offset = at + Attributes::HEADER;
-            at += crate::wire::align(Attributes::HEADER + payload.len());
+            if !needs.contains(kind) {
+                continue;
+            }
+            missing = missing.without(kind);
             // The attributes that have a getter. Reading one here is what its getter relies on.
             match kind {
-                CTA_TUPLE_ORIG => original = Some(Tuple::parse(payload, "CTA_TUPLE_ORIG")?),
-                CTA_TUPLE_REPLY => reply = Some(Tuple::parse(payload, "CTA_TUPLE_REPLY")?),
-                CTA_PROTOINFO => protoinfo = ProtoInfo::parse(payload)?,
+                CTA_TUPLE_ORIG => original = Tuple::parse(payload, "CTA_TUPLE_ORIG")?,
+                CTA_TUPLE_REPLY => reply = Tuple::parse(payload, "CTA_TUPLE_REPLY")?,
+                CTA_PROTOINFO if everything => {
+                    protoinfo = ProtoInfo::parse(payload)?;
+                    tracked = protoinfo.and_then(|info| info.state());
+                }
+                // Nothing else of it is a field.
+                CTA_PROTOINFO => tracked = ProtoInfo::parse_state(payload)?,
                 CTA_STATUS | CTA_TIMEOUT | CTA_MARK | CTA_USE | CTA_ID => {
                     attribute.be32(attribute_name(kind)).map(drop)?;
                 }
@@ -86,13 +122,14 @@ impl<'a> FlowRef<'a> {
                 *place = (offset, length);
             }
         }
-        Ok(Self {
-            attributes,
-            original: original.ok_or(WireError::missing("entry", "CTA_TUPLE_ORIG"))?,
-            reply: reply.ok_or(WireError::missing("entry", "CTA_TUPLE_REPLY"))?,
-            protoinfo,
-            index,
-        })
+        for (kind, name) in
+            [(CTA_TUPLE_ORIG, "CTA_TUPLE_ORIG"), (CTA_TUPLE_REPLY, "CTA_TUPLE_REPLY")]
+        {
+            if missing.contains(kind) {
+                return Err(WireError::missing("entry", name));
+            }
+        }
+        Ok(Self { attributes, original, reply, protoinfo, tracked, index })
     }
 
     /// The bytes it was read from.
@@ -148,7 +185,7 @@ impl<'a> FlowRef<'a> {
 
     /// The state, whatever the protocol.
     pub fn state(&self) -> State {
-        State::of(self.protocol(), self.protoinfo, self.status())
+        State::of_tracked(self.protocol(), self.tracked, self.status())
     }
 
     /// The status bits. The kernel sends them with every entry.

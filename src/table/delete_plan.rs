@@ -7,8 +7,9 @@ use std::time::SystemTime;
 use super::delete_report::{DeleteReport, DeleteStep, Summary};
 use super::execute::{Deleted, Entries, Fate};
 use super::{Conntrack, DumpEnd, DumpOptions};
-use crate::aggregate::{Aggregator, Field, Query};
+use crate::aggregate::{Aggregator, Query};
 use crate::error::{Error, ErrorKind, Result};
+use crate::field::Field;
 use crate::filter::Filter;
 use crate::flow::{FlowRef, Protocol, State, Tuple};
 
@@ -179,7 +180,7 @@ impl DeletePlan<'_> {
 
     /// What it is about, in numbers.
     pub fn summary(&self) -> Summary {
-        let query = Query::new().by([Field::Protocol, Field::State]).top(usize::MAX);
+        let query = Query::new().group_by([Field::Protocol, Field::State]).top(usize::MAX);
         let mut groups = Aggregator::new(&query);
         let (mut established, mut nated, mut both) = (0, 0, 0);
         for flow in self.flows() {

@@ -77,10 +77,10 @@ struct EstimatedGroup<'a> {
 impl Serialize for Sample {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let report = &self.report;
-        let fields = report.fields();
+        let keys = report.keys();
         let ends = |Interval { low, high }| [low, high];
         let groups = report.rows().iter().map(|row| EstimatedGroup {
-            key: Key::of(fields, &row.key),
+            key: Key::of(keys, &row.key),
             flows: row.flows,
             interval: ends(row.interval),
             share: report.share(row.flows),
@@ -93,7 +93,7 @@ impl Serialize for Sample {
             undecided: report.undecided(),
             seen: report.seen(),
             of: report.of(),
-            by: fields.iter().map(ToString::to_string).collect(),
+            by: keys.iter().map(ToString::to_string).collect(),
             distinct_seen: report.distinct_seen(),
             groups: groups.collect(),
         };

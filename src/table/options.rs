@@ -13,13 +13,13 @@ use crate::filter::{Filter, Placement};
 /// ```no_run
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use std::time::Duration;
-/// use ctnetlink::{Budget, Query, Reader, ScanOptions, aggregate::Field};
+/// use ctnetlink::{Budget, Query, Reader, ScanOptions, field::Field};
 ///
 /// let options = ScanOptions::new()
 ///     .filter("proto=tcp".parse()?)
 ///     .budget(Budget::new().time(Duration::from_millis(50)))
 ///     .memory(1 << 20);
-/// let scan = Reader::open()?.scan_with(&Query::new().by([Field::SOURCE]), &options)?;
+/// let scan = Reader::open()?.scan_with(&Query::new().group_by([Field::Source]), &options)?;
 /// println!("{:.0} % of the table seen", scan.coverage() * 100.0);
 /// # Ok(()) }
 /// ```
@@ -108,10 +108,10 @@ impl<'p> ScanOptions<'p> {
     /// over it.
     ///
     /// ```no_run
-    /// use ctnetlink::{Query, Reader, ScanOptions, aggregate::Field};
+    /// use ctnetlink::{Query, Reader, ScanOptions, field::Field};
     /// # fn main() -> ctnetlink::Result<()> {
     /// let options = ScanOptions::new().sample(10_000);
-    /// let scan = Reader::open()?.scan_with(&Query::new().by([Field::SOURCE]), &options)?;
+    /// let scan = Reader::open()?.scan_with(&Query::new().group_by([Field::Source]), &options)?;
     /// for row in scan.estimate().report.rows() {
     ///     println!("{} ({} to {}) {}", row.flows, row.interval.low, row.interval.high, row.key[0]);
     /// }
@@ -166,10 +166,10 @@ impl<'p> ScanOptions<'p> {
     pub(super) fn applied_to(&self, query: &Query) -> Query {
         let mut query = query.clone();
         if self.filter != Filter::new() {
-            let both = self.filter.clone() & query.filter().clone();
-            query = query.of(both);
+            let both = self.filter.clone() & query.filter.clone();
+            query = query.filter(both);
         }
-        if let (Some(bytes), None) = (self.memory, query.memory_limit()) {
+        if let (Some(bytes), None) = (self.memory, query.memory) {
             query = query.memory(bytes);
         }
         // What a sample says of bytes depends on whether it has the few flows that carry most.

@@ -85,10 +85,10 @@ impl Reader {
     ///
     /// ```no_run
     /// use std::time::Duration;
-    /// use ctnetlink::{Query, Reader, aggregate::Field};
+    /// use ctnetlink::{Query, Reader, field::Field};
     /// # fn main() -> ctnetlink::Result<()> {
     /// let mut table = Reader::open()?;
-    /// let query = Query::new().by([Field::SOURCE]);
+    /// let query = Query::new().group_by([Field::Source]);
     /// let mut last = table.baseline(&query)?;
     /// loop {
     ///     std::thread::sleep(Duration::from_secs(5));
@@ -119,14 +119,14 @@ impl Reader {
         let mut aggregator = Aggregator::new(query);
         let (mut began, mut known) = (0_u64, 0_u64);
         let (end, malformed, taken) = self.read_all(|entry| {
-            let sight = entries.sight(entry)?;
-            let before = last.entries.find(&sight);
+            let observation = entries.observation(entry)?;
+            let before = last.entries.find(&observation);
             match before {
                 Some(_) => known += 1,
                 None => began += 1,
             }
-            entries.remember(sight);
-            aggregator.record_sight(entry, &sight, before)
+            entries.remember(observation);
+            aggregator.record_observation(entry, &observation, before)
         })?;
         let interval = taken.duration_since(last.taken);
         let ended = (last.entries.len() as u64).saturating_sub(known);
@@ -135,7 +135,7 @@ impl Reader {
         let (matched, undecided) = (report.flows(), report.undecided());
         Ok(Rates {
             report,
-            filter: query.filter().clone(),
+            filter: query.filter.clone(),
             interval,
             table: self.limits()?,
             began,

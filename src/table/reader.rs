@@ -13,11 +13,11 @@ use crate::wire::{Attributes, WireError};
 /// The connection-tracking table of one network namespace, to look at.
 ///
 /// ```no_run
-/// use ctnetlink::{Query, Reader, aggregate::Field};
+/// use ctnetlink::{Query, Reader, field::Field};
 /// # fn main() -> ctnetlink::Result<()> {
 /// let mut table = Reader::open()?;
 /// println!("{} entries", table.count()?);
-/// for row in table.scan(&Query::new().by([Field::SOURCE]).top(10))?.report.rows() {
+/// for row in table.scan(&Query::new().group_by([Field::Source]).top(10))?.report.rows() {
 ///     println!("{:>8} {row}", row.flows);
 /// }
 /// # Ok(()) }

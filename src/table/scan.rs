@@ -150,15 +150,15 @@ impl Reader {
     /// group by and filter, they are answers about the same entries.
     ///
     /// ```no_run
-    /// use ctnetlink::{Query, Reader, aggregate::Field};
+    /// use ctnetlink::{Query, Reader, field::Field};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let mut table = Reader::open()?;
-    /// let scan = table.scan(&Query::new().by([Field::SOURCE]).top(10))?;
+    /// let scan = table.scan(&Query::new().group_by([Field::Source]).top(10))?;
     /// for row in scan.report.rows() {
     ///     println!("{:>8} {}", row.flows, row);
     /// }
-    /// let states = Query::new().by([Field::Protocol, Field::State]);
-    /// let sources = Query::new().by([Field::SOURCE]).of("unreplied".parse()?);
+    /// let states = Query::new().group_by([Field::Protocol, Field::State]);
+    /// let sources = Query::new().group_by([Field::Source]).filter("unreplied".parse()?);
     /// let scans = table.scan(&[states, sources])?;
     /// println!("{:?}, of them unreplied {}", scans[0].report.flows(), scans[1].report.flows());
     /// # Ok(()) }
@@ -181,9 +181,9 @@ impl Reader {
     /// as a sample, a bound of its cost, progress.
     ///
     /// ```no_run
-    /// use ctnetlink::{Query, Reader, ScanOptions, aggregate::Field};
+    /// use ctnetlink::{Query, Reader, ScanOptions, field::Field};
     /// # fn main() -> ctnetlink::Result<()> {
-    /// let query = Query::new().by([Field::SOURCE]);
+    /// let query = Query::new().group_by([Field::Source]);
     /// let scan = Reader::open()?.scan_with(&query, &ScanOptions::new().threads(2))?;
     /// println!("{} flows, read by {} dumps", scan.report.flows(), scan.dumps);
     /// # Ok(()) }
@@ -224,7 +224,7 @@ impl Reader {
         let scan = |(report, query): (Report, &Query)| Scan {
             end: DumpEnd { matched: report.flows(), undecided: report.undecided(), ..end },
             report,
-            filter: query.filter().clone(),
+            filter: query.filter.clone(),
             before,
             after,
             malformed,
@@ -252,8 +252,8 @@ impl Reader {
             }
             // The kernel's own filter would change what a part of the table is a sample of.
             _ if options.may_end_early() => everything(),
-            [first, others @ ..] if others.iter().all(|other| other.filter() == first.filter()) => {
-                self.plan(first.filter(), options.placement)?
+            [first, others @ ..] if others.iter().all(|other| other.filter == first.filter) => {
+                self.plan(&first.filter, options.placement)?
             }
             _ => self.plan(&options.filter, options.placement)?,
         };

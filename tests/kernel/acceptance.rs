@@ -8,7 +8,8 @@ use std::os::unix::fs::MetadataExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 
-use ctnetlink::aggregate::{Field, Fields, Report};
+use ctnetlink::aggregate::Report;
+use ctnetlink::field::{Field, Key, Keys};
 use ctnetlink::files::snapshot::Snapshot;
 use ctnetlink::files::text::parse_line;
 use ctnetlink::flow::{Flow, ProtoInfo, Protocol, Status, TcpInfo, TcpState, Tuple};
@@ -43,7 +44,7 @@ pub const TESTS: &[(&str, Test)] = &[
 ];
 
 fn query(keys: &str) -> Query {
-    Query::new().by(keys.parse::<Fields>().expect("keys")).top(usize::MAX)
+    Query::new().group_by(keys.parse::<Keys>().expect("keys")).top(usize::MAX)
 }
 
 /// Groups as text, and how many flows each has, in their order.
@@ -189,7 +190,7 @@ fn check_1_4_and_3_1_states_of_every_protocol() -> Result<(), Skip> {
     let mut table = table();
     create(&mut table, all).expect("room");
     let every = table.scan(&query("protocol,state")).expect("a scan").report;
-    let assured = query("protocol,state").of("assured".parse().expect("a filter"));
+    let assured = query("protocol,state").filter("assured".parse().expect("a filter"));
     let assured: BTreeMap<_, _> =
         groups(&table.scan(&assured).expect("a scan").report).into_iter().collect();
     let found: Vec<_> = groups(&every)
@@ -230,7 +231,7 @@ fn check_3_1_states_as_awk_counts_them() -> Result<(), Skip> {
     let lines = lines(true, false);
     let tcp = lines.iter().filter(|line| word(line, 3) == "tcp");
     let awk = count(tcp.map(|line| word(line, 6)));
-    let tcp = query("state").of("proto=tcp".parse().expect("a filter"));
+    let tcp = query("state").filter("proto=tcp".parse().expect("a filter"));
     let ours = groups(&table().scan(&tcp).expect("a scan").report);
     assert_eq!(ours.into_iter().collect::<BTreeMap<_, _>>(), awk);
     assert!(awk.len() > 5, "{awk:?}");
@@ -406,8 +407,8 @@ fn check_3_4_a_capture_takes_no_privilege() -> Result<(), Skip> {
     let saved = command("snapshot").arg("save").arg(&file).output().expect("a run");
     assert!(saved.status.success(), "{saved:?}");
     // What runs with the clock is another by now.
-    let clock = [Field::Expires, Field::Age].map(|field| field.to_string());
-    let words = Field::WORDS.iter().map(|(word, _)| *word);
+    let clock = [Field::Timeout, Field::Age].map(|field| Key::from(field).to_string());
+    let words = Key::words().map(|(word, _)| word);
     let keys: Vec<_> = words.filter(|word| !clock.contains(&(*word).to_owned())).collect();
     let queries: Vec<_> = keys.iter().map(|keys| query(keys).in_key_order()).collect();
     let live = table().scan(&queries).expect("a scan");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use ctnetlink::aggregate::{Field, Fields};
+use ctnetlink::field::{Field, Keys};
 use ctnetlink::testing::{Population, enter_private_network, fill};
 use ctnetlink::{Budget, DumpOptions, DutyCycle, Limit, Progress, Query, Reader, ScanOptions};
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
@@ -32,7 +32,7 @@ pub const TESTS: &[(&str, Test)] = &[
 const ENTRIES: u64 = 6_000;
 
 fn query(fields: &str) -> Query {
-    Query::new().by(fields.parse::<Fields>().expect("fields"))
+    Query::new().group_by(fields.parse::<Keys>().expect("fields"))
 }
 
 fn within(budget: Budget) -> ScanOptions<'static> {
@@ -48,8 +48,10 @@ fn each_limit_ends_a_scan() -> Result<(), Skip> {
         (Budget::new().time(Duration::ZERO), Limit::Time),
         (Budget::new().memory(64 * 1024), Limit::Memory),
     ] {
-        let queries =
-            [query("source,sport"), query("protocol").of("proto=tcp".parse().expect("a filter"))];
+        let queries = [
+            query("source,sport"),
+            query("protocol").filter("proto=tcp".parse().expect("a filter")),
+        ];
         let scans = reader.scan_with(&queries, &within(budget)).expect("a scan");
         let [sources, tcp] = <[_; 2]>::try_from(scans).expect("one for each");
         assert_eq!((sources.stopped, tcp.stopped), (Some(limit), Some(limit)));
@@ -93,7 +95,7 @@ fn a_budget_that_lasts_changes_nothing() -> Result<(), Skip> {
 fn what_it_saw_is_a_sample() -> Result<(), Skip> {
     fill(&mut table(), &Population::new(ENTRIES)).expect("room");
     let mut reader = Reader::open().expect("a table");
-    let query = Query::new().by([Field::Protocol]);
+    let query = Query::new().group_by([Field::Protocol]);
     let budget = Budget::new().bytes(500_000);
     let estimate = reader.scan_with(&query, &within(budget)).expect("a scan");
     let estimate = estimate.estimate();
@@ -144,7 +146,7 @@ fn progress_can_stop_a_scan() -> Result<(), Skip> {
     fill(&mut table(), &Population::new(ENTRIES)).expect("room");
     let mut reader = Reader::open().expect("a table");
     // The kernel may not leave out what a part of the table is made of.
-    let query = query("protocol").of("proto=tcp".parse().expect("a filter"));
+    let query = query("protocol").filter("proto=tcp".parse().expect("a filter"));
     let break_at_half = |progress: Progress| {
         assert_eq!(progress.expected, ENTRIES);
         match progress.entries * 2 >= ENTRIES {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ctnetlink::Query;
-use ctnetlink::aggregate::{Fields, Measure, Report};
+use ctnetlink::aggregate::{Measure, Report};
+use ctnetlink::field::Keys;
 use ctnetlink::files::capture::Capture;
 use ctnetlink::files::text::Lines;
 use ctnetlink::testing::{Population, fill};
@@ -24,7 +25,10 @@ const KEYS: [&str; 4] =
     ["source", "state,protocol,source/24", "destination,dport,zone,mark", "status"];
 
 fn query(keys: &str) -> Query {
-    Query::new().by(keys.parse::<Fields>().expect("keys")).top(usize::MAX).measure(Measure::Packets)
+    Query::new()
+        .group_by(keys.parse::<Keys>().expect("keys"))
+        .top(usize::MAX)
+        .measure(Measure::Packets)
 }
 
 fn read(file: &[u8], query: &Query) -> Report {
@@ -43,7 +47,7 @@ fn a_capture_groups_as_the_table() -> Result<(), Skip> {
     assert!(file.len() as u64 <= end.bytes + end.bytes / 20, "{} for {}", file.len(), end.bytes);
     for keys in KEYS {
         for filter in ["", "proto=tcp !assured"] {
-            let query = query(keys).of(filter.parse().expect("a filter"));
+            let query = query(keys).filter(filter.parse().expect("a filter"));
             assert_eq!(
                 read(&file, &query),
                 table.scan(&query).expect("a scan").report,

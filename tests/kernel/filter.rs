@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use ctnetlink::aggregate::{Field, Fields};
+use ctnetlink::field::{Field, Keys};
 use ctnetlink::filter::{Filter, Placement};
 use ctnetlink::flow::{Family, Flow, Protocol};
 use ctnetlink::kernel::{Capabilities, Version};
@@ -302,7 +302,7 @@ fn a_scan_counts_what_matches() -> Result<(), Skip> {
         let filter: Filter = text.parse().expect("a filter");
         let expected = all.iter().filter(|flow| filter.matches(*flow)).count() as u64;
         for placement in BOTH {
-            let query = Query::new().by([Field::SOURCE]).of(filter.clone());
+            let query = Query::new().group_by([Field::Source]).filter(filter.clone());
             let options = ScanOptions::new().placement(placement);
             let scan = table.scan_with(&query, &options).expect("a scan");
             assert_eq!(scan.report.flows(), expected, "{text}");
@@ -325,20 +325,21 @@ fn one_scan_answers_many_questions() -> Result<(), Skip> {
         .iter()
         .flat_map(|fields| filters.iter().map(move |filter| (fields, filter)))
         .map(|(fields, filter)| {
-            let fields = if fields.is_empty() { None } else { fields.parse::<Fields>().ok() };
+            let fields = if fields.is_empty() { None } else { fields.parse::<Keys>().ok() };
             let by = fields.map(|fields| fields.as_slice().to_vec()).unwrap_or_default();
-            Query::new().by(by).of(filter.parse().expect("a filter")).top(7)
+            Query::new().group_by(by).filter(filter.parse().expect("a filter")).top(7)
         })
         .collect();
     let together = table.scan(&queries).expect("scans");
     assert_eq!(together.len(), queries.len());
     for (query, scan) in queries.iter().zip(&together) {
         let alone = table.scan(query).expect("a scan");
-        assert_eq!(scan.report, alone.report, "{:?} {}", query.fields(), query.filter());
+        assert_eq!(scan.report, alone.report, "{:?} {}", query.keys(), query.filter);
         assert_eq!(scan.end.matched, alone.end.matched);
     }
     // All of one filter: the kernel is asked for no more than that.
-    let same: Vec<_> = queries.iter().map(|query| query.clone().of(Filter::assured())).collect();
+    let same: Vec<_> =
+        queries.iter().map(|query| query.clone().filter(Filter::assured())).collect();
     let by_kernel = ScanOptions::new().placement(BOTH[0]);
     let scans = table.scan_with(&same, &by_kernel).expect("scans");
     let by_status = table.capabilities().expect("an answer").status_filter;
@@ -349,9 +350,9 @@ fn one_scan_answers_many_questions() -> Result<(), Skip> {
     let all = scans[0].end.entries;
     assert!(narrowed.iter().all(|scan| scan.end.entries == all));
     for (query, scan) in queries.iter().zip(&narrowed) {
-        let both = query.clone().of(Filter::assured() & query.filter().clone());
+        let both = query.clone().filter(Filter::assured() & query.filter.clone());
         assert_eq!(scan.report, table.scan(&both).expect("a scan").report, "{}", scan.filter);
-        assert_eq!(scan.filter, *both.filter());
+        assert_eq!(scan.filter, both.filter);
     }
     assert!(table.scan(&[] as &[Query]).expect("nothing asked").is_empty());
     Ok(())
@@ -365,7 +366,7 @@ fn what_cannot_be_decided_is_told() -> Result<(), Skip> {
         let filter: Filter = text.parse().expect("a filter");
         let (flows, end) = kept(&mut table, &filter, Placement::LeastLatency);
         assert_eq!((flows.len(), end.matched, end.undecided), (0, 0, all), "{text}");
-        let scan = table.scan(&Query::new().of(filter)).expect("a scan");
+        let scan = table.scan(&Query::new().filter(filter)).expect("a scan");
         assert_eq!((scan.report.flows(), scan.report.undecided()), (0, all), "{text}");
     }
     Ok(())

@@ -4,7 +4,8 @@ use std::fs::File;
 use std::path::Path;
 
 use ctnetlink::Query;
-use ctnetlink::aggregate::{Aggregator, Field, Report};
+use ctnetlink::aggregate::{Aggregator, Report};
+use ctnetlink::field::Field;
 use ctnetlink::files::parquet::Reader;
 use ctnetlink::files::rows::{Record, Rollup, Row, TableStatus};
 use ctnetlink::files::{TableFacts, capture::Recorder};
@@ -65,7 +66,7 @@ fn a_node_writes_what_its_table_says() -> Result<(), Skip> {
     };
     assert_eq!(text(&rows(&told, "rollup")), text(&Rollup::of(&scan.report, &seen)));
 
-    let query = Query::new().by([Field::SOURCE, Field::State]).top(usize::MAX);
+    let query = Query::new().group_by([Field::Source, Field::State]).top(usize::MAX);
     let mut aggregator = Aggregator::new(&query);
     for record in rows::<Record>(&told, "flows") {
         let flow = Flow::try_from(&record).expect("an entry");

@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use ctnetlink::aggregate::{Fields, Report};
+use ctnetlink::aggregate::Report;
+use ctnetlink::field::Keys;
 use ctnetlink::flow::{Flow, Protocol};
 use ctnetlink::testing::{Population, create, fill};
 use ctnetlink::{Conntrack, Query, ScanOptions};
@@ -60,7 +61,7 @@ fn counts(population: &Population, fields: &str) -> HashMap<String, u64> {
 }
 
 fn scan(table: &mut Conntrack, fields: &str, rows: usize) -> Report {
-    let query = Query::new().by(fields.parse::<Fields>().expect("fields")).top(rows);
+    let query = Query::new().group_by(fields.parse::<Keys>().expect("fields")).top(rows);
     let scan = table.scan(&query).expect("a scan");
     assert!(scan.is_complete());
     assert_eq!(scan.before, scan.after);

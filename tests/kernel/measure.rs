@@ -4,7 +4,8 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::time::Duration;
 
 use ctnetlink::Query;
-use ctnetlink::aggregate::{Fields, Measure, Report};
+use ctnetlink::aggregate::{Measure, Report};
+use ctnetlink::field::Keys;
 
 use crate::support::{Skip, Test, set, table};
 use crate::traffic::tracked_loopback;
@@ -15,7 +16,7 @@ pub const TESTS: &[(&str, Test)] = &[
 ];
 
 fn scan(fields: &str, measure: Measure) -> Report {
-    let query = Query::new().by(fields.parse::<Fields>().expect("fields")).measure(measure);
+    let query = Query::new().group_by(fields.parse::<Keys>().expect("fields")).measure(measure);
     table().scan(&query).expect("a scan").report
 }
 

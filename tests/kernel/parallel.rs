@@ -3,7 +3,8 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use ctnetlink::aggregate::{Fields, Measure, Prefix, Report};
+use ctnetlink::aggregate::{Measure, Report};
+use ctnetlink::field::{Keys, Prefix};
 use ctnetlink::flow::{Protocol, Status};
 use ctnetlink::kernel::{Capabilities, Version};
 use ctnetlink::testing::{Population, create, fill};
@@ -25,7 +26,9 @@ pub const TESTS: &[(&str, Test)] = &[
 const ENTRIES: u64 = 40_000;
 
 fn query(fields: &str) -> Query {
-    Query::new().by(fields.parse::<Fields>().expect("fields").as_slice().to_vec()).top(usize::MAX)
+    Query::new()
+        .group_by(fields.parse::<Keys>().expect("fields").as_slice().to_vec())
+        .top(usize::MAX)
 }
 
 /// Whether this kernel can leave out entries by their status, and so be asked for parts of a made-up
@@ -50,7 +53,7 @@ fn the_same_as_one_dump() -> Result<(), Skip> {
     fill(&mut table, &Population::new(ENTRIES)).expect("room");
     for fields in ["source", "state,protocol,source", "mark,zone", "status"] {
         for filter in ["", "proto=tcp !assured", "nat or dport=53", "bytes>1"] {
-            let query = query(fields).of(filter.parse().expect("a filter"));
+            let query = query(fields).filter(filter.parse().expect("a filter"));
             let one = table.scan(&query).expect("a scan");
             assert_eq!((one.dumps, one.moving), (1, false));
             for threads in [2, 3, 4, 7] {
@@ -67,7 +70,7 @@ fn the_same_as_one_dump() -> Result<(), Skip> {
         }
     }
     // Several queries at once, each with a filter of its own.
-    let queries = [query("source"), query("state").of("proto=tcp".parse().expect("a filter"))];
+    let queries = [query("source"), query("state").filter("proto=tcp".parse().expect("a filter"))];
     let one = table.scan(&queries).expect("a scan");
     let many = table.scan_with(&queries, &by(2)).expect("a scan");
     assert_eq!(many.len(), 2);
@@ -86,7 +89,7 @@ fn one_dump_and_many_count_as_the_obvious_way() -> Result<(), Skip> {
     let flows: Vec<_> = table.dump(DumpOptions::new()).expect("a dump").flows().collect();
     let flows: Vec<_> = flows.into_iter().map(|flow| flow.expect("an entry")).collect();
     let prefix = Prefix::new(24, 64);
-    let fields = subsequence(naive::fields(prefix), 0..=4).prop_shuffle();
+    let fields = subsequence(naive::keys(prefix), 0..=4).prop_shuffle();
     let filters =
         ["", "proto=tcp", "!assured", "src=10.0.0.0/20 dport=53,443", "nat or proto=icmp,gre"];
     let measures = [Measure::Flows, Measure::Packets, Measure::Bytes];
@@ -104,7 +107,8 @@ fn one_dump_and_many_count_as_the_obvious_way() -> Result<(), Skip> {
         };
         let matching: Vec<_> = flows.iter().filter(kept).cloned().collect();
         let expected = naive::groups(&matching, &fields, (24, 64));
-        let query = Query::new().by(fields).of(filter.clone()).measure(measure).top(usize::MAX);
+        let query =
+            Query::new().group_by(fields).filter(filter.clone()).measure(measure).top(usize::MAX);
         let mut table = table.borrow_mut();
         let one = table.scan(&query).expect("a scan").report;
         let many = table.scan_with(&query, &by(threads)).expect("a scan");

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::net::IpAddr;
 
-use ctnetlink::aggregate::Fields;
+use ctnetlink::field::Keys;
 use ctnetlink::filter::{Filter, Placement};
 use ctnetlink::flow::{Endpoints, Family, Flow, Protocol, Status, Tuple};
 use ctnetlink::testing::{Population, fill};
@@ -269,7 +269,7 @@ fn the_same_counts() -> Result<(), Skip> {
         }
     }
     for (fields, expected) in [("source", &sources), ("state", &states), ("protocol", &protocols)] {
-        let query = Query::new().by(fields.parse::<Fields>().expect("fields")).top(usize::MAX);
+        let query = Query::new().group_by(fields.parse::<Keys>().expect("fields")).top(usize::MAX);
         let report = table().scan(&query).expect("a scan").report;
         let ours: HashMap<String, u64> =
             report.rows().iter().map(|row| (row.to_string(), row.flows)).collect();

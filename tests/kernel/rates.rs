@@ -4,7 +4,8 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use ctnetlink::Query;
-use ctnetlink::aggregate::{Field, Measure};
+use ctnetlink::aggregate::Measure;
+use ctnetlink::field::Field;
 use ctnetlink::flow::Protocol;
 use ctnetlink::testing::{Population, create, fill};
 
@@ -17,7 +18,7 @@ pub const TESTS: &[(&str, Test)] =
 fn what_begins_and_ends() -> Result<(), Skip> {
     let mut table = table();
     fill(&mut table, &Population::new(5_000)).expect("room");
-    let query = Query::new().by([Field::Protocol, Field::DestinationPort]);
+    let query = Query::new().group_by([Field::Protocol, Field::DestinationPort]);
     let start = Instant::now();
     let mut last = table.baseline(&query).expect("a reading");
     assert_eq!(last.entries().len(), 5_000);
@@ -43,7 +44,7 @@ fn what_begins_and_ends() -> Result<(), Skip> {
     // It is compared with the last reading now, not with the first.
     let rates = table.rates(&query, &mut last).expect("a reading");
     assert_eq!((rates.began, rates.ended), (0, 0));
-    let filtered = query.of("dport=7777 proto=udp".parse().expect("a filter"));
+    let filtered = query.filter("dport=7777 proto=udp".parse().expect("a filter"));
     let mut last = table.baseline(&filtered).expect("a reading");
     assert_eq!(last.entries().len(), 5_040, "whatever the filter");
     let new = (0..9).flat_map(|port| {
@@ -65,7 +66,7 @@ fn what_is_carried() -> Result<(), Skip> {
     };
     send(&old, 1_000);
     send(&idle, 5_000);
-    let query = Query::new().by([Field::SourcePort]).measure(Measure::Bytes);
+    let query = Query::new().group_by([Field::SourcePort]).measure(Measure::Bytes);
     let mut table = table();
     let mut last = table.baseline(&query).expect("a reading");
     send(&old, 300);

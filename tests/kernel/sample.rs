@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use ctnetlink::aggregate::{Fields, Report};
+use ctnetlink::aggregate::Report;
+use ctnetlink::field::Keys;
 use ctnetlink::flow::{Flow, Status};
 use ctnetlink::testing::{Population, create, fill};
 use ctnetlink::{Conntrack, Filter, Query, Sample, ScanOptions};
@@ -22,7 +23,7 @@ const ENTRIES: u64 = 7_500;
 const SEEN: u64 = 1_500;
 
 fn query(fields: &str) -> Query {
-    Query::new().by(fields.parse::<Fields>().expect("fields").as_slice().to_vec()).top(10)
+    Query::new().group_by(fields.parse::<Keys>().expect("fields").as_slice().to_vec()).top(10)
 }
 
 fn filled(table: &mut Conntrack, seed: u64) {
@@ -176,7 +177,7 @@ fn a_filter_is_estimated_too() -> Result<(), Skip> {
     let tables = rounds(20);
     for seed in 0..tables.into() {
         filled(&mut table, seed);
-        let query = query("source").of(filter.clone());
+        let query = query("source").filter(filter.clone());
         let sample = sampled(&mut table, &query, SEEN);
         let truth = truth(&mut table, &query).flows();
         let interval = sample.report.interval();

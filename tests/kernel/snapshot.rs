@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Output;
 
 use ctnetlink::Query;
-use ctnetlink::aggregate::{Field, Fields};
+use ctnetlink::field::{Key, Keys};
 use ctnetlink::files::text::SaveLine;
 use ctnetlink::flow::{Flow, FlowRef, Protocol, Status};
 use ctnetlink::testing::{Population, create, fill};
@@ -65,7 +65,7 @@ fn snapshot_saves_and_shows() -> Result<(), Skip> {
     assert_eq!(snapshot(&["save", file]).status.code(), Some(2), "never over another file");
     let shown = snapshot(&["show", file, "--json", "-n", "3", "proto=tcp"]);
     let document: serde_json::Value = serde_json::from_slice(&shown.stdout).expect("JSON");
-    let query = query("source").of("proto=tcp".parse().expect("a filter"));
+    let query = query("source").filter("proto=tcp".parse().expect("a filter"));
     let live = table.scan(&query).expect("a scan").report;
     assert_eq!(
         (document["flows"].as_u64(), document["read"]["entries"].as_u64()),
@@ -218,12 +218,12 @@ fn nothing_half_written_is_left() -> Result<(), Skip> {
 }
 
 fn query(keys: &str) -> Query {
-    Query::new().by(keys.parse::<Fields>().expect("keys")).top(usize::MAX)
+    Query::new().group_by(keys.parse::<Keys>().expect("keys")).top(usize::MAX)
 }
 
 /// Every key by itself, and some together.
 fn keys() -> Vec<&'static str> {
-    let words = Field::WORDS.iter().map(|(word, _)| *word);
+    let words = Key::words().map(|(word, _)| word);
     words.chain(["state,protocol,source/24", "destination,dport,zone,mark,status"]).collect()
 }
 

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use ctnetlink::Query;
-use ctnetlink::aggregate::{Aggregator, Field, Measure, Report, Value};
+use ctnetlink::aggregate::{Aggregator, Measure, Report};
+use ctnetlink::field::{Field, Value};
 use ctnetlink::flow::{Counters, Flow, Protocol, Tuple};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -73,10 +74,10 @@ proptest! {
         limit in prop_oneof![Just(0_usize), 0..200_000_usize],
         measure in measure(),
     ) {
-        let query = Query::new().by([Field::SOURCE]).top(usize::MAX).measure(measure);
+        let query = Query::new().group_by([Field::Source]).top(usize::MAX).measure(measure);
         let bounded = counted(&query.clone().memory(limit), &flows);
         prop_assert!(bounded.memory() <= limit.max(LEAST), "{}", bounded.memory());
-        let truth = naive::groups(&flows, &[Field::SOURCE], (32, 128));
+        let truth = naive::groups(&flows, &[Field::Source.into()], (32, 128));
         check(&bounded.finish(), &truth, measure);
 
         // With room for all of them it is as without a bound.
@@ -92,9 +93,9 @@ proptest! {
         parts in 2..6_usize,
         measure in measure(),
     ) {
-        let query = Query::new().by([Field::SOURCE]).top(usize::MAX).measure(measure);
+        let query = Query::new().group_by([Field::Source]).top(usize::MAX).measure(measure);
         let bounded = query.clone().memory(limit);
-        let truth = naive::groups(&flows, &[Field::SOURCE], (32, 128));
+        let truth = naive::groups(&flows, &[Field::Source.into()], (32, 128));
         let size = flows.len().div_ceil(parts).max(1);
         let merge = |query: &Query, parts: &mut dyn Iterator<Item = &[Flow]>| {
             let mut whole = Aggregator::new(query);
@@ -122,7 +123,8 @@ proptest! {
 #[test]
 fn a_flood_does_not_hide_who_is_heavy() {
     // Three sources with a tenth of the flows each, among two hundred thousand of one.
-    let mut aggregator = Aggregator::new(&Query::new().by([Field::SOURCE]).top(3).memory(1 << 20));
+    let mut aggregator =
+        Aggregator::new(&Query::new().group_by([Field::Source]).top(3).memory(1 << 20));
     let mut bytes: Vec<Vec<u8>> = (0..3).map(|heavy| flow(heavy * 2, 0).to_bytes()).collect();
     for spoofed in 0..200_000_u32 {
         bytes.push(flow(0x0100_0000 + spoofed * 2, 0).to_bytes());
@@ -143,20 +145,17 @@ fn a_flood_does_not_hide_who_is_heavy() {
 
 #[test]
 fn what_is_not_alike_is_not_merged() {
-    let query = || Query::new().by([Field::SOURCE]);
+    let query = || Query::new().group_by([Field::Source]);
     let others = [
-        query().by([Field::Protocol]),
+        query().group_by([Field::Protocol]),
         query().measure(Measure::Bytes),
         query().memory(1 << 20),
-        query().of("proto=tcp".parse().expect("a filter")),
+        query().filter("proto=tcp".parse().expect("a filter")),
     ];
     for other in others {
         let mut own = Aggregator::new(&query());
         let refused = own.merge(counted(&other, &[flow(1, 1)])).expect_err("not alike");
         assert_eq!(own.finish().flows(), 0);
-        assert_eq!(
-            refused.finish().flows(),
-            u64::from(*other.filter() == ctnetlink::Filter::new())
-        );
+        assert_eq!(refused.finish().flows(), u64::from(other.filter == ctnetlink::Filter::new()));
     }
 }

@@ -3,7 +3,8 @@
 use std::io::{Cursor, Read};
 
 use ctnetlink::Query;
-use ctnetlink::aggregate::{Aggregator, Fields, Report};
+use ctnetlink::aggregate::{Aggregator, Report};
+use ctnetlink::field::Keys;
 use ctnetlink::files::snapshot::Snapshot;
 use ctnetlink::files::{
     TableFacts,
@@ -19,7 +20,7 @@ use proptest::prelude::*;
 const KEYS: [&str; 3] = ["source", "state,protocol,source/24", "destination,dport,zone,mark"];
 
 pub fn query(keys: &str) -> Query {
-    Query::new().by(keys.parse::<Fields>().expect("keys")).top(usize::MAX)
+    Query::new().group_by(keys.parse::<Keys>().expect("keys")).top(usize::MAX)
 }
 
 fn facts() -> TableFacts {

@@ -1,7 +1,8 @@
 //! No bytes make it panic, or go on for ever.
 
 use ctnetlink::Query;
-use ctnetlink::aggregate::{Aggregator, Fields};
+use ctnetlink::aggregate::Aggregator;
+use ctnetlink::field::Keys;
 use ctnetlink::flow::{Direction, FlowRef};
 use ctnetlink::wire::{Attributes, KernelStatus, Messages};
 use proptest::collection::vec;
@@ -13,7 +14,7 @@ use crate::strategy::flow;
 fn everything() -> Query {
     let fields = "family,protocol,state,source/24,destination,sport,dport,reply-source,\
                   reply-destination/48,zone,mark,status";
-    Query::new().by(fields.parse::<Fields>().expect("fields")).top(usize::MAX)
+    Query::new().group_by(fields.parse::<Keys>().expect("fields")).top(usize::MAX)
 }
 
 /// Looks at everything there is to see in some bytes, as each thing they could be.

@@ -3,7 +3,8 @@
 use std::io::Cursor;
 
 use ctnetlink::Query;
-use ctnetlink::aggregate::{Aggregator, Fields};
+use ctnetlink::aggregate::Aggregator;
+use ctnetlink::field::Keys;
 use ctnetlink::files::text::{Line, SaveLine};
 use ctnetlink::files::text::{Lines, parse_line};
 use ctnetlink::flow::{
@@ -191,7 +192,7 @@ fn a_list_is_counted_and_what_is_no_entry_is_too() {
     let mut text =
         String::from("conntrack v1.4.7 (conntrack-tools): 2000 flow entries have been shown.\n");
     let query =
-        Query::new().by("source,dport,state".parse::<Fields>().expect("keys")).top(usize::MAX);
+        Query::new().group_by("source,dport,state".parse::<Keys>().expect("keys")).top(usize::MAX);
     let mut direct = Aggregator::new(&query);
     for (index, flow) in flows.iter().enumerate() {
         let bytes = flow.to_bytes();

@@ -5,6 +5,7 @@ mod bounds;
 mod capture;
 mod diagnose;
 mod escape;
+mod fields;
 mod filter;
 mod flow;
 mod gather;

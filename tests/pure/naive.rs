@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ctnetlink::aggregate::{Field, Measure, Prefix, Span, Value};
+use ctnetlink::aggregate::Measure;
+use ctnetlink::field::{Field, Key, Network, Prefix, Span, Value};
 use ctnetlink::flow::{Counters, Family, Flow};
 
 /// What a group has: entries; packets and bytes of both directions; entries without counters.
@@ -46,30 +47,31 @@ pub fn now() -> SystemTime {
 }
 
 /// Every field that does not run with the clock; those with an address count by this prefix.
-pub fn fields(prefix: Prefix) -> Vec<Field> {
-    vec![
+pub fn keys(prefix: Prefix) -> Vec<Key> {
+    let fields = [
         Field::Family,
         Field::Protocol,
         Field::State,
-        Field::Source(prefix),
-        Field::Destination(prefix),
+        Field::Source,
+        Field::Destination,
         Field::SourcePort,
         Field::DestinationPort,
         Field::ReplySourcePort,
         Field::ReplyDestinationPort,
-        Field::ReplySource(prefix),
-        Field::ReplyDestination(prefix),
+        Field::ReplySource,
+        Field::ReplyDestination,
         Field::Zone,
         Field::Mark,
         Field::Status,
-    ]
+    ];
+    fields.map(|field| field.by(prefix)).to_vec()
 }
 
 /// The groups of `flows`, in no order.
-pub fn groups(flows: &[Flow], fields: &[Field], prefixes: (u8, u8)) -> HashMap<Vec<Value>, Sums> {
+pub fn groups(flows: &[Flow], keys: &[Key], prefixes: (u8, u8)) -> HashMap<Vec<Value>, Sums> {
     let mut groups: HashMap<Vec<Value>, Sums> = HashMap::new();
     for flow in flows {
-        let key = fields.iter().map(|field| value(flow, *field, prefixes)).collect();
+        let key = keys.iter().map(|key| value(flow, key.field(), prefixes)).collect();
         groups.entry(key).or_default().add(flow);
     }
     groups
@@ -78,11 +80,11 @@ pub fn groups(flows: &[Flow], fields: &[Field], prefixes: (u8, u8)) -> HashMap<V
 /// The groups of `flows`, heaviest first, and equal ones by their values.
 pub fn ranked(
     flows: &[Flow],
-    fields: &[Field],
+    keys: &[Key],
     prefixes: (u8, u8),
     measure: Measure,
 ) -> Vec<(Vec<Value>, Sums)> {
-    let mut groups: Vec<_> = groups(flows, fields, prefixes).into_iter().collect();
+    let mut groups: Vec<_> = groups(flows, keys, prefixes).into_iter().collect();
     groups.sort_by_key(|(key, sums)| {
         (Reverse(sums.weight(measure)), key.iter().map(order).collect::<Vec<_>>())
     });
@@ -94,12 +96,12 @@ fn value(flow: &Flow, field: Field, prefixes: (u8, u8)) -> Value {
     let address = |address: IpAddr| match (address, prefixes) {
         (IpAddr::V4(v4), (length @ ..32, _)) => {
             let kept = if length == 0 { 0 } else { v4.to_bits() >> (32 - length) << (32 - length) };
-            Value::Network(IpAddr::V4(kept.into()), length)
+            Value::Network(Network::new(IpAddr::V4(kept.into()), length))
         }
         (IpAddr::V6(v6), (_, length @ ..128)) => {
             let kept =
                 if length == 0 { 0 } else { v6.to_bits() >> (128 - length) << (128 - length) };
-            Value::Network(IpAddr::V6(kept.into()), length)
+            Value::Network(Network::new(IpAddr::V6(kept.into()), length))
         }
         _ => Value::Address(address),
     };
@@ -108,25 +110,30 @@ fn value(flow: &Flow, field: Field, prefixes: (u8, u8)) -> Value {
         Field::Family => Value::Family(Family::Ipv6),
         Field::Protocol => Value::Protocol(flow.protocol()),
         Field::State => Value::State(flow.state()),
-        Field::Source(_) => address(flow.original.source),
-        Field::Destination(_) => address(flow.original.destination),
-        Field::ReplySource(_) => address(flow.reply.source),
-        Field::ReplyDestination(_) => address(flow.reply.destination),
-        Field::SourcePort => Value::Port(flow.original.endpoints.source_port()),
-        Field::DestinationPort => Value::Port(flow.original.endpoints.destination_port()),
-        Field::ReplySourcePort => Value::Port(flow.reply.endpoints.source_port()),
-        Field::ReplyDestinationPort => Value::Port(flow.reply.endpoints.destination_port()),
-        Field::Zone => {
-            Value::Zone(flow.zone.or(flow.original.zone).or(flow.reply.zone).unwrap_or(0))
-        }
-        Field::Mark => Value::Mark(flow.mark),
+        Field::Source => address(flow.original.source),
+        Field::Destination => address(flow.original.destination),
+        Field::ReplySource => address(flow.reply.source),
+        Field::ReplyDestination => address(flow.reply.destination),
+        Field::SourcePort => number(flow.original.endpoints.source_port()),
+        Field::DestinationPort => number(flow.original.endpoints.destination_port()),
+        Field::ReplySourcePort => number(flow.reply.endpoints.source_port()),
+        Field::ReplyDestinationPort => number(flow.reply.endpoints.destination_port()),
+        Field::Zone => number(flow.zone.or(flow.original.zone).or(flow.reply.zone).or(Some(0))),
+        Field::Mark => flow.mark.map_or(Value::Missing, |mark| Value::Number(mark.into())),
         Field::Status => Value::Status(flow.status),
-        Field::Expires => Value::Span(flow.timeout.map(|timeout| span(timeout.as_secs()))),
-        Field::Age => Value::Span(flow.timestamps.map(|moments| {
-            span(now().duration_since(moments.start).unwrap_or_default().as_secs())
-        })),
-        other => panic!("a field without a twin: {other}"),
+        Field::Timeout => {
+            flow.timeout.map_or(Value::Missing, |timeout| Value::Span(span(timeout.as_secs())))
+        }
+        Field::Age => flow.timestamps.map_or(Value::Missing, |moments| {
+            let age = now().duration_since(moments.start).unwrap_or_default();
+            Value::Span(span(age.as_secs()))
+        }),
+        other => panic!("a field without a twin: {other:?}"),
     }
+}
+
+fn number(number: Option<u16>) -> Value {
+    number.map_or(Value::Missing, |number| Value::Number(number.into()))
 }
 
 /// The range that says it has these seconds.
@@ -143,17 +150,19 @@ pub fn order(value: &Value) -> (u8, u128) {
         Value::Protocol(protocol) => (0, protocol.0.into()),
         // The order of states is the crate's own; their names must at least tell them apart.
         Value::State(_) => (0, 0),
-        Value::Address(IpAddr::V4(v4)) | Value::Network(IpAddr::V4(v4), _) => {
-            (4, v4.to_bits().into())
-        }
-        Value::Address(IpAddr::V6(v6)) | Value::Network(IpAddr::V6(v6), _) => (6, v6.to_bits()),
-        Value::Port(port) => (port.is_some().into(), port.unwrap_or(0).into()),
-        Value::Zone(zone) => (0, zone.into()),
-        Value::Mark(mark) => (mark.is_some().into(), mark.unwrap_or(0).into()),
+        Value::Address(address) => address_order(address),
+        Value::Network(network) => address_order(network.address()),
+        Value::Number(number) => (1, number.into()),
         Value::Status(status) => (0, status.bits().into()),
-        Value::Span(span) => {
-            (span.is_some().into(), span.map_or(0, |span| span.from().as_secs().into()))
-        }
+        Value::Span(span) => (1, span.from().as_secs().into()),
+        Value::Missing => (0, 0),
         _ => panic!("a value without an order"),
+    }
+}
+
+fn address_order(address: IpAddr) -> (u8, u128) {
+    match address {
+        IpAddr::V4(v4) => (4, v4.to_bits().into()),
+        IpAddr::V6(v6) => (6, v6.to_bits()),
     }
 }

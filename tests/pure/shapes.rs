@@ -1,7 +1,8 @@
 //! The fast way to read an entry against the long one.
 
 use ctnetlink::Query;
-use ctnetlink::aggregate::{Aggregator, Measure, Prefix, Report};
+use ctnetlink::aggregate::{Aggregator, Measure, Report};
+use ctnetlink::field::Prefix;
 use ctnetlink::flow::Flow;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -98,7 +99,7 @@ proptest! {
         fields in fields(Prefix::new(24, 64)),
         measure in measure(),
     ) {
-        let query = Query::new().by(fields).measure(measure).top(usize::MAX);
+        let query = Query::new().group_by(fields).measure(measure).top(usize::MAX);
         let first = flow.to_bytes();
         let second = twin(&flow, &numbers).to_bytes();
         let mut third = second.clone();
@@ -113,7 +114,7 @@ proptest! {
         fields in fields(Prefix::WHOLE),
     ) {
         // More shapes than there is room for, again and again.
-        let query = Query::new().by(fields).measure(Measure::Bytes).top(usize::MAX);
+        let query = Query::new().group_by(fields).measure(Measure::Bytes).top(usize::MAX);
         let entries: Vec<_> = flows.iter().map(Flow::to_bytes).collect();
         let entries: Vec<&[u8]> = entries.iter().map(|entry| &entry[..]).collect();
         let twice = [&entries[..], &entries[..]].concat();

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use ctnetlink::Query;
-use ctnetlink::aggregate::{Aggregator, Baseline, Field, Measure, Prefix};
+use ctnetlink::aggregate::{Aggregator, Baseline, Measure};
+use ctnetlink::field::{Field, Prefix};
 use ctnetlink::flow::{Counters, Flow, FlowKey};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -103,7 +104,7 @@ proptest! {
         fields in fields(Prefix::WHOLE),
         measure in measure(),
     ) {
-        let query = Query::new().by(fields.clone()).measure(measure).top(usize::MAX);
+        let query = Query::new().group_by(fields.clone()).measure(measure).top(usize::MAX);
         let mut before = HashMap::new();
         let mut after = HashMap::new();
         let mut baseline = Baseline::new(&query);
@@ -144,7 +145,8 @@ proptest! {
 #[test]
 fn a_filter_is_about_the_flow_as_it_is_now() {
     let flows: Vec<_> = ctnetlink::testing::Population::new(300).flows().collect();
-    let query = Query::new().by([Field::Protocol]).of("proto=tcp".parse().expect("a filter"));
+    let query =
+        Query::new().group_by([Field::Protocol]).filter("proto=tcp".parse().expect("a filter"));
     let mut baseline = Baseline::new(&query);
     for flow in &flows[..100] {
         baseline.record_bytes(&flow.to_bytes()).expect("what we wrote");

@@ -4,7 +4,8 @@ use std::io::Write;
 use std::ops::ControlFlow;
 
 use ctnetlink::Query;
-use ctnetlink::aggregate::{Aggregator, Field, Fields, Report};
+use ctnetlink::aggregate::{Aggregator, Report};
+use ctnetlink::field::{Key, Keys};
 use ctnetlink::files::capture::Recorder;
 use ctnetlink::files::rows::Record;
 use ctnetlink::files::snapshot::{Difference, Redactor, Snapshot};
@@ -70,13 +71,13 @@ fn two_snapshots_and_what_they_differ_in() {
     let of_tcp = |flows: &[Flow]| {
         flows.iter().filter(|flow| flow.protocol() == Protocol::TCP).count() as u64
     };
-    let tcp = query.clone().of("proto=tcp".parse().expect("a filter"));
+    let tcp = query.clone().filter("proto=tcp".parse().expect("a filter"));
     let tcp = Difference::of(open(first), open(second), &tcp).expect("files");
     let expected = (of_tcp(&flows[2_000..]), of_tcp(&flows[..500]), of_tcp(&flows[500..2_000]));
     assert_eq!((tcp.born, tcp.died, tcp.stayed), expected);
     assert_eq!(tcp.rows.iter().map(|change| change.born).sum::<u64>(), tcp.born);
     assert!(expected.0 > 100 && expected.0 < 1_000 && tcp.undecided == 0);
-    let counted = query.of("bytes>0".parse().expect("a filter"));
+    let counted = query.filter("bytes>0".parse().expect("a filter"));
     let counted = Difference::of(open(first), open(second), &counted).expect("files");
     assert_eq!((counted.stayed, counted.undecided), (0, 4_500), "nobody can tell");
 }
@@ -121,12 +122,12 @@ fn compressed(bytes: &[u8]) -> Vec<u8> {
 
 /// Every key there is, by itself, and some together.
 fn queries() -> Vec<Query> {
-    let words = Field::WORDS.iter().map(|(word, _)| *word);
+    let words = Key::words().map(|(word, _)| word);
     let more = ["state,protocol,source/24", "destination,dport,zone,mark", "status,expires,age"];
-    let of = |keys: &str| keys.parse::<Fields>().expect("keys");
+    let of = |keys: &str| keys.parse::<Keys>().expect("keys");
     let query = |keys: &str| {
         let measure = ctnetlink::aggregate::Measure::Packets;
-        Query::new().by(of(keys)).top(usize::MAX).measure(measure)
+        Query::new().group_by(of(keys)).top(usize::MAX).measure(measure)
     };
     words.chain(more).map(query).collect()
 }
@@ -355,7 +356,7 @@ fn ages_of_a_difference_are_those_of_then() {
         flow.timestamps = Some(ctnetlink::flow::Timestamps { start, stop: None });
         captured(&[flow.to_bytes()])
     };
-    let old = query("source").of("age>30s".parse().expect("a filter"));
+    let old = query("source").filter("age>30s".parse().expect("a filter"));
     let born = |second: &[u8]| {
         let none = captured(&[]);
         let open = || Snapshot::new(&none[..]);

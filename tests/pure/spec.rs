@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use ctnetlink::filter::{Filter, Network, Networks, Numbers};
+use ctnetlink::field::{Network, Networks, Numbers};
+use ctnetlink::filter::Filter;
 use ctnetlink::flow::{
     Counters, Direction, Endpoints, Family, Flow, FlowId, Protocol, State, Status, TcpState, Tuple,
 };

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use ctnetlink::Query;
-use ctnetlink::aggregate::{Aggregator, Field};
+use ctnetlink::aggregate::Aggregator;
+use ctnetlink::field::Field;
 use ctnetlink::flow::{
     Direction, Flow, FlowRef, ProtoInfo, Protocol, State, Status, TcpInfo, TcpState, Tuple,
 };
@@ -102,7 +103,7 @@ fn the_order_of_attributes_does_not_matter() {
     attributes.reverse();
     let turned = attributes.concat();
     assert_eq!(FlowRef::parse(&turned).expect("an entry").to_owned(), flow);
-    let mut aggregator = Aggregator::new(&Query::new().by([Field::State, Field::Mark]));
+    let mut aggregator = Aggregator::new(&Query::new().group_by([Field::State, Field::Mark]));
     aggregator.record_bytes(&turned).expect("an entry");
     assert_eq!(aggregator.finish().rows()[0].to_string(), "LAST_ACK 7");
 }

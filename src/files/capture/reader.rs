@@ -22,11 +22,11 @@ use crate::wire::{Messages, WireError};
 /// formats, answers many queries at once, and knows the facts before the first entry.
 ///
 /// ```no_run
-/// use ctnetlink::{Query, aggregate::Field, files::capture::Capture};
+/// use ctnetlink::{Query, field::Field, files::capture::Capture};
 /// # fn main() -> std::io::Result<()> {
 /// let file = std::fs::File::open("table.pcapng")?;
 /// let mut capture = Capture::new(file);
-/// let report = capture.scan(&Query::new().by([Field::SOURCE]))?;
+/// let report = capture.scan(&Query::new().group_by([Field::Source]))?;
 /// println!("{} flows, {:?}", report.flows(), capture.facts().origin.kernel);
 /// if let Some(damage) = capture.end().damage {
 ///     println!("at byte {}: {}", damage.offset, damage.what);

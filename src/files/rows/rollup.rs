@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use super::parts::state_name;
 use super::schema::row;
-use crate::aggregate::{Field, Measure, Prefix, Query, Report, Row as Group, Value};
+use crate::aggregate::{Measure, Query, Report, Row as Group};
+use crate::field::{Field, Key, Prefix, Value};
 use crate::files::facts::TableFacts;
 use crate::flow::{Family, Protocol};
 use crate::origin::Origin;
@@ -53,9 +54,10 @@ impl Rollup {
     /// # Ok::<(), ctnetlink::wire::WireError>(())
     /// ```
     pub fn query() -> Query {
-        let source = Field::Source(Prefix::new(24, 64));
-        let fields = [source, Field::Family, Field::Protocol, Field::DestinationPort, Field::State];
-        Query::new().by(fields).measure(Measure::Bytes).top(usize::MAX).in_key_order()
+        let source = Field::Source.by(Prefix::new(24, 64));
+        let others = [Field::Family, Field::Protocol, Field::DestinationPort, Field::State];
+        let keys = [source].into_iter().chain(others.map(Key::from));
+        Query::new().group_by(keys).measure(Measure::Bytes).top(usize::MAX).in_key_order()
     }
 
     /// The rows of a report to [`query`](Self::query). A report to another query has none.
@@ -65,10 +67,10 @@ impl Rollup {
 
     fn of_group(group: &Group, origin: &Origin) -> Option<Self> {
         let [
-            Value::Network(address, length),
+            Value::Network(network),
             Value::Family(family),
             Value::Protocol(Protocol(proto)),
-            Value::Port(dst_port),
+            port,
             Value::State(state),
         ] = group.key[..]
         else {
@@ -81,8 +83,8 @@ impl Rollup {
             netns_inode: origin.netns_inode,
             family: if family == Family::Ipv4 { 4 } else { 6 },
             proto,
-            src_prefix: format!("{address}/{length}"),
-            dst_port,
+            src_prefix: network.to_string(),
+            dst_port: port.port(),
             state: state_name(state),
             flows: group.flows,
             packets: volume.map(|volume| volume.total().packets),

@@ -8,7 +8,8 @@ use std::ops::ControlFlow;
 use std::time::SystemTime;
 
 use super::Snapshot;
-use crate::aggregate::{Aggregator, Field, Measure, Query, Report, Value};
+use crate::aggregate::{Aggregator, Measure, Query, Report};
+use crate::field::{Key, Value};
 use crate::files::end::{End, Format};
 use crate::filter::Filter;
 use crate::flow::{FlowRef, State, Status, Tuple};
@@ -20,7 +21,7 @@ use crate::flow::{FlowRef, State, Status, Tuple};
 #[non_exhaustive]
 pub struct Difference {
     /// What was grouped by.
-    pub fields: Vec<Field>,
+    pub keys: Vec<Key>,
     /// The groups that differ most, at most twice as many as the query asks for. The one that grew most is first, and
     /// the one that shrank most is last.
     pub rows: Vec<GroupChange>,
@@ -109,10 +110,10 @@ impl Difference {
     /// one, or if packets now go both ways. Text says no more.
     ///
     /// ```no_run
-    /// use ctnetlink::{Query, aggregate::Field};
+    /// use ctnetlink::{Query, field::Field};
     /// use ctnetlink::files::snapshot::{Difference, Snapshot};
     /// # fn main() -> std::io::Result<()> {
-    /// let query = Query::new().by([Field::SOURCE]);
+    /// let query = Query::new().group_by([Field::Source]);
     /// let open = |name| move || Snapshot::open(name);
     /// let difference = Difference::of(open("a.pcapng"), open("b.pcapng"), &query)?;
     /// for change in &difference.rows {
@@ -134,7 +135,7 @@ impl Difference {
         mut second: impl FnMut() -> io::Result<Snapshot<'r>>,
         query: &Query,
     ) -> io::Result<Self> {
-        let rows = query.rows();
+        let rows = query.top;
         // Differences are counted in entries, and of all groups.
         let query = query.clone().measure(Measure::Flows).top(usize::MAX);
         let (mut one, mut two, mut again) = (first()?, second()?, first()?);
@@ -190,8 +191,8 @@ impl Difference {
         let mut transitions: Vec<_> = transitions.into_iter().map(transition).collect();
         transitions.sort_by_key(|found| (Reverse(found.flows), found.from, found.to));
         Ok(Self {
-            fields: query.fields().to_vec(),
-            filter: query.filter().clone(),
+            keys: query.keys().to_vec(),
+            filter: query.filter.clone(),
             rows: changes,
             undecided: before.undecided() + after.undecided(),
             others,
@@ -270,7 +271,7 @@ impl<'m> Side<'m> {
         Self {
             comparison,
             again: false,
-            filter: query.filter().clone(),
+            filter: query.filter.clone(),
             moment,
             appearances: HashMap::new(),
             all: groups(),

@@ -17,9 +17,9 @@ struct Group<'a> {
 impl Serialize for Difference {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let filter = Some(self.filter.to_string()).filter(|text| !text.is_empty());
-        let by: Vec<_> = self.fields.iter().map(ToString::to_string).collect();
+        let by: Vec<_> = self.keys.iter().map(ToString::to_string).collect();
         let groups = self.rows.iter().map(|change| Group {
-            key: Key::of(&self.fields, &change.key),
+            key: Key::of(&self.keys, &change.key),
             growth: change.growth(),
             change,
         });

@@ -22,10 +22,10 @@ use crate::origin::Origin;
 /// A table out of a file of any [format](Format).
 ///
 /// ```no_run
-/// use ctnetlink::{Query, aggregate::Field, files::snapshot::Snapshot};
+/// use ctnetlink::{Query, field::Field, files::snapshot::Snapshot};
 /// # fn main() -> std::io::Result<()> {
 /// let mut snapshot = Snapshot::open("table.pcapng.zst")?;
-/// let report = snapshot.scan(&Query::new().by([Field::SOURCE]))?;
+/// let report = snapshot.scan(&Query::new().group_by([Field::Source]))?;
 /// println!("{} flows, {:?}", report.flows(), snapshot.facts().origin.kernel);
 /// if let Some(damage) = snapshot.end().damage {
 ///     println!("at byte {}: {}", damage.offset, damage.what);

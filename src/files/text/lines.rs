@@ -15,11 +15,11 @@ const LINE: u64 = 64 * 1024;
 /// [records](crate::files::rows::Record).
 ///
 /// ```
-/// use ctnetlink::{Query, aggregate::Field, files::text::Lines};
+/// use ctnetlink::{Query, field::Field, files::text::Lines};
 /// let text = "tcp 6 9 ESTABLISHED src=10.0.0.1 dst=10.0.0.2 sport=1 dport=2 \
 ///             src=10.0.0.2 dst=10.0.0.1 sport=2 dport=1 [ASSURED] mark=0 use=1\nnonsense\n";
 /// let mut lines = Lines::new(text.as_bytes());
-/// let report = lines.scan(&Query::new().by([Field::SOURCE]))?;
+/// let report = lines.scan(&Query::new().group_by([Field::Source]))?;
 /// assert_eq!((report.flows(), lines.end().malformed), (1, 1));
 /// # Ok::<(), std::io::Error>(())
 /// ```

@@ -1,6 +1,7 @@
 //! What the rules need to know of the entries, from one scan.
 
-use crate::aggregate::{Aggregator, Field, Headroom, Prefix, Query, Report, Row, Value};
+use crate::aggregate::{Aggregator, Headroom, Query, Report, Row};
+use crate::field::{Field, Value};
 use crate::filter::Filter;
 use crate::flow::{Protocol, State};
 
@@ -51,14 +52,12 @@ pub struct PortUse {
 impl PortUse {
     /// The use of a group by address of NAT, protocol, destination and port; `None` without a port.
     pub(super) fn of(row: &Row) -> Option<Self> {
-        let [nat, protocol, destination, Value::Port(Some(port))] = &row.key[..] else {
-            return None;
-        };
+        let [nat, protocol, destination, port] = &row.key[..] else { return None };
         Some(Self {
             nat: nat.to_string(),
             protocol: protocol.to_string(),
             destination: destination.to_string(),
-            port: *port,
+            port: port.port()?,
             used: row.flows,
         })
     }
@@ -72,19 +71,25 @@ impl FlowFacts {
     pub fn queries() -> Vec<Query> {
         let (tcp, udp) = (Filter::protocol(Protocol::TCP), Filter::protocol(Protocol::UDP));
         let half_open = Filter::states([State::SYN_SENT, State::SYN_RECV]);
-        let nat = [
-            Field::ReplyDestination(Prefix::WHOLE),
-            Field::Protocol,
-            Field::ReplySource(Prefix::WHOLE),
-            Field::ReplySourcePort,
-        ];
+        let nat =
+            [Field::ReplyDestination, Field::Protocol, Field::ReplySource, Field::ReplySourcePort];
         vec![
             Headroom::query(),
-            Query::new().by([Field::SOURCE]).top(1).memory(MEMORY),
-            Query::new().by([Field::DestinationPort]).of(udp & Filter::unreplied()).memory(MEMORY),
-            Query::new().by([Field::DESTINATION]).of(tcp.clone() & half_open).top(1).memory(MEMORY),
-            Query::new().by([Field::State]).of(tcp & Filter::destination_nat()).top(usize::MAX),
-            Query::new().by(nat).of(Filter::source_nat()).memory(MEMORY),
+            Query::new().group_by([Field::Source]).top(1).memory(MEMORY),
+            Query::new()
+                .group_by([Field::DestinationPort])
+                .filter(udp & Filter::unreplied())
+                .memory(MEMORY),
+            Query::new()
+                .group_by([Field::Destination])
+                .filter(tcp.clone() & half_open)
+                .top(1)
+                .memory(MEMORY),
+            Query::new()
+                .group_by([Field::State])
+                .filter(tcp & Filter::destination_nat())
+                .top(usize::MAX),
+            Query::new().group_by(nat).filter(Filter::source_nat()).memory(MEMORY),
         ]
     }
 
@@ -98,7 +103,7 @@ impl FlowFacts {
             rows.map(|row| row.flows).sum()
         };
         let port = |row: &Row| match row.key.first() {
-            Some(Value::Port(Some(port))) => Some((*port, row.flows)),
+            Some(value) => value.port().map(|port| (port, row.flows)),
             _ => None,
         };
         Some(Self {

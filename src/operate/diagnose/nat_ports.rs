@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use super::flows::PortUse;
-use crate::aggregate::{Field, Prefix, Query, Report};
+use crate::aggregate::{Query, Report};
+use crate::field::Field;
 use crate::filter::Filter;
 
 /// How many source ports of each NAT address are in use towards each destination.
@@ -36,11 +37,11 @@ pub struct NatPorts {
 impl NatPorts {
     /// The questions, both of which one scan answers.
     pub fn queries() -> [Query; 2] {
-        let address = Field::ReplyDestination(Prefix::WHOLE);
-        let destination = [Field::ReplySource(Prefix::WHOLE), Field::ReplySourcePort];
-        let uses = Query::new().by([address, Field::Protocol].into_iter().chain(destination));
+        let address = Field::ReplyDestination;
+        let destination = [Field::ReplySource, Field::ReplySourcePort];
+        let uses = Query::new().group_by([address, Field::Protocol].into_iter().chain(destination));
         // Which of these addresses are NAT's.
-        let nat = Query::new().by([address]).of(Filter::source_nat());
+        let nat = Query::new().group_by([address]).filter(Filter::source_nat());
         [uses.top(usize::MAX), nat.top(usize::MAX)]
     }
 

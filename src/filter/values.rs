@@ -1,88 +1,69 @@
 //! What stands behind the sign of a condition.
 
-use super::{Sign, quoted};
-use crate::filter::Filter;
-use crate::filter::condition::{Comparison, Condition, Icmp, Masked, Operator};
-use crate::filter::networks::{Network, Networks};
-use crate::filter::numbers::Numbers;
-use crate::filter::text::UNITS;
-use crate::filter::words::Word;
-use crate::flow::{Family, Protocol, State, Status};
+use super::condition::{Comparison, Condition, Masked, Operator, Test};
+use super::text::UNITS;
+use super::{Filter, quoted};
+use crate::field::{FIELDS, Field, Kind, Network, Networks, Numbers};
+use crate::flow::{Protocol, State, Status};
 
 type Result<T> = std::result::Result<T, String>;
 
-/// A word without a value.
-pub(super) fn alone(word: Word) -> Result<Filter> {
-    Ok(match word {
-        Word::Assured => Filter::assured(),
-        Word::Replied => Filter::replied(),
-        Word::Unreplied => Filter::unreplied(),
-        Word::Nat(kind) => Condition::Nat(kind, None).into(),
-        _ => return Err(format!("a value is missing: {}=…", word.name())),
-    })
+/// How a word compares what it names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sign {
+    Equal,
+    Unequal,
+    Less,
+    AtMost,
+    More,
+    AtLeast,
 }
 
-/// A word with values.
-pub(super) fn compared(word: Word, sign: Sign, text: &str) -> Result<Filter> {
-    match word {
-        Word::Timeout => return comparison(sign, text, time, Condition::Timeout),
-        Word::Age => return comparison(sign, text, time, Condition::Age),
-        Word::Amount(unit, direction) => {
-            let condition = |comparison| Condition::Amount(unit, direction, comparison);
-            return comparison(sign, text, amount, condition);
-        }
+/// A field without a value.
+pub(super) fn alone(field: Field) -> Result<Filter> {
+    match field.spec().kind {
+        Kind::Nat => Ok(Condition::new(field, Test::There).into()),
+        _ => Err(format!("a value is missing: {}=…", field.spec().word)),
+    }
+}
+
+/// A field with values.
+pub(super) fn compared(field: Field, sign: Sign, text: &str) -> Result<Filter> {
+    let kind = field.spec().kind;
+    match kind {
+        Kind::Time | Kind::Since => return comparison(field, sign, text, time),
+        Kind::Amount => return comparison(field, sign, text, amount),
         _ if sign != Sign::Equal => {
-            return Err("only timeout, age, bytes and packets have more and less".to_owned());
+            let compared = [Kind::Time, Kind::Since, Kind::Amount];
+            let compared = FIELDS.iter().filter(|spec| compared.contains(&spec.kind));
+            let words: Vec<_> = compared.map(|spec| spec.word).collect();
+            return Err(format!("only these have more and less: {}", words.join(", ")));
         }
         _ => {}
     }
-    Ok(match word {
-        Word::Family => Filter::family(match text {
-            "ipv4" | "inet" | "4" => Family::Ipv4,
-            "ipv6" | "inet6" | "6" => Family::Ipv6,
-            _ => return Err("a family is ipv4 or ipv6".to_owned()),
-        }),
-        Word::Protocol => Filter::protocols(items(text, protocol)?),
-        Word::State => Filter::states(items(text, state)?),
-        Word::Address(place) => Condition::Address(place, networks(text)?).into(),
-        Word::Nat(kind) => Condition::Nat(kind, Some(networks(text)?)).into(),
-        Word::Port(place) => {
-            Condition::Port(place, numbers(text, "a port is a number", 65_535)?).into()
-        }
-        Word::Key(place) => {
-            Condition::Key(place, numbers(text, "a key is a number", 65_535)?).into()
-        }
-        Word::Icmp(part) => {
-            let most = if part == Icmp::Id { 65_535 } else { 255 };
-            Condition::Icmp(part, numbers(text, "it is a number", most)?).into()
-        }
-        Word::Zone(direction) => {
-            Condition::Zone(direction, numbers(text, "a zone is a number", 65_535)?).into()
-        }
-        Word::Label => {
-            let labels = numbers(text, "a label is given by its number", 127)?;
-            Condition::Label(labels).into()
-        }
-        Word::Status => status(text)?,
-        Word::Mark => Condition::Mark(sorted(items(text, masked)?)).into(),
-        Word::Helper => {
+    let numbers = |item: fn(&str) -> Result<u32>| -> Result<Numbers> {
+        Ok(items(text, item)?.into_iter().map(|number| number..=number).collect())
+    };
+    let test = match kind {
+        Kind::Family => Test::Numbers(numbers(family)?),
+        Kind::Protocol => Test::Numbers(numbers(protocol)?),
+        Kind::State => Test::Numbers(numbers(state)?),
+        Kind::Address | Kind::Nat => Test::Networks(networks(text)?),
+        Kind::Number { most, what, .. } => Test::Numbers(ranges(text, what, most)?),
+        Kind::Labels => Test::Numbers(ranges(text, "a label is given by its number", 127)?),
+        Kind::Status => return status(text),
+        Kind::Mark => Test::Masked(sorted(items(text, masked)?)),
+        Kind::Text => {
             let name = |text: &str| {
                 if text.is_empty() { Err(EMPTY.to_owned()) } else { quoted::read(text) }
             };
-            let names = quoted::items(text).into_iter().map(name).collect::<Result<_>>()?;
-            Condition::Helper(sorted(names)).into()
+            Test::Names(sorted(quoted::items(text).into_iter().map(name).collect::<Result<_>>()?))
         }
-        Word::Id => {
-            let id = |text: &str| digits(text).ok_or("an id is a number up to 4294967295".into());
-            Condition::Id(sorted(items(text, id)?)).into()
-        }
-        Word::Assured | Word::Replied | Word::Unreplied => {
-            return Err(format!("{} takes no value", word.name()));
-        }
-        Word::Timeout | Word::Age | Word::Amount(..) => {
+        Kind::Time | Kind::Since | Kind::Amount => {
             return Err("a value is missing".to_owned()); // dealt with above
         }
-    })
+    };
+    Ok(Condition::new(field, test).into())
 }
 
 /// A list with commas between.
@@ -106,10 +87,10 @@ fn digits<T: std::str::FromStr>(text: &str) -> Option<T> {
     if all { text.parse().ok() } else { None }
 }
 
-fn numbers(text: &str, what: &str, most: u16) -> Result<Numbers> {
+fn ranges(text: &str, what: &str, most: u32) -> Result<Numbers> {
     let number = |text: &str| {
         digits(text)
-            .filter(|number: &u16| *number <= most)
+            .filter(|number: &u32| *number <= most)
             .ok_or_else(|| format!("{what} from 0 to {most}, {text:?} is none"))
     };
     let ranges = items(text, |text| match text.split_once('-') {
@@ -132,15 +113,25 @@ fn networks(text: &str) -> Result<Networks> {
     Ok(items(text, network)?.into_iter().collect())
 }
 
-fn protocol(text: &str) -> Result<Protocol> {
+fn family(text: &str) -> Result<u32> {
+    match text {
+        "ipv4" | "inet" | "4" => Ok(4),
+        "ipv6" | "inet6" | "6" => Ok(6),
+        _ => Err("a family is ipv4 or ipv6".to_owned()),
+    }
+}
+
+fn protocol(text: &str) -> Result<u32> {
     Protocol::from_name(&text.to_ascii_lowercase())
         .or_else(|| digits(text).map(Protocol))
+        .map(|Protocol(number)| number.into())
         .ok_or_else(|| format!("{text:?} is no protocol; there are {}", Protocol::NAMES.join(", ")))
 }
 
-fn state(text: &str) -> Result<State> {
+fn state(text: &str) -> Result<u32> {
     State::from_name(&text.to_ascii_uppercase())
         .or_else(|| digits(text).map(State::unnamed))
+        .map(|state| state.code().into())
         .ok_or_else(|| format!("{text:?} is no state; there are {}", State::NAMES.join(", ")))
 }
 
@@ -197,15 +188,17 @@ fn masked(text: &str) -> Result<Masked> {
 
 /// A number or a range of them, compared.
 fn comparison(
+    field: Field,
     sign: Sign,
     text: &str,
     number: impl Fn(&str) -> Result<u64>,
-    condition: impl Fn(Comparison) -> Condition,
 ) -> Result<Filter> {
     if text.contains(',') {
         return Err("it takes one number, or a range of them".to_owned());
     }
-    let one = |operator, value| Filter::from(condition(Comparison::new(operator, value)));
+    let one = |operator, value| {
+        Filter::from(Condition::new(field, Test::Compared(Comparison { operator, value })))
+    };
     if let Some((from, to)) = text.split_once('-') {
         if sign != Sign::Equal {
             return Err("a range comes after =".to_owned());

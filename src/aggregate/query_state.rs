@@ -1,43 +1,40 @@
 //! What one query has counted so far.
 
 use std::collections::HashMap;
-use std::time::SystemTime;
 
+use super::group_table::{GroupTable, Seen};
 use super::groups::{Columns, Group, bytes};
-use super::key::{self, Form};
-use super::keyed::Keyed;
-use super::project::Projection;
+use super::key_bytes::{self, Form};
+use super::key_plan::KeyPlans;
 use super::query::Query;
-use super::recipe::Recipes;
 use super::report::{Report, Row};
 use super::volume::{Measure, Volume};
 use crate::filter::Filter;
-use crate::flow::FlowRef;
 
 /// The groups of one query.
 #[derive(Debug, Clone)]
-pub(super) struct Tally {
+pub(super) struct QueryState {
     query: Query,
-    groups: Keyed,
-    /// The groups parted further, by what is to be unique in them.
-    parted: Option<Keyed>,
+    groups: GroupTable,
+    /// The groups cut further, by what is to be unique in them.
+    distinct: Option<GroupTable>,
     flows: u64,
     undecided: u64,
     filtered: bool,
 }
 
-impl Tally {
+impl QueryState {
     pub(super) fn new(query: &Query) -> Self {
-        let bounded = query.memory_limit().is_some();
-        let parted =
-            |fields: Vec<_>| Keyed::new(&fields, Columns { measure: Measure::Flows, bounded });
+        let bounded = query.memory.is_some();
+        let distinct =
+            |keys: Vec<_>| GroupTable::new(&keys, Columns { measure: Measure::Flows, bounded });
         Self {
             query: query.clone(),
-            groups: Keyed::new(query.fields(), Columns { measure: query.measured(), bounded }),
-            parted: query.parted().map(parted),
+            groups: GroupTable::new(query.keys(), Columns { measure: query.measure, bounded }),
+            distinct: query.all_keys().map(distinct),
             flows: 0,
             undecided: 0,
-            filtered: *query.filter() != Filter::new(),
+            filtered: query.filter != Filter::new(),
         }
     }
 
@@ -55,39 +52,34 @@ impl Tally {
 
     /// Bytes of the groups.
     pub(super) fn bytes(&self) -> usize {
-        self.groups.bytes() + self.parted.as_ref().map_or(0, Keyed::bytes)
+        self.groups.bytes() + self.distinct.as_ref().map_or(0, GroupTable::bytes)
     }
 
-    /// Counts an entry, if the filter is true of it. `now` is what ages are reckoned to.
-    pub(super) fn judge(&mut self, flow: &FlowRef<'_>, entry: &Projection, now: SystemTime) {
+    /// Counts an entry, if the filter is true of it.
+    #[inline]
+    pub(super) fn count(&mut self, seen: &Seen<'_, '_>) {
+        let Self { query, groups, distinct, .. } = self;
         if self.filtered {
-            let verdict = self.query.filter().judge(flow, now);
+            let verdict = query.filter.judge(seen.entry, seen.now);
             self.undecided += u64::from(verdict.is_none());
             if verdict != Some(true) {
                 return;
             }
         }
-        self.count(entry);
-    }
-
-    /// Counts an entry that was decoded.
-    #[inline]
-    pub(super) fn count(&mut self, entry: &Projection) {
-        let Self { query, groups, parted, .. } = self;
-        groups.count(entry, || left(query, parted.as_ref()));
-        if let Some(parted) = parted {
-            parted.count(entry, || left(query, Some(groups)));
+        groups.count(seen, || left(query, distinct.as_ref()));
+        if let Some(distinct) = distinct {
+            distinct.count(seen, || left(query, Some(groups)));
         }
         self.flows += 1;
     }
 
-    /// Counts an entry of a known shape; `None`, and not counted, where it is too short.
+    /// Counts an entry of a known layout; `None`, and not counted, where it is too short.
     #[inline]
-    pub(super) fn cook(&mut self, recipes: &Recipes, entry: &[u8]) -> Option<()> {
-        let Self { query, groups, parted, .. } = self;
-        groups.cook(&recipes.groups, entry, || left(query, parted.as_ref()))?;
-        if let Some((parted, recipe)) = parted.as_mut().zip(recipes.parted.as_ref()) {
-            parted.cook(recipe, entry, || left(query, Some(groups)))?;
+    pub(super) fn count_bytes(&mut self, plans: &KeyPlans, entry: &[u8]) -> Option<()> {
+        let Self { query, groups, distinct, .. } = self;
+        groups.count_bytes(&plans.groups, entry, || left(query, distinct.as_ref()))?;
+        if let Some((distinct, plan)) = distinct.as_mut().zip(plans.distinct.as_ref()) {
+            distinct.count_bytes(plan, entry, || left(query, Some(groups)))?;
         }
         self.flows += 1;
         Some(())
@@ -96,37 +88,37 @@ impl Tally {
     /// Whether another one has counted the same.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         let (own, its) = (&self.query, &other.query);
-        own.fields() == its.fields()
-            && own.parted() == its.parted()
-            && own.filter() == its.filter()
-            && own.measured() == its.measured()
-            && own.memory_limit().is_some() == its.memory_limit().is_some()
+        own.keys() == its.keys()
+            && own.uniques() == its.uniques()
+            && own.filter == its.filter
+            && own.measure == its.measure
+            && own.memory.is_some() == its.memory.is_some()
     }
 
     /// Adds what another one [like](Self::is_like) it has counted.
     pub(super) fn merge(&mut self, other: Self) {
         self.flows += other.flows;
         self.undecided += other.undecided;
-        self.groups.merge(other.groups, left(&self.query, self.parted.as_ref()));
-        if let Some((own, its)) = self.parted.as_mut().zip(other.parted) {
+        self.groups.merge(other.groups, left(&self.query, self.distinct.as_ref()));
+        if let Some((own, its)) = self.distinct.as_mut().zip(other.distinct) {
             own.merge(its, left(&self.query, Some(&self.groups)));
         }
     }
 
     /// The answer.
     pub(super) fn finish(mut self) -> Report {
-        self.groups.settle(left(&self.query, self.parted.as_ref()));
-        if let Some(parted) = &mut self.parted {
-            parted.settle(left(&self.query, Some(&self.groups)));
+        self.groups.settle(left(&self.query, self.distinct.as_ref()));
+        if let Some(distinct) = &mut self.distinct {
+            distinct.settle(left(&self.query, Some(&self.groups)));
         }
-        let fields = self.query.fields();
-        let mut top = self.groups.top(self.query.rows());
-        if self.query.is_in_key_order() {
+        let keys = self.query.keys();
+        let mut top = self.groups.top(self.query.top);
+        if self.query.key_order {
             top.sort_unstable_by(|a, b| self.groups.order(*a, *b));
         }
         let unique = self.unique(&top);
         let row = |(index, (form, group)): (usize, (Form, Group<'_>))| Row {
-            key: key::decode(fields, form, bytes(group.key(), &mut Vec::new())),
+            key: key_bytes::decode(keys, form, bytes(group.key(), &mut Vec::new())),
             flows: group.flows(),
             missed: group.missed(),
             volume: group.sums().map(Volume::of),
@@ -134,11 +126,14 @@ impl Tally {
         };
         let rows: Vec<_> = top.into_iter().enumerate().map(row).collect();
         let shown: u64 = rows.iter().map(|row| row.flows).sum();
-        let measure = self.query.measured();
+        let measure = self.query.measure;
         Report {
-            fields: fields.to_vec(),
+            keys: keys.to_vec(),
             unique: self.query.uniques().to_vec(),
-            unique_missed: self.parted.as_ref().is_some_and(|parted| parted.missed().is_some()),
+            unique_missed: self
+                .distinct
+                .as_ref()
+                .is_some_and(|distinct| distinct.missed().is_some()),
             measure,
             flows: self.flows,
             volume: (measure != Measure::Flows).then(|| self.groups.volume()),
@@ -152,9 +147,9 @@ impl Tally {
 
     /// How many parts each of these groups has.
     fn unique(&self, groups: &[(Form, Group<'_>)]) -> Option<Vec<u64>> {
-        let parted = self.parted.as_ref()?;
-        let fields = self.query.fields();
-        let width = |form| key::width(fields, form);
+        let distinct = self.distinct.as_ref()?;
+        let keys = self.query.keys();
+        let width = |form| key_bytes::width(keys, form);
         let mut scratch = Vec::new();
         let mut places: HashMap<Vec<u8>, usize> = HashMap::new();
         for (index, (form, group)) in groups.iter().enumerate() {
@@ -162,11 +157,11 @@ impl Tally {
             places.insert(key.to_vec(), index);
             // What parts a narrow group may be wide, and then all of the key is.
             if *form == Form::Narrow && width(Form::Wide) > width(Form::Narrow) {
-                places.insert(key::widen(fields, key), index);
+                places.insert(key_bytes::widen(keys, key), index);
             }
         }
         let mut parts = vec![0; groups.len()];
-        for (form, part) in parted.groups() {
+        for (form, part) in distinct.groups() {
             let key = bytes(part.key(), &mut scratch).get(..width(form))?;
             let part = places.get(key).and_then(|&index| parts.get_mut(index));
             part.into_iter().for_each(|parts| *parts += 1);
@@ -176,7 +171,7 @@ impl Tally {
 }
 
 /// What of a query's memory others leave.
-fn left(query: &Query, others: Option<&Keyed>) -> usize {
-    let others = || others.map_or(0, Keyed::bytes);
-    query.memory_limit().map_or(usize::MAX, |limit| limit.saturating_sub(others()))
+fn left(query: &Query, others: Option<&GroupTable>) -> usize {
+    let others = || others.map_or(0, GroupTable::bytes);
+    query.memory.map_or(usize::MAX, |limit| limit.saturating_sub(others()))
 }

@@ -1,18 +1,17 @@
 //! Entries laid out alike, known at one look.
 //!
 //! A kernel writes all entries of a kind in the same layout: the same attributes, in the same order
-//! and of the same lengths, and only the values differ. A [`Shape`] is such a layout, learned from
-//! an entry that was read attribute by attribute: the bytes that all entries of the shape have in
+//! and of the same lengths, and only the values differ. A [`Layout`] is such a layout, learned from
+//! an entry that was read attribute by attribute: the bytes that all entries of the layout have in
 //! common, which are the headers on the way to the last attribute that is needed, and where the
 //! values stand. An entry with those bytes is read by copying from these places. An entry that
-//! differs in a single header byte has another shape, or is read the long way: this one gives the
-//! same answer or none, which `a_shape_answers_as_the_long_way_or_not_at_all` holds it to, whatever
+//! differs in a single header byte has another layout, or is read the long way: this one gives the
+//! same answer or none, which `a_layout_answers_as_the_long_way_or_not_at_all` holds it to, whatever
 //! bytes are changed.
 
 use std::ops::Range;
 
-use super::needs::Needs;
-use crate::flow::{DccpState, Protocol, SctpState, State, TcpState};
+use crate::flow::{DccpState, Needs, Protocol, SctpState, State, TcpState};
 use crate::wire::Attributes;
 use crate::wire::ctnetlink::*;
 
@@ -22,9 +21,9 @@ const BLOCK: usize = 64;
 /// Bytes of a word.
 const WORD: usize = size_of::<u64>();
 
-/// What all entries of a shape have in common.
+/// What all entries of a layout have in common.
 #[derive(Debug, Clone)]
-pub(super) struct Shape {
+pub(super) struct Layout {
     blocks: Vec<Block>,
     /// An entry has at least as many bytes; or just as many, where it has to be known that an
     /// attribute is not there.
@@ -42,7 +41,7 @@ struct Block {
     masks: [u64; BLOCK / WORD],
 }
 
-/// Where in the entries of a shape the values stand.
+/// Where in the entries of a layout the values stand.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Places {
     pub(super) original: Option<TuplePlaces>,
@@ -70,18 +69,18 @@ pub(super) struct TuplePlaces {
     pub(super) ports: Option<[usize; 2]>,
 }
 
-impl Shape {
-    /// Whether an entry is of this shape.
+impl Layout {
+    /// Whether an entry is of this layout.
     #[inline]
     pub(super) fn fits(&self, entry: &[u8]) -> bool {
         let long = if self.exact { entry.len() == self.length } else { entry.len() >= self.length };
         let Some((first, others)) = self.blocks.split_first() else { return long };
-        // Most shapes differ from others in the first block; those behind it are one question.
+        // Most layouts differ from others in the first block; those behind it are one question.
         long && first.differing(entry) == 0
             && others.iter().fold(0, |bits, block| bits | block.differing(entry)) == 0
     }
 
-    /// Learns the shape of an entry that was read the long way without an error. `None` where it is
+    /// Learns the layout of an entry that was read the long way without an error. `None` where it is
     /// laid out in a way that no kernel is known for; such entries are always read the long way.
     pub(super) fn of(entry: &[u8], needs: Needs) -> Option<(Self, Places)> {
         let mut survey = Survey { entry, common: vec![0; entry.len()], length: 0 };
@@ -158,7 +157,7 @@ impl Block {
 /// A look at all headers of an entry.
 struct Survey<'a> {
     entry: &'a [u8],
-    /// For every byte, which of its bits all entries of the shape have in common.
+    /// For every byte, which of its bits all entries of the layout have in common.
     common: Vec<u8>,
     /// Bytes up to the end of the last attribute that is needed.
     length: usize,
@@ -183,7 +182,7 @@ impl Survey<'_> {
         Some(())
     }
 
-    /// All entries of the shape have the header of this attribute.
+    /// All entries of the layout have the header of this attribute.
     fn header(&mut self, payload: &Range<usize>) -> Option<()> {
         self.same(payload.start.checked_sub(Attributes::HEADER)?..payload.start)
     }

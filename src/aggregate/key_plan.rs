@@ -1,18 +1,18 @@
-//! A key made by copying, for entries of a known shape.
+//! A key made by copying, for entries of a known layout.
 //!
-//! What [`key::encode`](super::key::encode) does for an entry that was decoded, a [`Recipe`] does
-//! for the bytes of an entry whose [`Shape`](super::shape::Shape) is known.
+//! What [`key_bytes::encode`](super::key_bytes::encode) does for an entry that was decoded, a [`KeyPlan`] does
+//! for the bytes of an entry whose [`Layout`](super::layout::Layout) is known.
 
-use super::field::Field;
-use super::key::{self, Form, V4, V6};
+use super::key_bytes::{self, Form, V4, V6, width_of};
+use super::layout::{Places, TuplePlaces};
 use super::query::Query;
-use super::shape::{Places, TuplePlaces};
 use super::volume::{SUMS, Volume};
+use crate::field::{Field, Key, Prefix};
 use crate::flow::{Counters, Protocol, State, Status};
 
-/// How to make the keys of one query from the entries of one shape.
+/// How to make the keys of one query from the entries of one layout.
 #[derive(Debug, Clone)]
-pub(super) struct Recipe {
+pub(super) struct KeyPlan {
     form: Form,
     /// What is the same in all keys, and zero where a step writes.
     constant: Vec<u8>,
@@ -20,24 +20,24 @@ pub(super) struct Recipe {
     counters: [Option<[usize; 2]>; 2],
 }
 
-/// The recipes of one query.
+/// The plans of one query.
 #[derive(Debug, Clone)]
-pub(super) struct Recipes {
+pub(super) struct KeyPlans {
     /// For its groups.
-    pub(super) groups: Recipe,
-    /// For these parted further, if it counts what is unique.
-    pub(super) parted: Option<Recipe>,
+    pub(super) groups: KeyPlan,
+    /// For these distinct further, if it counts what is unique.
+    pub(super) distinct: Option<KeyPlan>,
 }
 
-impl Recipes {
-    /// As [`Recipe::new`].
+impl KeyPlans {
+    /// As [`KeyPlan::new`].
     pub(super) fn new(query: &Query, places: &Places, now: u64) -> Option<Self> {
-        let recipe = |fields: &[Field]| Recipe::new(fields, places, now);
-        let parted = match query.parted() {
-            Some(fields) => Some(recipe(&fields)?),
+        let plan = |keys: &[Key]| KeyPlan::new(keys, places, now);
+        let distinct = match query.all_keys() {
+            Some(keys) => Some(plan(&keys)?),
             None => None,
         };
-        Some(Self { groups: recipe(query.fields())?, parted })
+        Some(Self { groups: plan(query.keys())?, distinct })
     }
 }
 
@@ -53,34 +53,33 @@ enum Step {
     Nanoseconds { to: usize, from: usize, now: u64 },
 }
 
-impl Recipe {
-    /// The recipe for keys of these fields. `None` where a tuple is needed that the shape has no
+impl KeyPlan {
+    /// The plan for keys of these fields. `None` where a tuple is needed that the layout has no
     /// place for. `now`, in nanoseconds, is what ages are reckoned to.
-    pub(super) fn new(fields: &[Field], places: &Places, now: u64) -> Option<Self> {
-        let mut addresses = fields.iter().map(|field| match field {
-            Field::Source(_) | Field::Destination(_) => places.original.map(|tuple| tuple.v6),
-            Field::ReplySource(_) | Field::ReplyDestination(_) => {
-                places.reply.map(|tuple| tuple.v6)
-            }
+    pub(super) fn new(keys: &[Key], places: &Places, now: u64) -> Option<Self> {
+        let mut addresses = keys.iter().map(|key| match key.field() {
+            Field::Source | Field::Destination => places.original.map(|tuple| tuple.v6),
+            Field::ReplySource | Field::ReplyDestination => places.reply.map(|tuple| tuple.v6),
             _ => Some(false),
         });
         let form = if addresses.any(|v6| v6 == Some(true)) { Form::Wide } else { Form::Narrow };
-        let mut recipe = Self {
+        let mut plan = Self {
             form,
-            constant: vec![0; key::width(fields, form).next_multiple_of(8)],
+            constant: vec![0; key_bytes::width(keys, form).next_multiple_of(8)],
             steps: Vec::new(),
             counters: places.counters,
         };
         let mut to = 0;
-        for field in fields {
-            recipe.add(*field, places, to, now)?;
-            to += field.width(form);
+        for key in keys {
+            plan.add(*key, places, to, now)?;
+            to += width_of(*key, form);
         }
-        Some(recipe)
+        Some(plan)
     }
 
-    fn add(&mut self, field: Field, places: &Places, to: usize, now: u64) -> Option<()> {
-        match field {
+    fn add(&mut self, key: Key, places: &Places, to: usize, now: u64) -> Option<()> {
+        let prefix = key.prefix();
+        match key.field() {
             Field::Family => self.set(to, &[if places.original?.v6 { V6 } else { V4 }]),
             Field::Protocol => self.set(to, &[places.original?.protocol.0]),
             Field::State => {
@@ -94,16 +93,16 @@ impl Recipe {
                     }
                 }
             }
-            Field::Source(prefix) => {
+            Field::Source => {
                 self.address(to, places.original?, places.original?.source, prefix);
             }
-            Field::Destination(prefix) => {
+            Field::Destination => {
                 self.address(to, places.original?, places.original?.destination, prefix);
             }
-            Field::ReplySource(prefix) => {
+            Field::ReplySource => {
                 self.address(to, places.reply?, places.reply?.source, prefix);
             }
-            Field::ReplyDestination(prefix) => {
+            Field::ReplyDestination => {
                 self.address(to, places.reply?, places.reply?.destination, prefix);
             }
             Field::SourcePort => self.port(to, places.original?.ports.map(|[source, _]| source)),
@@ -111,7 +110,8 @@ impl Recipe {
             Field::ReplySourcePort => self.port(to, places.reply?.ports.map(|[source, _]| source)),
             Field::ReplyDestinationPort => self.port(to, places.reply?.ports.map(|[_, port]| port)),
             Field::Zone => {
-                self.steps.extend(places.zone.map(|from| Step::Two { to, from }));
+                self.set(to, &[1]);
+                self.steps.extend(places.zone.map(|from| Step::Two { to: to + 1, from }));
             }
             Field::Mark => {
                 if let Some(from) = places.mark {
@@ -123,12 +123,14 @@ impl Recipe {
                 let copy = |from| Step::Four { to, from, mask: u32::MAX };
                 self.steps.extend(places.status.map(copy));
             }
-            Field::Expires => {
+            Field::Timeout => {
                 self.steps.extend(places.timeout.map(|from| Step::Seconds { to, from }));
             }
             Field::Age => {
                 self.steps.extend(places.start.map(|from| Step::Nanoseconds { to, from, now }));
             }
+            // Any other is read the long way.
+            _ => return None,
         }
         Some(())
     }
@@ -139,7 +141,7 @@ impl Recipe {
         }
     }
 
-    fn address(&mut self, to: usize, tuple: TuplePlaces, from: usize, prefix: super::Prefix) {
+    fn address(&mut self, to: usize, tuple: TuplePlaces, from: usize, prefix: Prefix) {
         let (v4, v6) = (prefix.v4_mask(), prefix.v6_mask());
         match (self.form, tuple.v6) {
             (Form::Narrow, _) => self.steps.push(Step::Four { to, from, mask: v4 }),
@@ -167,7 +169,7 @@ impl Recipe {
     }
 
     /// Writes the key of an entry; `key` has a multiple of eight bytes. `None` where the entry is
-    /// shorter than the shape's.
+    /// shorter than the layout's.
     #[inline]
     pub(super) fn write(&self, entry: &[u8], key: &mut [u8]) -> Option<()> {
         // In words, since a call for so few bytes costs more than copying them.
@@ -195,12 +197,12 @@ impl Recipe {
                     put(key, to, state.code().to_be_bytes())?;
                 }
                 Step::Seconds { to, from } => {
-                    let seconds = u32::from_be_bytes(read(entry, from)?);
-                    put(key, to, [key::span(Some(seconds.into()))])?;
+                    let seconds = u64::from(u32::from_be_bytes(read(entry, from)?));
+                    put(key, to, [key_bytes::span(Some(seconds * 1_000_000_000))])?;
                 }
                 Step::Nanoseconds { to, from, now } => {
                     let age = now.saturating_sub(u64::from_be_bytes(read(entry, from)?));
-                    put(key, to, [key::span(Some(age / 1_000_000_000))])?;
+                    put(key, to, [key_bytes::span(Some(age))])?;
                 }
             }
         }

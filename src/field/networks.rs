@@ -1,9 +1,10 @@
 //! Addresses and networks, one or many.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::str::FromStr;
 
+use super::Prefix;
 use crate::flow::Family;
 
 /// An address and how many of its bits count: `10.0.0.0/8`, `2001:db8::/32`, or an address alone.
@@ -17,18 +18,9 @@ impl Network {
     /// The network of `address`, which may be any in it. A length the address does not have means
     /// all its bits.
     pub fn new(address: IpAddr, length: u8) -> Self {
-        match address {
-            IpAddr::V4(address) => {
-                let length = length.min(32);
-                let bits = address.to_bits() & mask(length, 32) as u32;
-                Self { address: Ipv4Addr::from_bits(bits).into(), length }
-            }
-            IpAddr::V6(address) => {
-                let length = length.min(128);
-                let bits = address.to_bits() & mask(length, 128);
-                Self { address: Ipv6Addr::from_bits(bits).into(), length }
-            }
-        }
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        let length = length.min(longest);
+        Self { address: Prefix::new(length, length).mask(address), length }
     }
 
     /// The first address.
@@ -52,23 +44,18 @@ impl Network {
 
     /// First and last address, as numbers.
     fn ends(&self) -> (u128, u128) {
+        let prefix = Prefix::new(self.length, self.length);
         match self.address {
             IpAddr::V4(address) => {
-                let first = u128::from(address.to_bits());
-                (first, first | !mask(self.length, 32) & u128::from(u32::MAX))
+                let first = address.to_bits();
+                (first.into(), (first | !prefix.v4_mask()).into())
             }
             IpAddr::V6(address) => {
                 let first = address.to_bits();
-                (first, first | !mask(self.length, 128))
+                (first, first | !prefix.v6_mask())
             }
         }
     }
-}
-
-/// The leading `length` of `width` bits.
-fn mask(length: u8, width: u32) -> u128 {
-    let all = if width == 128 { u128::MAX } else { (1 << width) - 1 };
-    all & u128::MAX.checked_shl(width - u32::from(length)).unwrap_or(0)
 }
 
 impl From<IpAddr> for Network {
@@ -127,7 +114,7 @@ impl FromStr for Network {
 /// Looking an address up takes a binary search, so that a set may be large.
 ///
 /// ```
-/// use ctnetlink::filter::{Network, Networks};
+/// use ctnetlink::field::{Network, Networks};
 /// let networks: Networks = ["10.0.0.0/8", "2001:db8::1"]
 ///     .into_iter()
 ///     .map(str::parse::<Network>)

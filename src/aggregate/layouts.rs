@@ -1,9 +1,9 @@
-//! The shapes that entries had so far.
+//! The layouts that entries had so far.
 
-use super::needs::Needs;
+use super::key_plan::KeyPlans;
+use super::layout::{Layout, Places};
 use super::query::Query;
-use super::recipe::Recipes;
-use super::shape::{Places, Shape};
+use crate::flow::Needs;
 
 /// A table has about two dozen of them: protocols times families, with and without this or that.
 const ROOM: usize = 32;
@@ -15,24 +15,24 @@ const SELDOM: u32 = 64;
 /// After so many attempts it is as it is, and nothing is allocated any more.
 const ATTEMPTS: u32 = 128;
 
-/// The shapes that are known, those of most entries first.
+/// The layouts that are known, those of most entries first.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Shapes {
+pub(super) struct Layouts {
     known: Vec<Known>,
     attempts: u32,
     /// Entries to pass before the next attempt.
     pause: u32,
 }
 
-/// A shape, and what to do with entries of it.
+/// A layout, and what to do with entries of it.
 #[derive(Debug, Clone)]
 pub(super) struct Known {
-    shape: Shape,
+    layout: Layout,
     entries: u32,
     #[cfg_attr(any(not(target_os = "linux"), ctnetlink_pure), allow(dead_code))]
     pub(super) places: Places,
     /// One for each query.
-    pub(super) recipes: Vec<Recipes>,
+    pub(super) plans: Vec<KeyPlans>,
 }
 
 impl Known {
@@ -42,9 +42,9 @@ impl Known {
         queries: impl Iterator<Item = &'q Query>,
         now: u64,
     ) -> Option<Self> {
-        let (shape, places) = Shape::of(entry, needs)?;
-        let recipes = queries.map(|query| Recipes::new(query, &places, now));
-        Some(Self { recipes: recipes.collect::<Option<_>>()?, shape, entries: 1, places })
+        let (layout, places) = Layout::of(entry, needs)?;
+        let plans = queries.map(|query| KeyPlans::new(query, &places, now));
+        Some(Self { plans: plans.collect::<Option<_>>()?, layout, entries: 1, places })
     }
 
     /// A number of four bytes.
@@ -55,11 +55,11 @@ impl Known {
     }
 }
 
-impl Shapes {
-    /// What is known of entries of this shape.
+impl Layouts {
+    /// What is known of entries of this layout.
     #[inline]
     pub(super) fn find(&mut self, entry: &[u8]) -> Option<&Known> {
-        let index = self.known.iter().position(|known| known.shape.fits(entry))?;
+        let index = self.known.iter().position(|known| known.layout.fits(entry))?;
         let entries = self.known.get_mut(index).map(|known| {
             known.entries = known.entries.saturating_add(1);
             known.entries
@@ -73,7 +73,7 @@ impl Shapes {
         self.known.get(index)
     }
 
-    /// Learns the shape of an entry that has none of the known ones and could be read.
+    /// Learns the layout of an entry that has none of the known ones and could be read.
     pub(super) fn learn<'q>(
         &mut self,
         entry: &[u8],

@@ -1,35 +1,47 @@
-//! The groups of one list of fields: those with narrow keys, and those with wide ones.
+//! The groups of one list of keys: those with narrow keys, and those with wide ones.
 
 use std::cmp::Ordering;
+use std::time::SystemTime;
 
-use super::field::Field;
 use super::groups::{Columns, Group, Groups, bytes};
-use super::key::{self, Form};
-use super::project::Projection;
-use super::recipe::Recipe;
+use super::key_bytes::{self, Form};
+use super::key_plan::KeyPlan;
 use super::volume::Volume;
+use crate::field::Key;
+use crate::flow::{Counters, FlowRef};
+
+/// An entry that is counted.
+pub(super) struct Seen<'s, 'e> {
+    pub(super) entry: &'s FlowRef<'e>,
+    /// What it has carried, or has since an earlier look.
+    pub(super) counters: [Option<Counters>; 2],
+    /// The moment that ages are reckoned to.
+    pub(super) now: SystemTime,
+}
 
 /// Groups by their keys, whatever the form.
 #[derive(Debug, Clone)]
-pub(super) struct Keyed {
-    fields: Vec<Field>,
+pub(super) struct GroupTable {
+    keys: Vec<Key>,
     narrow: Groups,
     wide: Groups,
 }
 
-impl Keyed {
-    pub(super) fn new(fields: &[Field], columns: Columns) -> Self {
-        let groups = |form| Groups::new(key::width(fields, form), columns);
-        Self { fields: fields.to_vec(), narrow: groups(Form::Narrow), wide: groups(Form::Wide) }
+impl GroupTable {
+    pub(super) fn new(keys: &[Key], columns: Columns) -> Self {
+        let groups = |form| Groups::new(key_bytes::width(keys, form), columns);
+        Self { keys: keys.to_vec(), narrow: groups(Form::Narrow), wide: groups(Form::Wide) }
     }
 
     /// Counts an entry that was decoded. `limit` is how many bytes the groups may have.
     #[inline]
-    pub(super) fn count(&mut self, entry: &Projection, limit: impl Fn() -> usize) {
-        let Self { fields, narrow, wide } = self;
-        let fields = &fields[..];
-        let write = |form| move |key: &mut [u8]| key::encode(fields, entry, form, key);
-        let sums = || Some(Volume::sums(entry.counters));
+    pub(super) fn count(&mut self, seen: &Seen<'_, '_>, limit: impl Fn() -> usize) {
+        let Self { keys, narrow, wide } = self;
+        let keys = &keys[..];
+        let write = |form| {
+            move |bytes: &mut [u8]| key_bytes::encode(keys, seen.entry, seen.now, form, bytes)
+        };
+        let sums = || Some(Volume::sums(seen.counters));
         let left = || limit().saturating_sub(wide.bytes());
         if narrow.count(write(Form::Narrow), sums, left).is_none() {
             let left = || limit().saturating_sub(narrow.bytes());
@@ -37,20 +49,20 @@ impl Keyed {
         }
     }
 
-    /// Counts an entry of a known shape; `None`, and not counted, where it is too short.
+    /// Counts an entry of a known layout; `None`, and not counted, where it is too short.
     #[inline]
-    pub(super) fn cook(
+    pub(super) fn count_bytes(
         &mut self,
-        recipe: &Recipe,
+        plan: &KeyPlan,
         entry: &[u8],
         limit: impl Fn() -> usize,
     ) -> Option<()> {
-        let (groups, other) = match recipe.form() {
+        let (groups, other) = match plan.form() {
             Form::Narrow => (&mut self.narrow, &self.wide),
             Form::Wide => (&mut self.wide, &self.narrow),
         };
         let left = || limit().saturating_sub(other.bytes());
-        groups.count(|key| recipe.write(entry, key), || recipe.sums(entry), left)
+        groups.count(|key| plan.write(entry, key), || plan.sums(entry), left)
     }
 
     /// Adds the groups of another one by the same fields.
@@ -125,7 +137,7 @@ impl Keyed {
             (Form::Narrow, Form::Wide) => {
                 let (mut narrow, mut wide) = (Vec::new(), Vec::new());
                 let (a, b) = (bytes(a.1.key(), &mut narrow), bytes(b.1.key(), &mut wide));
-                key::compare(&self.fields, a, b)
+                key_bytes::compare(&self.keys, a, b)
             }
             (Form::Wide, Form::Narrow) => self.order(b, a).reverse(),
             _ => a.1.key().cmp(b.1.key()),
