@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 #[path = "kernel/findings.rs"]
 mod findings;
+mod graph;
 
 /// What a room may use of the crate.
 const MAY_USE: [(&str, &[&str]); 26] = [
@@ -182,6 +183,43 @@ fn arrows_run_one_way() {
         }
     }
     assert!(seen > 40, "the test has to find the uses it judges: {seen}");
+}
+
+/// The code of each module of `src`, without its tests.
+fn modules() -> BTreeMap<String, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../src");
+    let module = |(path, text): (PathBuf, String)| {
+        let inside = path.strip_prefix(&root).expect("a path below src").with_extension("");
+        let names = inside.iter().map(|name| name.to_str().expect("a name"));
+        let names: Vec<_> = names.filter(|name| !["mod", "lib"].contains(name)).collect();
+        let code = code(&text);
+        let end = code.find("#[cfg(test)]\nmod tests").unwrap_or(code.len());
+        (names.join("::"), code[..end].to_owned())
+    };
+    sources("src").into_iter().map(module).collect()
+}
+
+#[test]
+fn no_file_uses_itself_by_way_of_others() {
+    let mut modules = modules();
+    assert_eq!(graph::Graph::new(modules.clone()).circle(), None);
+    // A word more would be found.
+    modules.get_mut("wire::attribute").expect("a file").push_str("use crate::flow::FlowRef;");
+    assert!(graph::Graph::new(modules).circle().is_some_and(|circle| circle.len() > 1));
+}
+
+/// The map names files that there are.
+#[test]
+fn the_map_is_true() {
+    let map = include_str!("../docs/architecture.md");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let words = map.split('`').skip(1).step_by(2);
+    let files: Vec<_> = words.filter(|word| word.contains('/') || word.ends_with(".rs")).collect();
+    assert!(files.len() > 40, "{files:?}");
+    for file in files.iter().filter(|file| !file.contains("NAME")) {
+        let places = ["", "src", "src/aggregate"].map(|folder| root.join(folder).join(file));
+        assert!(places.iter().any(|place| place.exists()), "{file}");
+    }
 }
 
 #[test]
