@@ -105,4 +105,6 @@ pub enum Field {
     OriginalPackets,
     /// `reply-packets`: of the reply direction. A filter only.
     ReplyPackets,
+    /// `use`: how many users the entry has in the kernel at the moment, the table included.
+    Use,
 }

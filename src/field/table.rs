@@ -198,6 +198,8 @@ pub(crate) const FIELDS: &[Spec] = &[
         kind: Kind::Amount, needs: COUNTERS_ORIGINAL, get: Get::One(|e| e.counters(Direction::Original).map(|counters| counters.packets.into())) },
     Spec { field: Field::ReplyPackets, word: "reply-packets", key: "", alias: "", example: "", help: "packets of the reply direction, where counted",
         kind: Kind::Amount, needs: COUNTERS_REPLY, get: Get::One(|e| e.counters(Direction::Reply).map(|counters| counters.packets.into())) },
+    Spec { field: Field::Use, word: "use", key: "use", alias: "", example: "use>1", help: "users of the entry in the kernel, the table included",
+        kind: Kind::Amount, needs: Needs::of(&[CTA_USE]), get: Get::One(|e| e.use_count().map(Datum::from)) },
 ];
 
 fn port<'e>(tuple: &Tuple, source: bool) -> Option<Datum<'e>> {
@@ -256,6 +258,6 @@ mod tests {
             assert!(own.iter().all(|word| !words.contains(word)), "{own:?}");
             words.extend(own);
         }
-        assert_eq!(FIELDS.last().unwrap().field, Field::ReplyPackets);
+        assert_eq!(FIELDS.last().unwrap().field, Field::Use);
     }
 }

@@ -319,6 +319,13 @@ impl Filter {
             Direction::Reply => amount(Field::ReplyPackets, range),
         }
     }
+
+    /// `use>1`: how many users the entry has in the kernel at the moment, the table included. Applied
+    /// by no kernel.
+    #[doc(alias = "CTA_USE")]
+    pub fn use_count(range: impl RangeBounds<u64>) -> Self {
+        amount(Field::Use, range)
+    }
 }
 
 /// A condition on a set of numbers, which is false of every entry if the set is empty.

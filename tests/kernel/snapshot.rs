@@ -301,7 +301,8 @@ fn every_form_groups_as_the_table() -> Result<(), Skip> {
         if keys.contains("status") {
             continue;
         }
-        for file in &texts {
+        // What `conntrack -R` loads says nothing of the count of users.
+        for file in texts.iter().filter(|file| *keys != "use" || !file.ends_with("save")) {
             same(&groups(file, keys), expected, &format!("{file} {keys}"));
         }
     }

@@ -22,6 +22,7 @@ fn flow() -> Flow {
     flow.mark = Some(5);
     flow.zone = Some(6);
     flow.id = Some(FlowId(7));
+    flow.use_count = Some(13);
     flow.helper = Some(Helper { name: "ftp".into(), info: None });
     let mut labels = Labels::default();
     assert!(labels.insert(8));
@@ -67,6 +68,7 @@ const TRUE: &[(&str, &str)] = &[
     ("packets", "=20"),
     ("orig-packets", "=9"),
     ("reply-packets", "=11"),
+    ("use", ">12"),
 ];
 
 /// Of other protocols: false of that flow, and known to be.
@@ -139,6 +141,7 @@ fn what_is_not_sent_is_unknown_and_not_zero() {
         (Field::Age, "age=0s"),
         (Field::Bytes, "bytes=0"),
         (Field::Packets, "packets=0"),
+        (Field::Use, "use=0"),
     ] {
         assert_eq!(judge(condition, &bare), None, "{field}");
     }

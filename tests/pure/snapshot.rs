@@ -311,7 +311,7 @@ fn what_a_row_lacks_is_empty_and_text_is_quoted() {
     assert_eq!(
         record.csv().to_string(),
         ",,,4,17,10.0.0.1,10.0.0.2,1,2,10.0.0.2,10.0.0.1,2,1,,,,,,,,,UNREPLIED,,0,false,false,\
-         false,false,,,,,,\"a,\"\"b\"\"\",,,,,,,"
+         false,false,,,,,,\"a,\"\"b\"\"\",,,,,,,,"
     );
     let commas = record.csv().to_string().matches(',').count();
     assert_eq!(commas, Record::COLUMNS.len(), "one of them is in the helper's name");

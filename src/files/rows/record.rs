@@ -86,6 +86,8 @@ row! {
         helper: Option<String>,
         /// The kernel's id. Not unique.
         id: Option<u32> = DISTINCT,
+        /// How many users the entry had in the kernel.
+        use_count: Option<u32>,
         /// Packets of the opener.
         orig_packets: Option<u64>,
         /// Bytes of the opener.
@@ -158,6 +160,7 @@ impl From<&FlowRef<'_>> for Record {
             labels: flow.labels(),
             helper: flow.helper().map(|helper| helper.name.into_owned()),
             id: flow.id().map(|id| id.0),
+            use_count: flow.use_count(),
             orig_packets: there.packets,
             orig_bytes: there.bytes,
             reply_packets: back.packets,
@@ -214,6 +217,7 @@ impl TryFrom<&Record> for Flow {
         flow.mark = record.mark;
         flow.zone = zone(None);
         flow.id = record.id.map(FlowId);
+        flow.use_count = record.use_count;
         let is_tcp = original.protocol == Protocol::TCP;
         let state = if is_tcp { record.tcp_state.as_ref() } else { Some(&record.state) };
         flow.protoinfo = state.and_then(|state| tracked(original.protocol, state));
