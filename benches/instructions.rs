@@ -30,7 +30,7 @@ const CASES: [Case; 7] = [
         650.0,
     ),
     ("the same, in bytes", |frames, passes| group(frames, passes, KEYS, Measure::Bytes), 770.0),
-    ("the same, filtered", filtered, 1980.0),
+    ("the same, filtered", filtered, 1065.0),
     ("three queries", three, 1210.0),
     ("a FlowRef", flow_refs, 1210.0),
 ];

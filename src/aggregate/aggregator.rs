@@ -28,12 +28,17 @@ use crate::wire::ctnetlink::*;
 /// except now and then for groups that are new.
 #[derive(Debug, Clone)]
 pub struct Aggregator {
+    /// What keys and sums are made of.
     needs: Needs,
+    /// What decides whether an entry counts.
+    judged: Needs,
     filtered: bool,
     states: Vec<QueryState>,
     layouts: Layouts,
     /// The moment that ages are reckoned to.
     now: SystemTime,
+    /// Which of the queries the entry at hand counts for.
+    admitted: Vec<bool>,
 }
 
 impl Aggregator {
@@ -46,11 +51,13 @@ impl Aggregator {
     pub fn of(queries: &[Query]) -> Self {
         let states: Vec<_> = queries.iter().map(QueryState::new).collect();
         Self {
-            needs: queries.iter().fold(Needs::NOTHING, |needs, query| needs.and(query.needs())),
+            needs: queries.iter().map(Query::needs).fold(Needs::NOTHING, Needs::and),
+            judged: queries.iter().map(|one| one.filter.needs()).fold(Needs::NOTHING, Needs::and),
             filtered: states.iter().any(QueryState::is_filtered),
             states,
             layouts: Layouts::default(),
             now: SystemTime::now(),
+            admitted: Vec::with_capacity(queries.len()),
         }
     }
 
@@ -58,7 +65,8 @@ impl Aggregator {
     #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
     pub(crate) fn of_part(queries: &[Query]) -> Self {
         let whole = Self::of(queries);
-        Self { needs: whole.needs.and(Needs::of(&[CTA_STATUS, CTA_MARK])), ..whole }
+        let part = Needs::of(&[CTA_STATUS, CTA_MARK]);
+        Self { needs: whole.needs.and(part), judged: whole.judged.and(part), ..whole }
     }
 
     /// Reckons ages to this moment, for entries that are not of today. The default is the moment the
@@ -71,8 +79,15 @@ impl Aggregator {
     /// Counts an entry, for each query whose filter is true of it.
     pub fn record(&mut self, flow: &FlowRef<'_>) {
         let counters = [Direction::Original, Direction::Reply].map(|way| flow.counters(way));
-        let seen = Seen { entry: flow, counters, now: self.now };
-        self.states.iter_mut().for_each(|state| state.count(&seen));
+        self.count(&Seen { entry: flow, counters, now: self.now });
+    }
+
+    fn count(&mut self, seen: &Seen<'_, '_>) {
+        for state in &mut self.states {
+            if state.admits(seen.entry, seen.now) {
+                state.count(seen);
+            }
+        }
     }
 
     /// Entries so far that lack what a filter is about, so that they could not be judged, and were
@@ -95,11 +110,12 @@ impl Aggregator {
     /// An attribute that is needed is malformed or, as a tuple, missing. The entry is not counted.
     #[inline]
     pub fn record_bytes(&mut self, attributes: &[u8]) -> Result<(), WireError> {
-        if !self.filtered {
-            if let Some(known) = self.layouts.find(attributes) {
-                Self::count_bytes(&mut self.states, known, attributes);
-                return Ok(());
-            }
+        if self.filtered {
+            return self.record_filtered(attributes, |_| true).map(drop);
+        }
+        if let Some(known) = self.layouts.find(attributes) {
+            Self::count_bytes(&mut self.states, known, attributes);
+            return Ok(());
         }
         self.record(&FlowRef::read(attributes, self.needs)?);
         self.learn(attributes);
@@ -115,16 +131,18 @@ impl Aggregator {
         attributes: &[u8],
         part: &KernelFilter,
     ) -> Result<bool, WireError> {
-        if !self.filtered {
-            if let Some(known) = self.layouts.find(attributes) {
-                let status = known.number(attributes, known.places.status).unwrap_or_default();
-                let mark = known.number(attributes, known.places.mark);
-                let inside = part.holds(Status::from_bits_retain(status), mark);
-                if inside {
-                    Self::count_bytes(&mut self.states, known, attributes);
-                }
-                return Ok(inside);
+        if self.filtered {
+            let inside = |flow: &FlowRef<'_>| part.holds(flow.status(), flow.mark());
+            return self.record_filtered(attributes, inside);
+        }
+        if let Some(known) = self.layouts.find(attributes) {
+            let status = known.number(attributes, known.places.status).unwrap_or_default();
+            let mark = known.number(attributes, known.places.mark);
+            let inside = part.holds(Status::from_bits_retain(status), mark);
+            if inside {
+                Self::count_bytes(&mut self.states, known, attributes);
             }
+            return Ok(inside);
         }
         let flow = FlowRef::read(attributes, self.needs)?;
         let inside = part.holds(flow.status(), flow.mark());
@@ -133,6 +151,41 @@ impl Aggregator {
         }
         self.learn(attributes);
         Ok(inside)
+    }
+
+    /// Counts an entry that is inside, for each query whose filter is true of it, and says whether it is inside. What
+    /// filters need is decoded first, since it often stands at the front, and is all that most entries are read for.
+    fn record_filtered(
+        &mut self,
+        attributes: &[u8],
+        inside: impl FnOnce(&FlowRef<'_>) -> bool,
+    ) -> Result<bool, WireError> {
+        let Self { states, layouts, admitted, needs, judged, now, .. } = self;
+        let flow = FlowRef::read(attributes, *judged)?;
+        if !inside(&flow) {
+            return Ok(false);
+        }
+        admitted.clear();
+        admitted.extend(states.iter_mut().map(|state| state.admits(&flow, *now)));
+        if !admitted.contains(&true) {
+            return Ok(true);
+        }
+        let of_those = states.iter_mut().zip(&*admitted).enumerate();
+        let of_those = of_those.filter(|(_, (_, admitted))| **admitted);
+        if let Some(known) = layouts.find(attributes) {
+            for (index, (state, _)) in of_those {
+                let counted =
+                    known.plans.get(index).and_then(|plans| state.count_bytes(plans, attributes));
+                debug_assert!(counted.is_some(), "the layout has said that it is long enough");
+            }
+            return Ok(true);
+        }
+        let flow = FlowRef::read(attributes, *needs)?;
+        let counters = [Direction::Original, Direction::Reply].map(|way| flow.counters(way));
+        let seen = Seen { entry: &flow, counters, now: *now };
+        of_those.for_each(|(_, (state, _))| state.count(&seen));
+        self.learn(attributes);
+        Ok(true)
     }
 
     /// Counts an entry of a second look, if it was not there at the first. Queries by packets or bytes
@@ -164,13 +217,11 @@ impl Aggregator {
         if since.is_some_and(|since| since.iter().all(idle)) {
             return Ok(());
         }
-        let flow = FlowRef::read(attributes, self.needs)?;
-        let Some(counters) = since else {
-            self.record(&flow);
-            return Ok(());
-        };
-        let seen = Seen { entry: &flow, counters, now: self.now };
-        self.states.iter_mut().for_each(|state| state.count(&seen));
+        let flow = FlowRef::read(attributes, self.needs.and(self.judged))?;
+        match since {
+            None => self.record(&flow),
+            Some(counters) => self.count(&Seen { entry: &flow, counters, now: self.now }),
+        }
         Ok(())
     }
 
@@ -184,9 +235,6 @@ impl Aggregator {
 
     #[cold]
     fn learn(&mut self, attributes: &[u8]) {
-        if self.filtered {
-            return; // What a filter is true of has to be decoded.
-        }
         let now = self.now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         let queries = self.states.iter().map(QueryState::query);

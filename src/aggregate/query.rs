@@ -134,10 +134,10 @@ impl Query {
         (!unique.is_empty()).then(|| [self.keys.as_slice(), unique].concat())
     }
 
-    /// The attributes that the keys, the measure and the filter need.
-    pub(crate) fn needs(&self) -> Needs {
-        let keys = self.keys().iter().chain(self.uniques()).map(|key| key.field());
-        let needs = keys.chain(self.filter.fields()).map(|field| field.spec().needs);
+    /// The attributes that the keys and the measure need.
+    pub(super) fn needs(&self) -> Needs {
+        let keys = self.keys().iter().chain(self.uniques());
+        let needs = keys.map(|key| key.field().spec().needs);
         let counters = match self.measure {
             Measure::Flows => Needs::NOTHING,
             Measure::Packets | Measure::Bytes => {

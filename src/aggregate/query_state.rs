@@ -1,6 +1,7 @@
 //! What one query has counted so far.
 
 use std::collections::HashMap;
+use std::time::SystemTime;
 
 use super::group_table::{GroupTable, Seen};
 use super::groups::{Columns, Group, bytes};
@@ -10,6 +11,7 @@ use super::query::Query;
 use super::report::{Report, Row};
 use super::volume::{Measure, Volume};
 use crate::filter::Filter;
+use crate::flow::FlowRef;
 
 /// The groups of one query.
 #[derive(Debug, Clone)]
@@ -55,17 +57,21 @@ impl QueryState {
         self.groups.bytes() + self.distinct.as_ref().map_or(0, GroupTable::bytes)
     }
 
-    /// Counts an entry, if the filter is true of it.
+    /// Whether the filter is true of an entry.
+    #[inline]
+    pub(super) fn admits(&mut self, entry: &FlowRef<'_>, now: SystemTime) -> bool {
+        if !self.filtered {
+            return true;
+        }
+        let verdict = self.query.filter.judge(entry, now);
+        self.undecided += u64::from(verdict.is_none());
+        verdict == Some(true)
+    }
+
+    /// Counts an entry that was decoded.
     #[inline]
     pub(super) fn count(&mut self, seen: &Seen<'_, '_>) {
         let Self { query, groups, distinct, .. } = self;
-        if self.filtered {
-            let verdict = query.filter.judge(seen.entry, seen.now);
-            self.undecided += u64::from(verdict.is_none());
-            if verdict != Some(true) {
-                return;
-            }
-        }
         groups.count(seen, || left(query, distinct.as_ref()));
         if let Some(distinct) = distinct {
             distinct.count(seen, || left(query, Some(groups)));

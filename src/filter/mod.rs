@@ -61,7 +61,7 @@ use std::time::SystemTime;
 
 use self::condition::Condition;
 use crate::field::Field;
-use crate::flow::{Entry, FlowRef};
+use crate::flow::{Entry, FlowRef, Needs};
 
 /// Which entries are meant. The default is all of them.
 ///
@@ -137,6 +137,12 @@ impl Filter {
     /// A few nanoseconds per condition; of a [`Flow`](crate::flow::Flow) an allocation, too.
     pub fn judge(&self, entry: &impl Entry, now: SystemTime) -> Option<bool> {
         entry.look(|entry| self.0.judge(entry, now)).flatten()
+    }
+
+    /// The attributes that its conditions are about.
+    pub(crate) fn needs(&self) -> Needs {
+        let needs = self.fields().into_iter().map(|field| field.spec().needs);
+        needs.fold(Needs::NOTHING, Needs::and)
     }
 
     /// The fields that its conditions are about, each once, in their order.

@@ -60,13 +60,19 @@ impl<'a> FlowRef<'a> {
     ///
     /// One walk over the entry, less than 100 ns, and no allocation.
     pub fn parse(attributes: &'a [u8]) -> Result<Self, WireError> {
-        Self::read(attributes, Needs::EVERYTHING)
+        Self::read_those::<true>(attributes, Needs::EVERYTHING)
     }
 
     /// As [`parse`](Self::parse), of the attributes that somebody needs. The others are neither checked nor there: their
     /// getters return what they do for an entry without them.
     #[inline]
     pub(crate) fn read(attributes: &'a [u8], needs: Needs) -> Result<Self, WireError> {
+        Self::read_those::<false>(attributes, needs)
+    }
+
+    /// `ALL` is known to the compiler, since the walk is what an entry costs.
+    #[inline]
+    fn read_those<const ALL: bool>(attributes: &'a [u8], needs: Needs) -> Result<Self, WireError> {
         if attributes.len() >= usize::from(ABSENT) {
             // Not from a kernel: no datagram of its dumps is half as long as one such entry.
             return Err(WireError::length("entry", attributes.len()));
@@ -74,25 +80,26 @@ impl<'a> FlowRef<'a> {
         let mut index = [(0, ABSENT); KINDS];
         let (mut original, mut reply) = (NO_TUPLE, NO_TUPLE);
         let (mut protoinfo, mut tracked) = (None, None);
-        let everything = needs == Needs::EVERYTHING;
         let mut missing = needs;
         let mut walk = Attributes::new(attributes);
-        while everything || !missing.is_none() {
+        while ALL || !missing.is_none() {
             let offset = attributes.len() - walk.left() + Attributes::HEADER;
             let Some(attribute) = walk.step() else {
                 walk.remainder()?;
                 break;
             };
             let Attribute { kind, payload, .. } = attribute;
-            if !needs.contains(kind) {
-                continue;
+            if !ALL {
+                if !needs.contains(kind) {
+                    continue;
+                }
+                missing = missing.without(kind);
             }
-            missing = missing.without(kind);
             // The attributes that have a getter. Reading one here is what its getter relies on.
             match kind {
                 CTA_TUPLE_ORIG => original = Tuple::parse(payload, "CTA_TUPLE_ORIG")?,
                 CTA_TUPLE_REPLY => reply = Tuple::parse(payload, "CTA_TUPLE_REPLY")?,
-                CTA_PROTOINFO if everything => {
+                CTA_PROTOINFO if ALL => {
                     protoinfo = ProtoInfo::parse(payload)?;
                     tracked = protoinfo.and_then(|info| info.state());
                 }
@@ -125,7 +132,8 @@ impl<'a> FlowRef<'a> {
         for (kind, name) in
             [(CTA_TUPLE_ORIG, "CTA_TUPLE_ORIG"), (CTA_TUPLE_REPLY, "CTA_TUPLE_REPLY")]
         {
-            if missing.contains(kind) {
+            let there = index.get(usize::from(kind)).is_some_and(|(_, length)| *length != ABSENT);
+            if needs.contains(kind) && !there {
                 return Err(WireError::missing("entry", name));
             }
         }

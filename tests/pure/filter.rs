@@ -168,7 +168,7 @@ fn an_error_names_the_word() {
         ("timeout<30x", "timeout<30x", "ms, s, m, h or d"),
         ("bytes>99999999999999999999", "bytes>99999999999999999999", "an amount is a number"),
         ("bytes>1,2", "bytes>1,2", "one number"),
-        ("dport>80", "dport>80", "only timeout, age, bytes and packets"),
+        ("dport>80", "dport>80", "only these have more and less: timeout, age, bytes"),
         ("dport", "dport", "a value is missing: dport=…"),
         ("dport=", "dport=", "a value is missing"),
         ("dport=80,,81", "dport=80,,81", "beside a comma"),
