@@ -46,6 +46,60 @@ impl End {
         self.damage.is_some() || self.cut > 0
     }
 
+    /// Says where the file is damaged, `damaged at byte 1024: ...` for example; `None` if it is not.
+    pub fn damaged(&self) -> Option<String> {
+        let unit = if self.format == Format::Parquet { "row" } else { "byte" };
+        match &self.damage {
+            Some(Damage { offset, what }) => Some(format!("damaged at {unit} {offset}: {what}")),
+            None if self.cut > 0 => Some(format!(
+                "damaged: {} packets were cut when they were captured (snaplen; tcpdump -s 0 keeps all of them), and \
+                 the entries behind the cuts are missing",
+                self.cut
+            )),
+            None => None,
+        }
+    }
+
+    /// What a person has to know of how reading ended: a sentence for each kind of thing that was not read, or that
+    /// makes entries count twice. Names that are quoted in it are not [escaped](crate::escape).
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.dumps > 1 {
+            notes.push(format!("{} dumps are in it: entries count more than once", self.dumps));
+        }
+        if self.elsewhere > 0 {
+            let elsewhere = self.elsewhere;
+            notes.push(format!(
+                "{elsewhere} entries are of another machine, namespace or time than the first"
+            ));
+        }
+        let malformed = self.malformed;
+        match &self.first_malformed {
+            Some((line, why)) => {
+                notes.push(format!("{malformed} lines are no entry; the first, line {line}: {why}"))
+            }
+            None if malformed > 0 => notes.push(format!("{malformed} entries unreadable")),
+            None => {}
+        }
+        if self.foreign > 0 {
+            notes.push(format!("{} packets of something else", self.foreign));
+        }
+        match self.damaged() {
+            Some(damaged) if self.damage.is_some() => {
+                notes.push(format!("{damaged}; what is before that counts"));
+            }
+            Some(damaged) => notes.push(damaged),
+            None if notes.is_empty() && self.complete == Some(false) => {
+                notes.push("not all of a table is in it".to_owned());
+            }
+            None if self.format == Format::Capture && self.complete.is_none() => {
+                notes.push("the file does not say that it is complete".to_owned());
+            }
+            None => {}
+        }
+        notes
+    }
+
     /// Concludes whether this is all of one table, from what the file says of that.
     pub(crate) fn conclude(mut self, said: Option<bool>) -> Self {
         let is_one = self.dumps < 2 && self.elsewhere == 0;
