@@ -1,6 +1,8 @@
 //! What a delete plan would do, does and has done, in numbers.
 
 use super::execute::{Deleted, Fate};
+use std::fmt;
+
 use crate::aggregate::Report;
 use crate::error::{Error, Result};
 use crate::flow::{Flow, FlowRef};
@@ -57,6 +59,24 @@ pub struct DeleteReport {
     pub untried: u64,
     /// The first thing that went wrong.
     pub error: Option<Error>,
+}
+
+/// `3 deleted, 1 already gone`: what there is none of is left out, but for the deleted ones.
+impl fmt::Display for DeleteReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} deleted", self.deleted)?;
+        let counts = [
+            (self.already_gone, "already gone"),
+            (self.replaced, "replaced by later ones (left alone)"),
+            (self.changed, "not matching any more (left alone)"),
+            (self.hidden, "hidden by other entries with their tuples (left alone)"),
+            (self.failed, "refused by the kernel"),
+            (self.unanswered, "without an answer (deleted or not)"),
+            (self.untried, "not tried"),
+        ];
+        let mut counts = counts.into_iter().filter(|(count, _)| *count > 0);
+        counts.try_for_each(|(count, what)| write!(f, ", {count} {what}"))
+    }
 }
 
 /// What the journal of an execution is told.

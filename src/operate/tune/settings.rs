@@ -4,10 +4,12 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::setting::{Scope, Setting};
 use super::{PREFIX, bare_name, sizing};
 use crate::error::{ErrorKind, Result};
+use crate::flow::{Protocol, Timeouts};
 use crate::kernel::Version;
 use crate::socket::Namespace;
 
@@ -110,6 +112,19 @@ impl Settings {
         }
         names.sort();
         Ok(names.iter().filter_map(|name| self.get(name).ok()).collect())
+    }
+
+    /// How long entries of a protocol stay in each of its states. It is for kernels that do not answer
+    /// [`Reader::default_timeouts`](crate::Reader::default_timeouts). A state that has no setting here is left out.
+    pub fn timeouts(&self, protocol: Protocol) -> Timeouts {
+        let mut timeouts = Timeouts::of(protocol);
+        for name in timeouts.names().collect::<Vec<_>>() {
+            let setting = timeouts.setting(name).and_then(|setting| self.get(&setting).ok());
+            if let Some(seconds) = setting.and_then(|setting| u64::try_from(setting.value).ok()) {
+                timeouts.set(name, Duration::from_secs(seconds));
+            }
+        }
+        timeouts
     }
 
     /// The setting of this name, in any spelling that [`bare_name`] knows: `max`, `nf_conntrack_max`,
