@@ -92,15 +92,15 @@ fn flush(table: &mut Conntrack, family: Option<Family>) -> ctnetlink::Result<()>
     }
 }
 
-fn preview(table: &mut Conntrack, family: Option<Family>, out: &mut impl Write) -> common::Result {
+fn preview(table: &mut Conntrack, family: Option<Family>, out: &mut dyn Write) -> common::Result {
     let filter = family.map_or(Filter::new(), Filter::family);
     let query = Query::new()
         .group_by([Field::Family, Field::Protocol, Field::State])
         .filter(filter)
         .top(20);
-    let scan = common::scan(table, &query, None)?;
+    let scan = common::progress::scan(table, &query, None)?;
     common::report::header(&scan, out)?;
-    common::report::groups(&scan.report, out)?;
+    common::report::groups(&scan.report, None, out)?;
     writeln!(
         out,
         "Nothing was removed. --yes-flush-everything removes these {} entries.",

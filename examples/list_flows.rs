@@ -15,7 +15,6 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::{Parser, ValueEnum};
-use common::Usage;
 use common::from::From;
 use common::lines::Format;
 use common::selection::Selection;
@@ -67,9 +66,14 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> common::Result {
     let format = if options.common.json { Format::Json } else { options.output };
     let mut out = BufWriter::with_capacity(64 * 1024, common::stdout());
-    if let Some(file) = &options.from.from {
-        return from_file(file, format, options, &mut out);
+    let mut shown = Shown { format, limit: options.limit, shown: 0, is_enough: options.limit == 0 };
+    match &options.from.from {
+        Some(file) => of_file(file, options, &mut shown, &mut out),
+        None => of_table(options, &mut shown, &mut out),
     }
+}
+
+fn of_table(options: &Options, shown: &mut Shown, out: &mut impl Write) -> common::Result {
     let list = match options.list {
         Which::Table => List::Table,
         Which::Dying => List::Dying,
@@ -80,79 +84,72 @@ fn run(options: &Options) -> common::Result {
         dump = dump.placement(placement);
     }
     options.common.prepare()?;
-    if options.only.explain(&options.common, &mut out)? {
+    if options.only.explain(&options.common, out)? {
         return Ok(out.flush()?);
     }
     let mut table = options.common.open()?;
     let seen = table.observe();
     let mut dump = table.dump(dump)?;
-    let mut shown = Shown { format, limit: options.limit, ..Shown::default() };
-    format.begin(&mut out)?;
-    while !shown.is_enough() {
+    let mut malformed = 0;
+    shown.format.begin(out)?;
+    while !shown.is_enough {
         let Some(batch) = dump.next_batch()? else { break };
         for flow in batch.flows() {
             match flow {
-                Ok(flow) => shown.show(&flow, &seen, &mut out)?,
-                Err(_) => shown.malformed += 1,
+                Ok(flow) => shown.show(&flow, &seen, out)?,
+                Err(_) => malformed += 1,
             }
-            if shown.is_enough() {
+            if shown.is_enough {
                 break;
             }
         }
     }
     let end = dump.end();
-    shown.finish(end.undecided, !end.interrupted, &mut out)?;
-    if shown.malformed > 0 {
-        eprintln!("note: {} entries could not be read", shown.malformed);
+    shown.finish(end.undecided, !end.interrupted && malformed == 0, out)?;
+    if malformed > 0 {
+        eprintln!("note: {malformed} entries could not be read");
     }
     Ok(())
 }
 
-/// The entries of a file.
-fn from_file(
+fn of_file(
     file: &Path,
-    format: Format,
     options: &Options,
+    shown: &mut Shown,
     out: &mut impl Write,
 ) -> common::Result {
     let filter = options.only.of_file()?;
-    let mut snapshot = common::from::open(file).map_err(|error| Usage(error.to_string()))?;
-    let mut shown = Shown { format, limit: options.limit, ..Shown::default() };
+    let mut snapshot = common::from::open(file)?;
     let seen = snapshot.facts().origin.clone();
     let moment = seen.time.map_or_else(SystemTime::now, SystemTime::from);
     let mut undecided = 0;
-    format.begin(out)?;
-    let broken = if shown.is_enough() {
-        ControlFlow::Break(Ok(()))
-    } else {
-        snapshot.try_for_each(|flow| {
-            match filter.judge(flow, moment) {
-                Some(false) => return ControlFlow::Continue(()),
-                None => undecided += 1,
-                Some(true) => {
-                    if let Err(error) = shown.show(flow, &seen, out) {
-                        return ControlFlow::Break(Err(error));
-                    }
+    shown.format.begin(out)?;
+    if !shown.is_enough {
+        let broken = snapshot.try_for_each(|flow| {
+            let outcome = match filter.judge(flow, moment) {
+                Some(true) => shown.show(flow, &seen, out),
+                judged => {
+                    undecided += u64::from(judged.is_none());
+                    Ok(())
                 }
+            };
+            match outcome {
+                Ok(()) if !shown.is_enough => ControlFlow::Continue(()),
+                outcome => ControlFlow::Break(outcome),
             }
-            if shown.is_enough() { ControlFlow::Break(Ok(())) } else { ControlFlow::Continue(()) }
-        })?
-    };
-    let cut = broken.is_break();
-    if let ControlFlow::Break(outcome) = broken {
-        outcome?;
+        })?;
+        if let ControlFlow::Break(outcome) = broken {
+            outcome?;
+        }
     }
     let end = snapshot.end();
-    shown.malformed = end.malformed;
-    shown.finish(undecided, end.complete != Some(false), out)?;
-    if cut {
+    shown.finish(undecided, end.complete != Some(false) && end.malformed == 0, out)?;
+    if shown.is_enough {
         return Ok(());
     }
     let unsaid = common::from::unsaid(&end, &filter, &[]);
-    for note in common::from::notes(&end).into_iter().chain(unsaid) {
-        common::tell("note", note);
-    }
-    if format.is_record() {
+    end.notes().into_iter().chain(unsaid).for_each(|note| common::tell("note", note));
+    if shown.format.is_record() {
         // They would all say the place and time of the first.
         common::from::of_one_table(file, &end)?;
     }
@@ -164,27 +161,14 @@ struct Shown {
     format: Format,
     limit: u64,
     shown: u64,
-    malformed: u64,
-    /// There are more than were to be shown.
-    cut: bool,
-}
-
-impl Default for Shown {
-    fn default() -> Self {
-        let format = Format::Line { extended: false, id: false };
-        Self { format, limit: u64::MAX, shown: 0, malformed: 0, cut: false }
-    }
+    /// There is no use in more of them: there are more than were to be shown.
+    is_enough: bool,
 }
 
 impl Shown {
-    /// Whether there is no use in more of them.
-    fn is_enough(&self) -> bool {
-        self.cut || self.limit == 0
-    }
-
     fn show(&mut self, flow: &FlowRef<'_>, seen: &Origin, out: &mut impl Write) -> common::Result {
-        self.cut |= self.shown == self.limit;
-        if !self.cut {
+        self.is_enough = self.shown == self.limit;
+        if !self.is_enough {
             self.format.write(flow, seen, self.shown == 0, out)?;
             self.shown += 1;
         }
@@ -192,12 +176,11 @@ impl Shown {
     }
 
     fn finish(&self, undecided: u64, complete: bool, out: &mut impl Write) -> common::Result {
-        let Self { shown, malformed, .. } = *self;
-        let complete = complete && !self.is_enough() && malformed == 0;
-        self.format.end(shown, undecided, complete, out)?;
+        self.format.end(self.shown, undecided, complete && !self.is_enough, out)?;
         // A person is told how much there was; what is missing, everybody.
         if std::io::stderr().is_terminal() {
-            eprintln!("{shown} entries shown{}", if self.cut { "; there are more" } else { "" });
+            let more = if self.is_enough && self.limit > 0 { "; there are more" } else { "" };
+            eprintln!("{} entries shown{more}", self.shown);
         }
         if undecided > 0 {
             eprintln!("note: {undecided} entries lack what the filter is about, and are left out");

@@ -13,8 +13,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use comfy_table::{CellAlignment, Table, presets};
-use common::from::From;
+use common::from::{From, Look};
 use ctnetlink::Scan;
 use ctnetlink::operate::diagnose::{NatPorts, PortUse};
 
@@ -70,68 +69,42 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> common::Result {
     let queries = NatPorts::queries();
     let (low, high) = options.range;
-    let mut out = common::stdout();
-    let print = |ports: Option<NatPorts>, complete, out: &mut _| {
-        let ports = ports.ok_or("a report for each query")?;
-        let usage = |port_use: &PortUse| Usage {
-            port_use: port_use.clone(),
-            of: ports.of,
-            share: ports.share(port_use),
-        };
-        let shown = ports.destinations.iter().take(options.rows);
-        let destinations: Vec<_> = shown.map(usage).collect();
-        if options.common.json {
-            return Ok(common::json(&Document { complete, destinations }, out)?);
-        }
-        show(&destinations, out)
-    };
-    if let Some(file) = &options.from.from {
+    let (look, ports, complete) = if let Some(file) = &options.from.from {
         let found = common::from::scan(file, &queries)?;
-        if !options.common.json {
-            found.header(&mut out)?;
-        }
-        print(NatPorts::of(&found.reports, low..=high), found.end.complete, &mut out)?;
-        out.flush()?;
-        return found.outcome();
-    }
-    options.common.prepare()?;
-    let scans = options.common.open()?.scan(&queries)?;
-    if let (Some(uses), false) = (scans.first(), options.common.json) {
-        common::report::header(uses, &mut out)?;
-    }
-    let complete = scans.iter().all(Scan::is_complete);
-    let ports = NatPorts::of(scans.iter().map(|scan| &scan.report), low..=high);
-    print(ports, Some(complete), &mut out)?;
-    out.flush()?;
-    Ok(())
+        let (ports, complete) = (NatPorts::of(&found.reports, low..=high), found.end.complete);
+        (Look::File(found), ports, complete)
+    } else {
+        options.common.prepare()?;
+        let mut scans = options.common.open()?.scan(&queries)?;
+        let ports = NatPorts::of(scans.iter().map(|scan| &scan.report), low..=high);
+        let complete = scans.iter().all(Scan::is_complete);
+        (Look::Table(scans.swap_remove(0)), ports, Some(complete))
+    };
+    let ports = ports.ok_or("a report for each query")?;
+    let usage = |port_use: &PortUse| Usage {
+        port_use: port_use.clone(),
+        of: ports.of,
+        share: ports.share(port_use),
+    };
+    let destinations = ports.destinations.iter().take(options.rows).map(usage).collect();
+    let document = Document { complete, destinations };
+    common::print(&document, options.common.json, |out| {
+        look.header(out)?;
+        show(&document.destinations, out)
+    })?;
+    look.outcome()
 }
 
-fn show(destinations: &[Usage], out: &mut impl Write) -> common::Result {
+fn show(destinations: &[Usage], out: &mut dyn Write) -> common::Result {
     if destinations.is_empty() {
         writeln!(out, "No flow with ports is behind source NAT.")?;
         return Ok(());
     }
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    table.set_header(["used", "of", "share", "NAT address", "protocol", "destination", "port"]);
-    for Usage { port_use: row, of, share } in destinations {
-        table.add_row([
-            row.used.to_string(),
-            of.to_string(),
-            format!("{:.2} %", share * 100.0),
-            row.nat.clone(),
-            row.protocol.clone(),
-            row.destination.clone(),
-            row.port.to_string(),
-        ]);
-    }
-    for (index, column) in table.column_iter_mut().enumerate() {
-        if index < 3 {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    for row in table.lines() {
-        writeln!(out, "{}", row.trim_end())?;
-    }
-    Ok(())
+    let head = ["used", "of", "share", "NAT address", "protocol", "destination", "port"];
+    let lines = destinations.iter().map(|Usage { port_use: row, of, share }| {
+        let numbers = [row.used.to_string(), of.to_string(), format!("{:.2} %", share * 100.0)];
+        let PortUse { nat, protocol, destination, port, .. } = row.clone();
+        numbers.into_iter().chain([nat, protocol, destination, port.to_string()])
+    });
+    Ok(common::columns::print(head, lines, |index| index < 3, out)?)
 }

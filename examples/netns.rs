@@ -14,7 +14,6 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
-use comfy_table::{CellAlignment, Table, presets};
 use ctnetlink::escape::Escaped;
 use ctnetlink::operate::diagnose::{
     FoundNamespace, Namespaces, PrivateNetworkUnit, namespaces, private_network_units,
@@ -80,26 +79,23 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> common::Result {
-    let mut out = common::stdout();
     match &options.task {
-        Task::List => list(options.json, &mut out),
-        Task::Watch { interval, total } => watch(*interval, *total, options.json, &mut out),
+        Task::List => list(options.json),
+        Task::Watch { interval, total } => watch(*interval, *total, options.json),
         Task::Units => {
             let units = private_network_units("/");
-            if options.json {
-                common::json(&units, &mut out)?;
-            } else {
+            common::print(&units, options.json, |out| {
                 for PrivateNetworkUnit { unit, description, .. } in &units {
                     let line = Escaped(format_args!("{unit:<40} {description}")).to_string();
                     writeln!(out, "{}", line.trim_end())?;
                 }
-            }
-            Ok(out.flush()?)
+                Ok(())
+            })
         }
     }
 }
 
-fn list(json: bool, out: &mut impl Write) -> common::Result {
+fn list(json: bool) -> common::Result {
     let listed = |namespace: FoundNamespace| match namespace.limits() {
         Ok(limits) => Listed { namespace, entries: Some(limits.entries), error: None },
         Err(error) => Listed { namespace, entries: None, error: Some(error.to_string()) },
@@ -109,31 +105,28 @@ fn list(json: bool, out: &mut impl Write) -> common::Result {
     all.sort_by_key(|listed| std::cmp::Reverse(listed.entries));
     if json {
         unseen.iter().for_each(|what| eprintln!("not seen: {what}"));
-        return Ok(common::json(&all, out)?);
     }
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    table.set_header(["entries", "namespace", "pid", "program", "unit", "processes", "mounted at"]);
-    for Listed { namespace, entries, .. } in &all {
-        let mounts: Vec<_> =
-            namespace.mounts.iter().map(|path| path.display().to_string()).collect();
-        table.add_row([
+    common::print(&all, json, |out| {
+        show(&all, out)?;
+        Ok(unseen.iter().try_for_each(|what| writeln!(out, "not seen: {what}"))?)
+    })
+}
+
+fn show(all: &[Listed], out: &mut dyn Write) -> common::Result {
+    let head = ["entries", "namespace", "pid", "program", "unit", "processes", "mounted at"];
+    let lines = all.iter().map(|Listed { namespace, entries, .. }| {
+        let mounts = namespace.mounts.iter().map(|path| path.display().to_string());
+        [
             entries.map_or("?".to_owned(), |entries| entries.to_string()),
             namespace.inode.to_string(),
             namespace.pid.map_or("-".to_owned(), |pid| pid.to_string()),
             Escaped(&namespace.program).to_string(),
             Escaped(&namespace.unit).to_string(),
             namespace.processes.to_string(),
-            Escaped(mounts.join(" ")).to_string(),
-        ]);
-    }
-    for column in [0, 2, 5] {
-        let column = table.column_mut(column).expect("a column");
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    for row in table.lines() {
-        writeln!(out, "{}", row.trim_end())?;
-    }
+            Escaped(mounts.collect::<Vec<_>>().join(" ")).to_string(),
+        ]
+    });
+    common::columns::print(head, lines, |index| [0, 2, 5].contains(&index), out)?;
     let sum: u64 = all.iter().filter_map(|listed| listed.entries).map(u64::from).sum();
     writeln!(out, "{} in {}", counted(sum, "entr", ["y", "ies"]), of_namespaces(all.len()))?;
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
@@ -143,8 +136,7 @@ fn list(json: bool, out: &mut impl Write) -> common::Result {
     for (reason, count) in reasons {
         writeln!(out, "? in {}: {reason}", of_namespaces(count))?;
     }
-    unseen.iter().try_for_each(|what| writeln!(out, "not seen: {what}"))?;
-    Ok(out.flush()?)
+    Ok(())
 }
 
 /// `1 entry`, `2 entries`.
@@ -156,12 +148,8 @@ fn of_namespaces(count: usize) -> String {
     counted(count as u64, "namespace", ["", "s"])
 }
 
-fn watch(
-    interval: Duration,
-    total: Option<Duration>,
-    json: bool,
-    out: &mut impl Write,
-) -> common::Result {
+fn watch(interval: Duration, total: Option<Duration>, json: bool) -> common::Result {
+    let mut out = common::stdout();
     let start = Instant::now();
     // Those that were there before have no beginning.
     let mut known: HashMap<u64, (FoundNamespace, Option<Instant>)> =
@@ -170,7 +158,7 @@ fn watch(
     let mut tell = |event: &str, namespace: &FoundNamespace, lived: Option<Duration>| {
         if json {
             let lived_ms = lived.map(|lived| lived.as_millis());
-            return common::json(&Event { event, namespace, lived_ms }, out);
+            return common::json(&Event { event, namespace, lived_ms }, &mut out);
         }
         let (inode, owner) = (namespace.inode, namespace.owner());
         let owner = Escaped(&owner);

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use common::Usage;
+use common::{findings, wrong};
 use ctnetlink::escape::Escaped;
 use ctnetlink::operate::persist::{Audit, FilePlan, Want, WrittenFile, audit};
 use ctnetlink::{Error, ErrorKind};
@@ -79,52 +79,42 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> common::Result<ExitCode> {
     if !options.root.is_dir() {
-        return Err(Usage(format!("--root {}: no directory", options.root.display())).into());
+        return wrong(format_args!("--root {}: no directory", options.root.display()));
     }
-    let mut out = common::stdout();
-    let code = match &options.task {
+    match &options.task {
         Task::Audit => {
             let audit = audit(&options.root);
-            if options.json {
-                common::json(&audit, &mut out)?
-            } else {
-                show(&audit, &mut out)?;
-                common::whose_commands(&options.root, &audit.findings, &mut out)?;
-            }
-            common::severity(&audit.findings)
+            common::print(&audit, options.json, |out| {
+                show(&audit, out)?;
+                Ok(findings::whose_commands(&options.root, &audit.findings, out)?)
+            })?;
+            return Ok(findings::severity(&audit.findings));
         }
-        Task::Plan(wanted) => {
-            show_plan(&wanted.plan(options)?, options, &mut out)?;
-            ExitCode::SUCCESS
-        }
-        Task::Apply { wanted, yes } => {
-            if *yes {
-                let written = wanted.apply(options)?;
-                if options.json {
-                    common::json(&written, &mut out)?;
-                } else {
-                    for file in &written {
-                        let what = if file.changed { "written" } else { "unchanged" };
-                        writeln!(out, "{}: {what}", Escaped(&file.path))?;
-                    }
-                    writeln!(out, "It takes effect at the next boot; for now: tune set.")?;
+        Task::Apply { wanted, yes: true } => {
+            let written = wanted.apply(options)?;
+            common::print(&written, options.json, |out| {
+                for file in &written {
+                    let what = if file.changed { "written" } else { "unchanged" };
+                    writeln!(out, "{}: {what}", Escaped(&file.path))?;
                 }
-            } else {
-                show_plan(&wanted.plan(options)?, options, &mut out)?;
+                Ok(writeln!(out, "It takes effect at the next boot; for now: tune set.")?)
+            })?;
+        }
+        Task::Plan(wanted) | Task::Apply { wanted, yes: false } => {
+            let plan = wanted.plan(options)?;
+            common::print(&plan, options.json, |out| Ok(write!(out, "{plan}")?))?;
+            if let Task::Apply { .. } = options.task {
                 eprintln!("nothing was written; --yes writes it");
             }
-            ExitCode::SUCCESS
         }
-    };
-    out.flush()?;
-    Ok(code)
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 impl Wanted {
     fn plan(&self, options: &Options) -> common::Result<FilePlan> {
         if self.max.is_none() && self.buckets.is_none() && self.settings.is_empty() {
-            let what = "say what is to last: --max, --buckets or NAME=VALUE".to_owned();
-            return Err(Usage(what).into());
+            return wrong("say what is to last: --max, --buckets or NAME=VALUE");
         }
         let mut want = Want::new();
         if let Some(max) = self.max {
@@ -160,16 +150,7 @@ fn is_busy(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Setting { source, .. } if source.kind() == io::ErrorKind::ResourceBusy)
 }
 
-fn show_plan(plan: &FilePlan, options: &Options, out: &mut impl Write) -> common::Result {
-    if options.json {
-        common::json(plan, out)?
-    } else {
-        write!(out, "{plan}")?
-    }
-    Ok(())
-}
-
-fn show(audit: &Audit, out: &mut impl Write) -> common::Result {
+fn show(audit: &Audit, out: &mut dyn Write) -> common::Result {
     for setting in &audit.settings {
         let (file, line) = &setting.from;
         let (key, value) = (Escaped(&setting.key), Escaped(&setting.value));
@@ -186,5 +167,5 @@ fn show(audit: &Audit, out: &mut impl Write) -> common::Result {
     if audit.settings.is_empty() {
         writeln!(out, "no file sets anything of connection tracking")?;
     }
-    common::findings(&audit.findings, out)
+    Ok(findings::show(&audit.findings, out)?)
 }

@@ -14,7 +14,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use comfy_table::{CellAlignment, Table, presets};
 use ctnetlink::Limits;
 use ctnetlink::kernel::stats::{Counter, Counts, Stats};
 use serde_json::json;
@@ -83,11 +82,9 @@ fn print(
     stats: &Stats<Counter>,
     since: Option<&Counts<Counter>>,
     per_cpu: bool,
-    out: &mut impl Write,
+    out: &mut dyn Write,
 ) -> std::io::Result<()> {
     writeln!(out, "{}", common::occupancy(limits))?;
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
     let mut head = vec!["counter".to_owned()];
     if per_cpu {
         head.extend(stats.cpus.iter().map(|cpu| format!("cpu{}", cpu.cpu)));
@@ -96,8 +93,8 @@ fn print(
     head.extend(since.map(|_| "since last".to_owned()));
     let numbers = 1..head.len();
     head.push("meaning".to_owned());
-    table.set_header(head);
-    for (counter, total) in stats.sum().iter() {
+    let sum = stats.sum();
+    let lines = sum.iter().map(|(counter, total)| {
         let number = |value: Option<u64>| value.map_or("-".to_owned(), |value| value.to_string());
         let mut row = vec![counter.to_string()];
         if per_cpu {
@@ -106,15 +103,7 @@ fn print(
         row.push(total.to_string());
         row.extend(since.map(|since| number(since.get(counter))));
         row.push(counter.meaning().to_owned());
-        table.add_row(row);
-    }
-    for (index, column) in table.column_iter_mut().enumerate() {
-        if numbers.contains(&index) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    for row in table.lines() {
-        writeln!(out, "{}", row.trim_end())?;
-    }
-    Ok(())
+        row
+    });
+    common::columns::print(head, lines, |index| numbers.contains(&index), out)
 }

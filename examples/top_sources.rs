@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use bytesize::ByteSize;
 use clap::Parser;
-use common::from::{Found, From};
+use common::from::{From, Look};
 use common::pace::Pace;
 use common::selection::Selection;
 use ctnetlink::aggregate::Measure;
@@ -126,39 +126,34 @@ fn run(options: &Options) -> common::Result {
         query = query.in_key_order();
     }
     let query = options.only.of(query)?;
-    let mut out = common::stdout();
+    let json = options.common.json;
     if let Some(file) = &options.from.from {
         options.only.of_file()?;
-        return show_file(&common::from::scan(file, &[query])?, options.common.json, &mut out);
+        return Look::File(common::from::scan(file, &[query])?).print(json);
     }
     options.common.prepare()?;
-    if options.only.explain(&options.common, &mut out)? {
+    if options.only.explain(&options.common, &mut common::stdout())? {
         return Ok(());
     }
     let mut pace = Pace::new(options.duty);
     if let Some(pause) = options.rate {
-        return rates(&query, pause, options, &mut pace, &mut out);
+        return rates(&query, pause, options, &mut pace);
     }
     loop {
         // A look begins with opening the socket, and so does its time.
         let start = Instant::now();
         let mut table = options.common.open()?;
         let opened = start.elapsed();
-        clear(options, &mut out)?;
+        clear(options)?;
         let budget = options.budget(&pace);
         let mut scan = pace.look(|| look(&mut table, &query, budget, options))?;
         scan.elapsed += opened;
-        let json = options.common.json;
         if options.sample.is_some() || scan.stopped.is_some() {
-            common::sample::show(&scan.estimate(), json, &mut out)?;
-        } else if json {
-            common::json(&scan, &mut out)?;
+            let sample = scan.estimate();
+            common::print(&sample, json, |out| Ok(common::sample::show(&sample, out)?))?;
         } else {
-            common::report::header(&scan, &mut out)?;
-            common::report::notes(&scan.report, &mut out)?;
-            common::report::groups(&scan.report, &mut out)?;
+            Look::Table(scan).print(json)?;
         }
-        out.flush()?;
         let Some(pause) = options.watch else { return Ok(()) };
         pace.wait(pause);
     }
@@ -180,48 +175,27 @@ impl Options {
     }
 }
 
-/// What a file says.
-fn show_file(found: &Found, json: bool, out: &mut impl Write) -> common::Result {
-    if json {
-        common::json(&found.document(), out)?;
-    } else {
-        found.header(out)?;
-        common::report::notes(found.report(), out)?;
-        common::report::groups(found.report(), out)?;
-    }
-    out.flush()?;
-    found.outcome()
-}
-
 /// Before a look that replaces another one.
-fn clear(options: &Options, out: &mut impl Write) -> std::io::Result<()> {
+fn clear(options: &Options) -> std::io::Result<()> {
     let screen = options.watch.is_some() && std::io::stdout().is_terminal();
-    if screen && !options.common.json { write!(out, "{}", common::CLEAR) } else { Ok(()) }
+    let replaces = screen && !options.common.json;
+    if replaces { write!(common::stdout(), "{}", common::CLEAR) } else { Ok(()) }
 }
 
 /// Shows what is new at every look but the first.
-fn rates(
-    query: &Query,
-    pause: Duration,
-    options: &Options,
-    pace: &mut Pace,
-    out: &mut impl Write,
-) -> common::Result<()> {
+fn rates(query: &Query, first: Duration, options: &Options, pace: &mut Pace) -> common::Result {
     let mut table = options.common.open()?;
     let mut last = table.baseline(query)?;
-    let mut pause = pause;
+    let mut pause = first;
     loop {
         pace.wait(pause);
         let rates = table.rates(query, &mut last)?;
-        clear(options, out)?;
-        if options.common.json {
-            common::json(&rates, out)?;
-        } else {
+        clear(options)?;
+        common::print(&rates, options.common.json, |out| {
             common::report::rates_header(&rates, out)?;
             common::report::notes(&rates.report, out)?;
-            common::report::rates(&rates, out)?;
-        }
-        out.flush()?;
+            Ok(common::report::groups(&rates.report, Some(&rates), out)?)
+        })?;
         let Some(watch) = options.watch else { return Ok(()) };
         pause = watch;
     }
@@ -240,5 +214,5 @@ fn look(
     if options.threads > 1 {
         return Ok(table.scan_with(query, &ScanOptions::new().threads(options.threads))?);
     }
-    common::scan(table, query, options.only.placement())
+    common::progress::scan(table, query, options.only.placement())
 }

@@ -1,20 +1,17 @@
 //! A table out of a file, in place of the kernel's.
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use anstyle::Style;
 use ctnetlink::aggregate::Report;
 use ctnetlink::escape::Escaped;
 use ctnetlink::field::{Field, Key};
 use ctnetlink::files::snapshot::Snapshot;
 use ctnetlink::files::{End, Format, TableFacts};
-use ctnetlink::{Filter, Query};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde::Serialize;
+use ctnetlink::{Filter, Query, Scan};
+use serde::{Serialize, Serializer};
 
-use super::{Result, Usage};
+use super::{Result, Usage, progress, report, say, wrong};
 
 /// Where the table is from, for those that only look at it.
 #[derive(clap::Args)]
@@ -25,54 +22,18 @@ pub struct From {
     pub from: Option<PathBuf>,
 }
 
-/// The capture that comes with the programs: beside them, or where they were built.
-pub fn sample() -> Option<PathBuf> {
-    const NAME: &str = "sample.pcapng";
-    let sources = Path::new("examples").join(NAME);
-    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join(&sources);
-    [beside(NAME), Some(sources), Some(built)].into_iter().flatten().find(|file| file.is_file())
-}
-
-/// A file of this name where this program is, as it was called: there may be no `/proc` to ask.
-pub fn beside(name: &str) -> Option<PathBuf> {
-    let called = PathBuf::from(std::env::args_os().next()?);
-    // A name alone was looked for in PATH.
-    called.parent().filter(|folder| *folder != Path::new(""))?;
-    Some(called.with_file_name(name))
-}
-
-/// A path as a word of a shell.
-pub fn typed(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
-    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
-}
-
 /// Opens a file, or the standard input.
-pub fn open(file: &Path) -> io::Result<Snapshot<'static>> {
+pub fn open(file: &Path) -> Result<Snapshot<'static>, Usage> {
+    open_named(file).map_err(|error| Usage(error.to_string()))
+}
+
+/// The same with an error of the system, which names the file.
+pub fn open_named(file: &Path) -> io::Result<Snapshot<'static>> {
     let opened = match file.to_str() {
         Some("-") => Snapshot::new(io::stdin()),
         _ => Snapshot::open(file),
     };
     opened.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", file.display())))
-}
-
-/// A file that takes a while to read, in bytes.
-const LONG: u64 = 64 << 20;
-
-/// Opens a file, and shows on a terminal how far reading it is, if it takes a while.
-fn open_shown(file: &Path) -> Result<(Snapshot<'static>, ProgressBar)> {
-    let length = std::fs::metadata(file).map_or(0, |found| found.len());
-    let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr_with_hz(5))
-        .with_style(ProgressStyle::with_template("{bar:30} {percent}% of {total_bytes}")?);
-    if length > LONG {
-        match Snapshot::new(bar.wrap_read(File::open(file)?)) {
-            // Not of a stream, but of a file.
-            Err(error) if error.kind() == io::ErrorKind::Unsupported => {}
-            opened => return Ok((opened?, bar)),
-        }
-    }
-    Ok((open(file)?, bar))
 }
 
 /// What was found in a file.
@@ -86,7 +47,7 @@ pub struct Found {
 
 /// Answers queries from a file.
 pub fn scan(file: &Path, queries: &[Query]) -> Result<Found> {
-    let (mut snapshot, bar) = open_shown(file).map_err(|error| Usage(error.to_string()))?;
+    let (mut snapshot, bar) = progress::open(file).map_err(|error| Usage(error.to_string()))?;
     let reports = snapshot.scan_all(queries);
     bar.finish_and_clear();
     let reports = reports.map_err(|error| Usage(format!("{}: {error}", file.display())))?;
@@ -101,7 +62,7 @@ pub fn scan(file: &Path, queries: &[Query]) -> Result<Found> {
 
 /// What `--json` prints: the document of a scan of the kernel's table, as far as a file knows.
 #[derive(Serialize)]
-pub struct Document<'a> {
+struct Document<'a> {
     table: Occupancy,
     file: String,
     facts: &'a TableFacts,
@@ -121,15 +82,10 @@ struct Occupancy {
     max: Option<u64>,
 }
 
-impl Found {
-    /// The answer to the first query.
-    pub fn report(&self) -> &Report {
-        &self.reports[0]
-    }
-
-    pub fn document(&self) -> Document<'_> {
+impl Serialize for Found {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let TableFacts { before, after, max, .. } = self.facts;
-        Document {
+        let document = Document {
             table: Occupancy { entries_before: before, entries_after: after, max },
             file: self.file.display().to_string(),
             facts: &self.facts,
@@ -137,84 +93,110 @@ impl Found {
             filter: Some(self.filter.to_string()).filter(|text| !text.is_empty()),
             mode: "file",
             complete: self.end.complete,
-            report: self.report(),
+            report: &self.reports[0],
+        };
+        document.serialize(serializer)
+    }
+}
+
+/// What a query found, in the kernel's table or in a file.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub enum Look {
+    Table(Scan),
+    File(Found),
+}
+
+impl Look {
+    /// The answer to the first query.
+    pub fn report(&self) -> &Report {
+        match self {
+            Self::Table(scan) => &scan.report,
+            Self::File(found) => &found.reports[0],
         }
+    }
+
+    /// Lines on where it is from, and what of it could not be read.
+    pub fn header(&self, out: &mut dyn Write) -> io::Result<()> {
+        match self {
+            Self::Table(scan) => report::header(scan, out),
+            Self::File(found) => found.header(out),
+        }
+    }
+
+    /// Prints it as JSON, or for a person.
+    pub fn print(&self, as_json: bool) -> Result {
+        super::print(self, as_json, |out| {
+            self.header(out)?;
+            report::notes(self.report(), out)?;
+            Ok(report::groups(self.report(), None, out)?)
+        })?;
+        self.outcome()
     }
 
     /// Fails for a file that is damaged, once what is whole of it was shown.
     pub fn outcome(&self) -> Result {
-        outcome(&self.file, &self.end)
+        match self {
+            Self::Table(_) => Ok(()),
+            Self::File(found) => outcome(&found.file, &found.end),
+        }
     }
+}
 
-    /// Lines on where it is from, and what of it could not be read.
-    pub fn header(&self, out: &mut impl Write) -> io::Result<()> {
-        let bold = Style::new().bold();
-        let (facts, end) = (&self.facts, &self.end);
+impl Found {
+    fn header(&self, out: &mut dyn Write) -> io::Result<()> {
+        let TableFacts { origin, before, after, max, .. } = &self.facts;
+        let time = |time: &ctnetlink::origin::Timestamp| {
+            humantime::format_rfc3339_seconds((*time).into()).to_string()
+        };
         let said = [
-            facts.origin.node.clone(),
-            facts.origin.kernel.as_ref().map(|kernel| format!("Linux {kernel}")),
-            facts.origin.netns_inode.map(|inode| format!("netns {inode}")),
-            facts
-                .origin
-                .time
-                .map(|time| humantime::format_rfc3339_seconds(time.into()).to_string()),
-            facts.max.map(|max| format!("at most {max} entries")),
+            origin.node.clone(),
+            origin.kernel.as_ref().map(|kernel| format!("Linux {kernel}")),
+            origin.netns_inode.map(|inode| format!("netns {inode}")),
+            origin.time.as_ref().map(time),
+            max.map(|max| format!("at most {max} entries")),
         ];
         let said: Vec<_> = said.into_iter().flatten().collect();
         if !said.is_empty() {
-            writeln!(out, "{bold}from{bold:#}   {}", Escaped(said.join(", ")))?;
+            say(out, "from", Escaped(said.join(", ")))?;
         }
-        writeln!(out, "{bold}file{bold:#}   {}, {} entries", end.format, end.entries)?;
-        if let (Some(before), Some(after)) = (facts.before, facts.after) {
-            writeln!(
-                out,
-                "{bold}dump{bold:#}   not atomic: {before} entries before, {after} after"
-            )?;
+        say(out, "file", format_args!("{}, {} entries", self.end.format, self.end.entries))?;
+        if let (Some(before), Some(after)) = (before, after) {
+            let text = format_args!("not atomic: {before} entries before, {after} after");
+            say(out, "dump", text)?;
         }
-        for note in notes(&self.end) {
-            writeln!(out, "{bold}note{bold:#}   {}", Escaped(note))?;
+        let report = &self.reports[0];
+        let unsaid = unsaid(&self.end, &self.filter, report.keys());
+        for note in self.end.notes().into_iter().chain(unsaid) {
+            say(out, "note", Escaped(note))?;
         }
-        if let Some(note) = unsaid(end, &self.filter, self.report().keys()) {
-            writeln!(out, "{bold}note{bold:#}   {note}")?;
-        }
-        if self.filter != Filter::new() {
-            writeln!(out, "{bold}filter{bold:#} {}", self.filter)?;
-        }
-        if self.report().undecided() > 0 {
-            writeln!(
-                out,
-                "{bold}note{bold:#}   {} entries lack what the filter is about, and are left out",
-                self.report().undecided()
-            )?;
-        }
-        if self.report().flows() == 0 {
-            writeln!(out, "No entry matches.")?;
-        }
-        Ok(())
+        report::judged(&self.filter, report, "", out)?;
+        if report.flows() == 0 { writeln!(out, "No entry matches.") } else { Ok(()) }
     }
 }
 
 /// Fails for a file that is damaged, or none of those that are read.
 pub fn outcome(file: &Path, end: &End) -> Result {
-    if end.is_damaged() {
-        return Err(format!("{} is {}", file.display(), damage(end)).into());
+    let file = file.display();
+    match end.damaged() {
+        Some(damaged) => Err(format!("{file} is {damaged}").into()),
+        None if end.entries == 0 && end.malformed > 0 => {
+            Err(format!("{file}: nothing in it is an entry").into())
+        }
+        None => Ok(()),
     }
-    if end.entries == 0 && end.malformed > 0 {
-        return Err(format!("{}: nothing in it is an entry", file.display()).into());
-    }
-    Ok(())
 }
 
 /// Fails for many tables in one file, where one is to be written.
 pub fn of_one_table(file: &Path, end: &End) -> Result {
-    let (file, elsewhere) = (file.display(), end.elsewhere);
+    let (file, elsewhere, dumps) = (file.display(), end.elsewhere, end.dumps);
     if elsewhere > 0 {
-        let text = format!("{file}: {elsewhere} of its entries are of other tables than the first");
-        return Err(Usage(text).into());
+        return wrong(format_args!(
+            "{file}: {elsewhere} of its entries are of other tables than the first"
+        ));
     }
-    if end.dumps > 1 {
-        let text = format!("{file}: {} dumps are in it, and not one", end.dumps);
-        return Err(Usage(text).into());
+    if dumps > 1 {
+        return wrong(format_args!("{file}: {dumps} dumps are in it, and not one"));
     }
     Ok(())
 }
@@ -223,8 +205,7 @@ pub fn of_one_table(file: &Path, end: &End) -> Result {
 pub fn unsaid(end: &End, filter: &Filter, keys: &[Key]) -> Option<String> {
     let asked = filter.fields().into_iter().chain(keys.iter().map(|key| key.field()));
     // Text does say what is assured and replied to, which are words of their own.
-    let bits = filter.to_string().contains("status=");
-    let bits = bits || keys.contains(&Field::Status.into());
+    let bits = filter.to_string().contains("status=") || keys.contains(&Field::Status.into());
     let hidden = |field: &Field| match field {
         Field::Status => bits,
         _ => [Field::Label, Field::Helper].contains(field),
@@ -233,50 +214,4 @@ pub fn unsaid(end: &End, filter: &Filter, keys: &[Key]) -> Option<String> {
     Some(format!(
         "{first}: text has no labels, not all status bits, and helpers in some forms only; a capture has all"
     ))
-}
-
-fn damage(end: &End) -> String {
-    let unit = if end.format == Format::Parquet { "row" } else { "byte" };
-    let cut = format!(
-        "damaged: {} packets were cut when they were captured (snaplen; tcpdump -s 0 keeps all of them), and \
-         the entries behind the cuts are missing",
-        end.cut
-    );
-    match &end.damage {
-        None => cut,
-        Some(damage) => format!("damaged at {unit} {}: {}", damage.offset, damage.what),
-    }
-}
-
-/// What of a file was not read, or should not be there.
-pub fn notes(end: &End) -> Vec<String> {
-    let mut notes = Vec::new();
-    if end.dumps > 1 {
-        notes.push(format!("{} dumps are in it: entries count more than once", end.dumps));
-    }
-    if end.elsewhere > 0 {
-        notes.push(format!(
-            "{} entries are of another machine, namespace or time than the first",
-            end.elsewhere
-        ));
-    }
-    match &end.first_malformed {
-        Some((line, why)) => notes
-            .push(format!("{} lines are no entry; the first, line {line}: {why}", end.malformed)),
-        None if end.malformed > 0 => notes.push(format!("{} entries unreadable", end.malformed)),
-        None => {}
-    }
-    if end.foreign > 0 {
-        notes.push(format!("{} packets of something else", end.foreign));
-    }
-    if end.damage.is_some() {
-        notes.push(format!("{}; what is before that counts", damage(end)));
-    } else if end.cut > 0 {
-        notes.push(damage(end));
-    } else if notes.is_empty() && end.complete == Some(false) {
-        notes.push("not all of a table is in it".to_owned());
-    } else if end.format == Format::Capture && end.complete.is_none() {
-        notes.push("the file does not say that it is complete".to_owned());
-    }
-    notes
 }

@@ -2,55 +2,51 @@
 
 use std::io::{self, Write};
 
-use anstyle::Style;
 use bytesize::ByteSize;
-use comfy_table::{CellAlignment, Table, presets};
 use ctnetlink::aggregate::{Measure, Report, Row, Volume};
 use ctnetlink::field::Field;
 use ctnetlink::{Filter, Rates, Scan};
 
-use super::occupancy;
+use super::{columns, occupancy, say};
 
 /// One line on the scan as a whole, and more where it needs saying.
-pub fn header(scan: &Scan, out: &mut impl Write) -> io::Result<()> {
-    let bold = Style::new().bold();
-    writeln!(out, "{bold}table{bold:#}  {}", occupancy(scan.after))?;
-    writeln!(
-        out,
-        "{bold}scan{bold:#}   {} flows in {:.1} ms; a dump is not atomic: {} entries before, {} after",
-        scan.report.flows(),
-        scan.elapsed.as_secs_f64() * 1000.0,
-        scan.before.entries,
-        scan.after.entries,
-    )?;
-    if scan.dumps > 1 {
-        let moving =
-            if scan.moving { "; an entry that changed meanwhile may count twice" } else { "" };
-        writeln!(out, "{bold}parts{bold:#}  {} dumps at once{moving}", scan.dumps)?;
+pub fn header(scan: &Scan, out: &mut dyn Write) -> io::Result<()> {
+    let (before, after, dumps) = (scan.before.entries, scan.after.entries, scan.dumps);
+    say(out, "table", occupancy(scan.after))?;
+    let elapsed = scan.elapsed.as_secs_f64() * 1000.0;
+    let flows = scan.report.flows();
+    let dump = format!("a dump is not atomic: {before} entries before, {after} after");
+    say(out, "scan", format_args!("{flows} flows in {elapsed:.1} ms; {dump}"))?;
+    if dumps > 1 {
+        let twice = "; an entry that changed meanwhile may count twice";
+        let moving = if scan.moving { twice } else { "" };
+        say(out, "parts", format_args!("{dumps} dumps at once{moving}"))?;
     }
     if !scan.is_complete() {
-        writeln!(
-            out,
-            "{bold}note{bold:#}   incomplete: {} entries unreadable{}",
-            scan.malformed,
-            if scan.end.interrupted { ", the table changed under the dump" } else { "" },
-        )?;
+        let interrupted = ", the table changed under the dump";
+        let interrupted = if scan.end.interrupted { interrupted } else { "" };
+        let text = format_args!("incomplete: {} entries unreadable{interrupted}", scan.malformed);
+        say(out, "note", text)?;
     }
-    if !scan.filter.is_everything() {
-        writeln!(out, "{bold}filter{bold:#} {}", scan.filter)?;
+    judged(&scan.filter, &scan.report, accounting(&scan.filter), out)?;
+    match (after, scan.report.flows()) {
+        (0, _) => {
+            writeln!(out, "The table is empty; perhaps no rule of this namespace uses conntrack.")
+        }
+        (_, 0) => writeln!(out, "No entry matches."),
+        _ => Ok(()),
     }
-    if scan.report.undecided() > 0 {
-        writeln!(
-            out,
-            "{bold}note{bold:#}   {} entries lack what the filter is about, and are left out{}",
-            scan.report.undecided(),
-            accounting(&scan.filter),
-        )?;
+}
+
+/// The filter, and how many entries it could not judge, with what would help.
+pub fn judged(filter: &Filter, report: &Report, help: &str, out: &mut dyn Write) -> io::Result<()> {
+    if !filter.is_everything() {
+        say(out, "filter", filter)?;
     }
-    if scan.after.entries == 0 {
-        writeln!(out, "The table is empty; perhaps no rule of this namespace uses conntrack.")?;
-    } else if scan.report.flows() == 0 {
-        writeln!(out, "No entry matches.")?;
+    let undecided = report.undecided();
+    if undecided > 0 {
+        let lack = "entries lack what the filter is about, and are left out";
+        say(out, "note", format_args!("{undecided} {lack}{help}"))?;
     }
     Ok(())
 }
@@ -68,24 +64,18 @@ fn accounting(filter: &Filter) -> &'static str {
 }
 
 /// What has to be said about the groups besides their numbers.
-pub fn notes(report: &Report, out: &mut impl Write) -> io::Result<()> {
-    let bold = Style::new().bold();
-    let uncounted = report.volume().unwrap_or_default().uncounted;
+pub fn notes(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let (uncounted, flows) = (report.volume().unwrap_or_default().uncounted, report.flows());
     if uncounted > 0 {
-        writeln!(
-            out,
-            "{bold}note{bold:#}   {uncounted} of {} entries carry no counters; \
-             sysctl net.netfilter.nf_conntrack_acct=1 counts those of new flows",
-            report.flows()
-        )?;
+        let remedy = "sysctl net.netfilter.nf_conntrack_acct=1 counts those of new flows";
+        let text = format_args!("{uncounted} of {flows} entries carry no counters; {remedy}");
+        say(out, "note", text)?;
     }
     if let Some(missed) = report.missed() {
-        writeln!(
-            out,
-            "{bold}note{bold:#}   not all groups fit the memory: none that is not shown has more than \
-             {}",
-            weight(report.measure(), missed.max(report.rows().last().map_or(0, |row| row.missed)))
-        )?;
+        let missed = missed.max(report.rows().last().map_or(0, |row| row.missed));
+        let most = weight(report.measure(), missed);
+        let what = "not all groups fit the memory: none that is not shown has more than";
+        say(out, "note", format_args!("{what} {most}"))?;
     }
     Ok(())
 }
@@ -98,23 +88,18 @@ fn weight(measure: Measure, number: u64) -> String {
 }
 
 /// One line on two looks, and one on what has come and gone between them.
-pub fn rates_header(rates: &Rates, out: &mut impl Write) -> io::Result<()> {
-    let bold = Style::new().bold();
-    let seconds = rates.interval.as_secs_f64();
-    writeln!(out, "{bold}table{bold:#}  {}", occupancy(rates.table))?;
-    writeln!(
-        out,
-        "{bold}looks{bold:#}  two, {seconds:.1} s apart: {} flows began ({:.1}/s), {} ended ({:.1}/s)",
-        rates.began,
-        rates.per_second(rates.began),
-        rates.ended,
-        rates.per_second(rates.ended),
-    )?;
+pub fn rates_header(rates: &Rates, out: &mut dyn Write) -> io::Result<()> {
+    let (seconds, began, ended) = (rates.interval.as_secs_f64(), rates.began, rates.ended);
+    let each = [began, ended].map(|number| format!("{:.1}/s", rates.per_second(number)));
+    let flows = format!("{began} flows began ({}), {ended} ended ({})", each[0], each[1]);
+    say(out, "table", occupancy(rates.table))?;
+    say(out, "looks", format_args!("two, {seconds:.1} s apart: {flows}"))?;
     if !rates.filter.is_everything() {
-        writeln!(out, "{bold}filter{bold:#} {}", rates.filter)?;
+        say(out, "filter", &rates.filter)?;
     }
     if !rates.is_complete() {
-        writeln!(out, "{bold}note{bold:#}   incomplete: {} entries unreadable", rates.malformed)?;
+        let text = format_args!("incomplete: {} entries unreadable", rates.malformed);
+        say(out, "note", text)?;
     }
     match (rates.report.flows(), rates.report.measure()) {
         (0, Measure::Flows) => writeln!(out, "No flow of those began meanwhile."),
@@ -123,22 +108,12 @@ pub fn rates_header(rates: &Rates, out: &mut impl Write) -> io::Result<()> {
     }
 }
 
-/// The groups: rank, key, flows, what they carried if that was asked for, share and a bar.
-pub fn groups(report: &Report, out: &mut impl Write) -> io::Result<()> {
-    table(report, None, out)
-}
-
-/// The groups of what is new, with what each weighs a second.
-pub fn rates(rates: &Rates, out: &mut impl Write) -> io::Result<()> {
-    table(&rates.report, Some(rates), out)
-}
-
-fn table(report: &Report, rates: Option<&Rates>, out: &mut impl Write) -> io::Result<()> {
+/// The groups: rank, key, flows, what they carried if that was asked for, share and a bar; of what is
+/// new, also what each weighs a second.
+pub fn groups(report: &Report, rates: Option<&Rates>, out: &mut dyn Write) -> io::Result<()> {
     if report.flows() == 0 {
         return Ok(());
     }
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
     let measured: &[&str] = if report.volume().is_some() { &["packets", "bytes"] } else { &[] };
     let per_second: &[&str] = if rates.is_some() { &["per second"] } else { &[] };
     let uniques: Vec<_> = report.uniques().iter().map(ToString::to_string).collect();
@@ -148,9 +123,9 @@ fn table(report: &Report, rates: Option<&Rates>, out: &mut impl Write) -> io::Re
     let at_most: &[&str] = if report.missed().is_some() { &["at most"] } else { &[] };
     let head = ["#"].into_iter().map(str::to_owned);
     let head = head.chain(report.keys().iter().map(ToString::to_string));
-    let columns = [&["flows"], measured, per_second, unique, at_most, &["share", ""]].concat();
-    table.set_header(head.chain(columns.iter().map(|&column| column.to_owned())));
-    let mut line = |rank: String, key: Vec<String>, row: &Row| {
+    let names = [&["flows"], measured, per_second, unique, at_most, &["share", ""]].concat();
+    let head = head.chain(names.iter().map(|&column| column.to_owned()));
+    let line = |rank: String, key: Vec<String>, row: &Row| {
         let mut cells = vec![row.flows.to_string()];
         if let Some(total) = row.volume.as_ref().map(Volume::total) {
             cells.extend([total.packets.to_string(), weight(Measure::Bytes, total.bytes)]);
@@ -167,14 +142,15 @@ fn table(report: &Report, rates: Option<&Rates>, out: &mut impl Write) -> io::Re
             let most = row.weight(report.measure()).saturating_add(row.missed);
             cells.push(weight(report.measure(), most));
         }
-        cells.resize(columns.len() - 2, String::new());
+        cells.resize(names.len() - 2, String::new());
         let share = report.share_of(row);
         cells.extend([format!("{:.1} %", share * 100.0), bar(share)]);
-        table.add_row([rank].into_iter().chain(key).chain(cells));
+        [vec![rank], key, cells].concat()
     };
-    for (rank, row) in (1..).zip(report.rows()) {
-        line(rank.to_string(), row.key.iter().map(ToString::to_string).collect(), row);
-    }
+    let ranked = (1_u64..).zip(report.rows()).map(|(rank, row)| {
+        line(rank.to_string(), row.key.iter().map(ToString::to_string).collect(), row)
+    });
+    let mut lines: Vec<_> = ranked.collect();
     let hidden = report.distinct() - report.rows().len() as u64;
     if hidden > 0 {
         let mut key = vec![String::new(); report.keys().len()];
@@ -182,18 +158,10 @@ fn table(report: &Report, rates: Option<&Rates>, out: &mut impl Write) -> io::Re
             let more = if report.missed().is_some() { "+" } else { "" };
             *first = format!("{hidden}{more} others");
         }
-        line(String::new(), key, &report.others());
+        lines.push(line(String::new(), key, &report.others()));
     }
-    let keys = report.keys().len();
-    for (index, column) in table.column_iter_mut().enumerate() {
-        if index == 0 || (keys < index && index < keys + columns.len()) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    for row in table.lines() {
-        writeln!(out, "{}", row.trim_end())?;
-    }
-    Ok(())
+    let (keys, last) = (report.keys().len(), report.keys().len() + names.len());
+    columns::print(head, lines, |index| index == 0 || (keys < index && index < last), out)
 }
 
 /// A share as a bar of up to twenty cells, in eighths.

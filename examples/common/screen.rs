@@ -5,6 +5,7 @@
 
 use std::io::{self, Write};
 
+use anstyle::Style;
 use ctnetlink::escape::{Escaped, is_plain};
 
 /// Clears the terminal.
@@ -58,6 +59,13 @@ fn shown(text: &str) -> String {
         rest = after;
     }
     shown
+}
+
+/// A line that begins with what it is about, in bold.
+pub fn say(out: &mut dyn Write, what: &str, text: impl std::fmt::Display) -> io::Result<()> {
+    let (bold, name) = (Style::new().bold(), what.trim_end());
+    let width = what.len().max(6) - name.len();
+    writeln!(out, "{bold}{name}{bold:#}{:width$} {text}", "")
 }
 
 /// A note or an error on the standard error: one line, whatever is in it.

@@ -5,7 +5,7 @@ use std::io::Write;
 use ctnetlink::Query;
 use ctnetlink::filter::{Filter, Placement};
 
-use super::{Result, Shared, Usage};
+use super::{Result, Shared, Usage, wrong};
 
 /// Which entries, for those that look at the table.
 #[derive(clap::Args)]
@@ -64,8 +64,7 @@ impl Selection {
     /// The filter of a file's entries, which no kernel applies.
     pub fn of_file(&self) -> Result<Filter> {
         if self.explain || self.placement.is_some() {
-            let text = "--explain and --placement are about the kernel, and go without --from";
-            return Err(Usage(text.to_owned()).into());
+            return wrong("--explain and --placement are about the kernel, and go without --from");
         }
         self.filter()
     }
@@ -83,7 +82,7 @@ impl Selection {
     }
 
     /// Explains the filter, if that is asked for, and says whether it was.
-    pub fn explain(&self, common: &Shared, out: &mut impl Write) -> Result<bool> {
+    pub fn explain(&self, common: &Shared, out: &mut dyn Write) -> Result<bool> {
         if self.explain {
             let plan = common.open()?.plan(&self.filter()?, self.placement())?;
             write!(out, "{}", plan.explain())?;

@@ -25,6 +25,8 @@ use ctnetlink::origin::Origin;
 use ctnetlink::{DeletePlan, DeleteStep, Deleted};
 use serde::Serialize;
 
+use crate::common::json;
+
 pub struct Journal {
     path: PathBuf,
     out: BufWriter<File>,
@@ -73,7 +75,7 @@ impl Journal {
         }
         let program = concat!("delete_flows ", env!("CARGO_PKG_VERSION"));
         let (filter, matched) = (plan.filter().to_string(), plan.matched());
-        super::common::json(&Run { step: "run", program, filter, matched }, &mut journal.out)?;
+        json(&Run { step: "run", program, filter, matched }, &mut journal.out)?;
         Ok(journal)
     }
 
@@ -93,7 +95,7 @@ impl Journal {
                 for (number, flow) in (first..).zip(flows) {
                     let entry = Some(self.entry(flow));
                     let line = Line { step: "next", number, entry, ..Line::default() };
-                    super::common::json(&line, &mut self.out)?;
+                    json(&line, &mut self.out)?;
                 }
                 return self.out.flush();
             }
@@ -111,7 +113,7 @@ impl Journal {
             DeleteStep::Untouched { number, .. } => done(number, Some("untouched")),
             other => return Err(io::Error::other(format!("no line for {other:?}"))),
         };
-        super::common::json(&line, &mut self.out)
+        json(&line, &mut self.out)
     }
 
     fn entry(&self, flow: &FlowRef<'_>) -> Entry {

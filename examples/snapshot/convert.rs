@@ -1,6 +1,5 @@
 //! Entries of a file in another form.
 
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -14,7 +13,7 @@ use crate::Options;
 use crate::common::lines::Format;
 use crate::common::{self, Usage};
 use crate::output::Output;
-use crate::written::Written;
+use crate::save::Written;
 
 /// From what into what.
 #[derive(clap::Args)]
@@ -83,9 +82,9 @@ pub fn run(options: &Options, arguments: &Arguments) -> common::Result {
     })?;
     let compressed = arguments.to.extension().is_some_and(|extension| extension == "zst");
     if compressed && matches!(form, Form::Parquet) {
-        return Err(Usage("Parquet is compressed within: leave .zst away".to_owned()).into());
+        return common::wrong("Parquet is compressed within: leave .zst away");
     }
-    let mut snapshot = common::from::open(&arguments.from).map_err(|e| Usage(e.to_string()))?;
+    let mut snapshot = common::from::open(&arguments.from)?;
     let mut facts = snapshot.facts().clone();
     if let Some(node) = &arguments.node {
         facts.origin.node = Some(node.clone());
@@ -94,27 +93,17 @@ pub fn run(options: &Options, arguments: &Arguments) -> common::Result {
     let is_text = matches!(form, Form::Lines(_));
     let mut sink = Sink::begin(form, Output::create(&arguments.to, is_text)?, &facts)?;
     let (mut entries, mut undecided) = (0, 0);
-    let bar = common::progress(facts.after.or(facts.before))?;
-    let broken = snapshot.try_for_each(|flow| {
+    common::progress::each(&mut snapshot, |flow| {
         match filter.judge(flow, moment) {
             Some(true) => {
                 entries += 1;
-                if entries % 1024 == 0 {
-                    bar.set_position(entries);
-                }
-                if let Err(error) = sink.write(flow, entries == 1) {
-                    return ControlFlow::Break(error);
-                }
+                sink.write(flow, entries == 1)?;
             }
             Some(false) => {}
             None => undecided += 1,
         }
-        ControlFlow::Continue(())
+        Ok(())
     })?;
-    bar.finish_and_clear();
-    if let ControlFlow::Break(error) = broken {
-        return Err(error);
-    }
     let end = snapshot.end();
     common::from::of_one_table(&arguments.from, &end)?;
     // Some entries of a table are not the table.

@@ -14,13 +14,12 @@ mod diff;
 mod output;
 mod redact;
 mod save;
-mod written;
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use common::from::Look;
 use ctnetlink::Query;
 use ctnetlink::aggregate::Measure;
 use ctnetlink::field::Keys;
@@ -103,28 +102,16 @@ fn run(options: &Options) -> common::Result {
     let common = &options.common;
     let of_kernel = common.demo.is_some() || common.netns.is_some();
     if of_kernel && !matches!(options.task, Task::Save { .. }) {
-        let text = "--demo and --netns are about the kernel's table, and go with save";
-        return Err(common::Usage(text.to_owned()).into());
+        return common::wrong("--demo and --netns are about the kernel's table, and go with save");
     }
     match &options.task {
-        Task::Save { file } => save::run(options, file)?,
-        Task::Diff(arguments) => diff::run(options, arguments)?,
-        Task::Convert(arguments) => convert::run(options, arguments)?,
-        Task::Redact(arguments) => redact::run(options, arguments)?,
+        Task::Save { file } => save::run(options, file),
+        Task::Diff(arguments) => diff::run(options, arguments),
+        Task::Convert(arguments) => convert::run(options, arguments),
+        Task::Redact(arguments) => redact::run(options, arguments),
         Task::Show { file, grouping, measure } => {
             let query = grouping.query()?.measure(*measure);
-            let found = common::from::scan(file, &[query])?;
-            let mut out = common::stdout();
-            if options.common.json {
-                common::json(&found.document(), &mut out)?;
-            } else {
-                found.header(&mut out)?;
-                common::report::notes(found.report(), &mut out)?;
-                common::report::groups(found.report(), &mut out)?;
-            }
-            out.flush()?;
-            found.outcome()?;
+            Look::File(common::from::scan(file, &[query])?).print(common.json)
         }
     }
-    Ok(())
 }

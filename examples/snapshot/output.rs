@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ctnetlink::replace::Replacement;
 
-use crate::common::{self, Result, Usage};
+use crate::common::{self, Result, Usage, wrong};
 
 /// How hard it compresses.
 #[cfg(feature = "zstd")]
@@ -70,7 +70,7 @@ impl Output {
     pub fn create(file: &Path, is_text: bool) -> Result<Self> {
         let target = if file.to_str() == Some("-") {
             if !is_text && io::stdout().is_terminal() {
-                return Err(Usage("it is no text: pipe it, or name a file".to_owned()).into());
+                return wrong("it is no text: pipe it, or name a file");
             }
             Target::Standard(io::stdout())
         } else {

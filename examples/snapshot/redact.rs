@@ -2,7 +2,6 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
-use std::ops::ControlFlow;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -10,10 +9,10 @@ use ctnetlink::files::capture::Recorder;
 use ctnetlink::files::snapshot::Redactor;
 
 use crate::Options;
-use crate::common::{self, Usage};
+use crate::common::{self, Usage, wrong};
 use crate::convert::is_named_otherwise;
 use crate::output::Output;
-use crate::written::Written;
+use crate::save::Written;
 
 /// What is to be hidden.
 #[derive(clap::Args)]
@@ -44,10 +43,9 @@ pub struct Arguments {
 
 pub fn run(options: &Options, arguments: &Arguments) -> common::Result {
     if is_named_otherwise(&arguments.to) {
-        let text = "what is written is a capture: name it so, and convert it";
-        return Err(Usage(text.to_owned()).into());
+        return wrong("what is written is a capture: name it so, and convert it");
     }
-    let mut snapshot = common::from::open(&arguments.from).map_err(|e| Usage(e.to_string()))?;
+    let mut snapshot = common::from::open(&arguments.from)?;
     let key = match &arguments.key {
         Some(file) => key_of(file, !arguments.undo)?,
         None => random()?,
@@ -57,8 +55,7 @@ pub fn run(options: &Options, arguments: &Arguments) -> common::Result {
     (facts.origin.node, facts.origin.netns_inode, facts.complete) = (None, None, None);
     let mut recorder = Recorder::new(Output::create(&arguments.to, false)?, &facts)?;
     let mut entries = 0;
-    let bar = common::progress(facts.after.or(facts.before))?;
-    let broken = snapshot.try_for_each(|flow| {
+    common::progress::each(&mut snapshot, |flow| {
         let mut flow = flow.to_owned();
         if arguments.undo {
             redactor.undo(&mut flow);
@@ -66,18 +63,8 @@ pub fn run(options: &Options, arguments: &Arguments) -> common::Result {
             redactor.flow(&mut flow);
         }
         entries += 1;
-        if entries % 1024 == 0 {
-            bar.set_position(entries);
-        }
-        match recorder.entry(flow.original.family(), &flow.to_bytes()) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => ControlFlow::Break(error),
-        }
+        Ok(recorder.entry(flow.original.family(), &flow.to_bytes())?)
     })?;
-    bar.finish_and_clear();
-    if let ControlFlow::Break(error) = broken {
-        return Err(error.into());
-    }
     let end = snapshot.end();
     facts.complete = end.complete;
     if facts.complete == Some(true) {
