@@ -1,5 +1,6 @@
 //! The handle that reads, and the questions that one small request answers.
 
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use crate::error::{ErrorKind, Result};
@@ -260,5 +261,19 @@ impl Limits {
     pub fn load(&self) -> Option<f64> {
         let max = self.max.filter(|&max| max != 0)?;
         Some(f64::from(self.entries) / f64::from(max))
+    }
+}
+
+/// `123 of 262144 entries (0.05 %)`.
+impl fmt::Display for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let entries = self.entries;
+        match (self.max, self.load()) {
+            (Some(max), Some(load)) => {
+                write!(f, "{entries} of {max} entries ({:.2} %)", load * 100.0)
+            }
+            (Some(_), None) => write!(f, "{entries} entries, no limit"),
+            (None, _) => write!(f, "{entries} entries, limit unknown"),
+        }
     }
 }

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::path::Path;
 
 use super::files::Root;
-use super::plan::{FilePlan, PlannedFile};
-use crate::error::{ErrorKind, Result};
+use super::plan::{FilePlan, PlannedFile, Want};
+use crate::error::{Error, ErrorKind, Result};
 use crate::replace::{Replacement, alone};
 
 /// What became of a file.
@@ -17,6 +18,29 @@ pub struct WrittenFile {
     pub path: String,
     /// Whether it was written. It was not if it had this content already.
     pub changed: bool,
+}
+
+/// How often others may come first.
+const TRIES: u32 = 100;
+
+/// Writes the files that make settings last, on the machine below this root. If somebody else changes one of them
+/// meanwhile, it plans again, and what they wrote stays.
+///
+/// # Errors
+///
+/// As [`FilePlan::apply`], if others change the files again and again.
+pub fn apply(root: impl AsRef<Path>, want: &Want) -> Result<Vec<WrittenFile>> {
+    let is_busy = |error: &Error| {
+        matches!(error.kind(), ErrorKind::Setting { source, .. }
+            if source.kind() == io::ErrorKind::ResourceBusy)
+    };
+    let mut tries = 1;
+    loop {
+        match FilePlan::new(root.as_ref(), want).apply() {
+            Err(error) if tries < TRIES && is_busy(&error) => tries += 1,
+            written => return written,
+        }
+    }
 }
 
 impl FilePlan {

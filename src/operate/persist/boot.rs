@@ -6,12 +6,14 @@
 //! that the kernel refuses changes nothing.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io;
 
 use super::conf;
 use super::files::Root;
 use super::number::{Refusal, Taken, taken};
 use super::pattern::{Match, Pattern, is_pattern};
+use crate::escape::Escaped;
 
 /// A file and a line of it.
 pub(super) type Place = (String, usize);
@@ -45,6 +47,20 @@ pub struct Assigned {
     /// Whether its value takes effect, or may. It does not if the kernel refuses every value.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub(super) counts: bool,
+}
+
+/// `net.netfilter.nf_conntrack_max = 0x40   (/etc/sysctl.conf, line 3): 64 to the kernel`.
+impl fmt::Display for Assigned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (file, line) = &self.from;
+        let (key, value) = (Escaped(&self.key), Escaped(&self.value));
+        write!(f, "{key} = {value}   ({}, line {line})", Escaped(file))?;
+        match (self.number, self.note) {
+            (Some(number), _) if number.to_string() == self.value => Ok(()),
+            (Some(number), _) => write!(f, ": {number} to the kernel"),
+            (None, why) => write!(f, ": {}", why.unwrap_or("not known")),
+        }
+    }
 }
 
 impl Assigned {

@@ -18,7 +18,7 @@ mod plan;
 mod script;
 mod setting_rules;
 
-pub use apply::WrittenFile;
+pub use apply::{WrittenFile, apply};
 pub use audit::{Audit, audit};
 pub use boot::Assigned;
 pub(crate) use files::{Entry, Root};
