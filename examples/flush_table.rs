@@ -100,7 +100,7 @@ fn preview(table: &mut Conntrack, family: Option<Family>, out: &mut dyn Write) -
         .top(20);
     let scan = common::progress::scan(table, &query, None)?;
     common::report::header(&scan, out)?;
-    common::report::groups(&scan.report, None, out)?;
+    common::groups::show(&scan.report, None, out)?;
     writeln!(
         out,
         "Nothing was removed. --yes-flush-everything removes these {} entries.",

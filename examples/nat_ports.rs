@@ -13,7 +13,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::from::{From, Look};
+use common::from::From;
+use common::look::Look;
 use ctnetlink::Scan;
 use ctnetlink::operate::diagnose::{NatPorts, PortUse};
 

@@ -9,15 +9,14 @@
 #[allow(dead_code)] // This one looks at files alone.
 mod common;
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use common::{findings, wrong};
 use ctnetlink::escape::Escaped;
-use ctnetlink::operate::persist::{Audit, FilePlan, Want, WrittenFile, audit};
-use ctnetlink::{Error, ErrorKind};
+use ctnetlink::operate::persist::{Audit, FilePlan, Want, apply, audit};
 
 /// Will the table's settings outlive the next boot?
 #[derive(Parser)]
@@ -69,7 +68,7 @@ struct Wanted {
     buckets: Option<u64>,
 
     /// Other settings, tcp_timeout_time_wait=30 for example
-    #[arg(value_name = "NAME=VALUE", value_parser = common::assignment)]
+    #[arg(value_name = "NAME=VALUE", value_parser = common::values::assignment)]
     settings: Vec<(String, i64)>,
 }
 
@@ -91,7 +90,7 @@ fn run(options: &Options) -> common::Result<ExitCode> {
             return Ok(findings::severity(&audit.findings));
         }
         Task::Apply { wanted, yes: true } => {
-            let written = wanted.apply(options)?;
+            let written = apply(&options.root, &wanted.want()?)?;
             common::print(&written, options.json, |out| {
                 for file in &written {
                     let what = if file.changed { "written" } else { "unchanged" };
@@ -101,7 +100,7 @@ fn run(options: &Options) -> common::Result<ExitCode> {
             })?;
         }
         Task::Plan(wanted) | Task::Apply { wanted, yes: false } => {
-            let plan = wanted.plan(options)?;
+            let plan = FilePlan::new(&options.root, &wanted.want()?);
             common::print(&plan, options.json, |out| Ok(write!(out, "{plan}")?))?;
             if let Task::Apply { .. } = options.task {
                 eprintln!("nothing was written; --yes writes it");
@@ -112,7 +111,7 @@ fn run(options: &Options) -> common::Result<ExitCode> {
 }
 
 impl Wanted {
-    fn plan(&self, options: &Options) -> common::Result<FilePlan> {
+    fn want(&self) -> common::Result<Want> {
         if self.max.is_none() && self.buckets.is_none() && self.settings.is_empty() {
             return wrong("say what is to last: --max, --buckets or NAME=VALUE");
         }
@@ -126,40 +125,13 @@ impl Wanted {
         for (name, value) in &self.settings {
             want = want.setting(name, *value);
         }
-        Ok(FilePlan::new(&options.root, &want))
+        Ok(want)
     }
-
-    /// Writes the files. If somebody else changes one meanwhile, it plans again, and what they
-    /// wrote stays.
-    fn apply(&self, options: &Options) -> common::Result<Vec<WrittenFile>> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            match self.plan(options)?.apply() {
-                Err(error) if tries < TRIES && is_busy(&error) => {}
-                written => return Ok(written?),
-            }
-        }
-    }
-}
-
-/// How often others may come first.
-const TRIES: u32 = 100;
-
-fn is_busy(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Setting { source, .. } if source.kind() == io::ErrorKind::ResourceBusy)
 }
 
 fn show(audit: &Audit, out: &mut dyn Write) -> common::Result {
     for setting in &audit.settings {
-        let (file, line) = &setting.from;
-        let (key, value) = (Escaped(&setting.key), Escaped(&setting.value));
-        write!(out, "{key} = {value}   ({}, line {line})", Escaped(file))?;
-        match (setting.number, setting.note) {
-            (Some(number), _) if number.to_string() == setting.value => writeln!(out)?,
-            (Some(number), _) => writeln!(out, ": {number} to the kernel")?,
-            (None, why) => writeln!(out, ": {}", why.unwrap_or("not known"))?,
-        }
+        writeln!(out, "{setting}")?;
         for (file, line) in &setting.overridden {
             writeln!(out, "  overridden: {}, line {line}", Escaped(file))?;
         }

@@ -13,7 +13,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::from::{From, Look};
+use common::from::From;
+use common::look::Look;
 use common::selection::Selection;
 use ctnetlink::aggregate::Headroom;
 use ctnetlink::field::Field;
@@ -99,6 +100,6 @@ impl Document {
             let text = format!("{unassured} are not assured and make room at once{chance}; {rest}");
             common::say(out, "if full", text)?;
         }
-        common::report::groups(report, None, out)
+        common::groups::show(report, None, out)
     }
 }

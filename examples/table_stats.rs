@@ -34,7 +34,7 @@ struct Options {
     per_cpu: bool,
 
     /// Look again every SECS seconds
-    #[arg(long, value_name = "SECS", value_parser = common::seconds)]
+    #[arg(long, value_name = "SECS", value_parser = common::values::seconds)]
     watch: Option<Duration>,
 }
 
@@ -84,7 +84,7 @@ fn print(
     per_cpu: bool,
     out: &mut dyn Write,
 ) -> std::io::Result<()> {
-    writeln!(out, "{}", common::occupancy(limits))?;
+    writeln!(out, "{limits}")?;
     let mut head = vec!["counter".to_owned()];
     if per_cpu {
         head.extend(stats.cpus.iter().map(|cpu| format!("cpu{}", cpu.cpu)));

@@ -4,20 +4,22 @@ pub mod columns;
 pub mod demo;
 pub mod findings;
 pub mod from;
+pub mod groups;
 pub mod lines;
+pub mod look;
 pub mod pace;
 pub mod progress;
 pub mod report;
 pub mod sample;
 pub mod screen;
 pub mod selection;
+pub mod values;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use ctnetlink::operate::tune::Settings;
-use ctnetlink::{Conntrack, Limits, Namespace, Reader};
+use ctnetlink::{Conntrack, Namespace, Reader};
 use serde::Serialize;
 
 // No example uses all of them.
@@ -36,7 +38,7 @@ Exit code: 0 done, 1 failed, 2 not permitted or wrong arguments.";
 pub struct Shared {
     /// Fill a private table with N made-up entries and show that one [default N: 100000, or what
     /// fits into 80 % of the table's limit]
-    #[arg(long, value_name = "N", value_parser = entries, global = true)]
+    #[arg(long, value_name = "N", value_parser = values::entries, global = true)]
     pub demo: Option<Option<u64>>,
 
     /// What the made-up entries are of
@@ -70,36 +72,6 @@ pub fn wrong<T>(text: impl std::fmt::Display) -> Result<T> {
 }
 
 pub type Result<T = (), E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
-
-/// The number of `--demo`.
-fn entries(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| "N is a number; words that are none go before --demo".to_owned())
-}
-
-/// A setting on the command line: `acct=1`.
-pub fn assignment(text: &str) -> Result<(String, i64), String> {
-    let wrong = || "a name and a number, such as tcp_timeout_time_wait=30".to_owned();
-    let (name, value) = text.split_once('=').ok_or_else(wrong)?;
-    // It goes into a file of lines.
-    if !name.trim().bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(wrong());
-    }
-    Ok((name.trim().to_owned(), value.trim().parse().map_err(|_| wrong())?))
-}
-
-/// The pause of `--watch`.
-pub fn seconds(text: &str) -> Result<Duration, String> {
-    match time(text)? {
-        time if time >= Duration::from_millis(100) => Ok(time),
-        _ => Err("a look every 0.1 seconds is the most that makes sense".to_owned()),
-    }
-}
-
-/// A time in seconds.
-pub fn time(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
-    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
-}
 
 /// Turns the outcome into an exit code, and an error into one message.
 pub fn exit(outcome: Result) -> ExitCode {
@@ -164,14 +136,4 @@ pub fn print(
         show(&mut out)?
     }
     Ok(out.flush()?)
-}
-
-/// `123 of 262144 entries (0.05 %)`.
-pub fn occupancy(limits: Limits) -> String {
-    let entries = limits.entries;
-    match (limits.max, limits.load()) {
-        (Some(max), Some(load)) => format!("{entries} of {max} entries ({:.2} %)", load * 100.0),
-        (Some(_), None) => format!("{entries} entries, no limit"),
-        (None, _) => format!("{entries} entries, limit unknown"),
-    }
 }

@@ -5,12 +5,12 @@ use std::io::{self, Write};
 use ctnetlink::Sample;
 use ctnetlink::aggregate::Interval;
 
-use super::{columns, occupancy, say};
+use super::{columns, say};
 
 /// The groups with what they are between; a row whose place is chance says so.
 pub fn show(sample: &Sample, out: &mut dyn Write) -> io::Result<()> {
     let report = &sample.report;
-    say(out, "table", occupancy(sample.before))?;
+    say(out, "table", sample.before)?;
     let (seen, elapsed) = (report.seen(), sample.elapsed.as_secs_f64() * 1000.0);
     if report.is_exact() {
         say(out, "sample", format_args!("all {seen} entries in {elapsed:.1} ms"))?;

@@ -10,6 +10,7 @@
 mod common;
 mod journal;
 mod outcome;
+mod text;
 
 use std::io::Write;
 use std::path::PathBuf;

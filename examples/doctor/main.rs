@@ -50,7 +50,7 @@ struct Options {
     rules: Option<PathBuf>,
 
     /// Between the two looks at the counters
-    #[arg(long, value_name = "SECS", default_value = "1", value_parser = common::time)]
+    #[arg(long, value_name = "SECS", default_value = "1", value_parser = common::values::time)]
     interval: Duration,
 }
 

@@ -1,11 +1,10 @@
 //! A look at a table, and the files it becomes.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ctnetlink::aggregate::Aggregator;
 use ctnetlink::files::TableFacts;
-use ctnetlink::files::parquet::{self, PartFile, Partition, Writer};
+use ctnetlink::files::parquet::Partition;
 use ctnetlink::files::rows::{Record, Rollup, Row, TableStatus};
 use ctnetlink::flow::FlowRef;
 use ctnetlink::origin::Origin;
@@ -13,15 +12,7 @@ use ctnetlink::{DumpOptions, Reader};
 
 use crate::Options;
 use crate::common::{self, Usage, wrong};
-
-/// A file that was written, as `--json` tells it.
-#[derive(serde::Serialize)]
-pub struct Written {
-    pub table: &'static str,
-    pub file: String,
-    pub rows: u64,
-    pub size: u64,
-}
+use crate::place::{Flows, Place, Written, finish};
 
 /// A table as it is seen, once.
 pub struct Look {
@@ -126,55 +117,4 @@ impl Look {
         }
         finish(table, writer, number)
     }
-}
-
-/// Where the files go.
-struct Place {
-    root: PathBuf,
-    partition: Partition,
-    part: String,
-}
-
-impl Place {
-    /// Whether the file there is of another namespace than this one.
-    fn is_of_other(&self, inode: u32) -> bool {
-        let name = format!("{}.parquet", self.part);
-        let file = self.root.join("level").join(self.partition.path()).join(name);
-        let level =
-            File::open(file).ok().and_then(|file| parquet::Reader::<TableStatus>::new(file).ok());
-        let row = level.and_then(|mut rows| rows.next()?.ok());
-        row.and_then(|row| row.netns_inode).is_some_and(|found| found != inode)
-    }
-
-    fn create<R: Row>(&self, table: &str) -> common::Result<Writer<PartFile, R>> {
-        let file = self.partition.create(&self.root.join(table), &self.part);
-        let named = |error| Usage(format!("{}: {error}", self.root.display()));
-        Ok(Writer::partitioned(file.map_err(named)?)?)
-    }
-}
-
-/// The file of every flow, which is written while they stream past.
-struct Flows {
-    writer: Writer<PartFile, Record>,
-    rows: u64,
-}
-
-impl Flows {
-    fn begin(place: &Place) -> common::Result<Self> {
-        Ok(Self { writer: place.create("flows")?, rows: 0 })
-    }
-
-    fn finish(mut self, facts: &TableFacts) -> common::Result<Written> {
-        self.writer.facts(facts);
-        finish("flows", self.writer, self.rows)
-    }
-}
-
-fn finish<R: Row>(
-    table: &'static str,
-    writer: Writer<PartFile, R>,
-    rows: u64,
-) -> common::Result<Written> {
-    let (path, size) = writer.finish()?.finish()?;
-    Ok(Written { table, file: path.display().to_string(), rows, size })
 }

@@ -10,6 +10,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod look;
+mod place;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,7 +21,8 @@ use common::from::From;
 use ctnetlink::escape::Escaped;
 use ctnetlink::files::TableFacts;
 use ctnetlink::origin::Timestamp;
-use look::{Look, Written};
+use look::Look;
+use place::Written;
 
 /// The table of this node among those of a fleet: as Parquet, in Hive's layout.
 ///

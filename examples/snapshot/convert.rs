@@ -3,17 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use ctnetlink::files::parquet;
-use ctnetlink::files::rows::Record;
-use ctnetlink::files::{TableFacts, capture::Recorder};
-use ctnetlink::flow::FlowRef;
-use ctnetlink::origin::Origin;
-
 use crate::Options;
-use crate::common::lines::Format;
 use crate::common::{self, Usage};
 use crate::output::Output;
 use crate::save::Written;
+use crate::sink::{Form, Sink};
 
 /// From what into what.
 #[derive(clap::Args)]
@@ -37,25 +31,6 @@ pub struct Arguments {
     /// Only entries that FILTER is true of
     #[arg(value_name = "FILTER")]
     filter: Vec<String>,
-}
-
-#[derive(Clone, Copy)]
-enum Form {
-    Capture,
-    Parquet,
-    Lines(Format),
-}
-
-impl std::str::FromStr for Form {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "pcapng" => Ok(Self::Capture),
-            "parquet" => Ok(Self::Parquet),
-            _ => text.parse().map(Self::Lines).map_err(|error| format!("{error}, pcapng, parquet")),
-        }
-    }
 }
 
 /// Whether a file's name says that it is to be no capture.
@@ -118,59 +93,4 @@ pub fn run(options: &Options, arguments: &Arguments) -> common::Result {
     };
     written.tell(options)?;
     common::from::outcome(&arguments.from, &end)
-}
-
-/// Where entries go.
-enum Sink {
-    Capture(Recorder<Output>),
-    Parquet(parquet::Writer<Output, Record>, Origin),
-    Lines(Format, Output, Origin),
-}
-
-impl Sink {
-    fn begin(form: Form, mut output: Output, facts: &TableFacts) -> common::Result<Self> {
-        let seen = facts.origin.clone();
-        Ok(match form {
-            Form::Capture => {
-                let mut begin = facts.clone();
-                begin.complete = None;
-                Self::Capture(Recorder::new(output, &begin)?)
-            }
-            Form::Parquet => Self::Parquet(parquet::Writer::new(output)?, seen),
-            Form::Lines(format) => {
-                format.begin(&mut output)?;
-                Self::Lines(format, output, seen)
-            }
-        })
-    }
-
-    fn write(&mut self, flow: &FlowRef<'_>, first: bool) -> common::Result {
-        match self {
-            Self::Capture(recorder) => {
-                recorder.entry(flow.original().family(), flow.as_bytes())?;
-            }
-            Self::Parquet(writer, seen) => writer.push(Record::from(flow).observed(seen))?,
-            Self::Lines(format, output, seen) => format.write(flow, seen, first, output)?,
-        }
-        Ok(())
-    }
-
-    fn end(self, shown: u64, undecided: u64, facts: &TableFacts) -> common::Result<Output> {
-        Ok(match self {
-            Self::Capture(mut recorder) => {
-                if facts.complete == Some(true) {
-                    recorder.done()?;
-                }
-                recorder.finish(facts)?
-            }
-            Self::Parquet(mut writer, _) => {
-                writer.facts(facts);
-                writer.finish()?
-            }
-            Self::Lines(format, mut output, _) => {
-                format.end(shown, undecided, facts.complete == Some(true), &mut output)?;
-                output
-            }
-        })
-    }
 }

@@ -14,12 +14,13 @@ mod diff;
 mod output;
 mod redact;
 mod save;
+mod sink;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use common::from::Look;
+use common::look::Look;
 use ctnetlink::Query;
 use ctnetlink::aggregate::Measure;
 use ctnetlink::field::Keys;

@@ -10,16 +10,15 @@ mod advise;
 #[allow(dead_code)] // This one counts nothing.
 #[path = "../common/mod.rs"]
 mod common;
+mod timeouts;
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
 
 use advise::Question;
 use clap::{Parser, Subcommand};
-use common::{Shared, wrong};
-use ctnetlink::ErrorKind;
-use ctnetlink::flow::{Protocol, Timeouts};
+use common::wrong;
+use ctnetlink::flow::Protocol;
 use ctnetlink::operate::tune::{Changed, Scope, Setting, Settings, bare_name};
 
 /// The table's settings: what they are, set to what, and how large the table should be.
@@ -55,33 +54,17 @@ enum Task {
     /// Set settings, and show what they were
     Set {
         /// A name and a value: `nf_conntrack_acct=1`, short `acct=1`, or as sysctl and /proc spell it
-        #[arg(value_name = "NAME=VALUE", required = true, value_parser = common::assignment)]
+        #[arg(value_name = "NAME=VALUE", required = true, value_parser = common::values::assignment)]
         assignments: Vec<(String, i64)>,
     },
     /// Show how long entries stay in each state, by netlink
     Timeouts {
         /// Only of this protocol: tcp, udp, icmp, icmpv6, gre, sctp or generic
-        #[arg(value_name = "PROTOCOL", value_parser = protocol)]
+        #[arg(value_name = "PROTOCOL", value_parser = timeouts::protocol)]
         protocol: Option<Protocol>,
     },
     /// Say how large the table should be, and why
     Advise(Question),
-}
-
-const PROTOCOLS: [(&str, Protocol); 7] = [
-    ("tcp", Protocol::TCP),
-    ("udp", Protocol::UDP),
-    ("icmp", Protocol::ICMP),
-    ("icmpv6", Protocol::ICMPV6),
-    ("gre", Protocol::GRE),
-    ("sctp", Protocol::SCTP),
-    ("generic", Timeouts::GENERIC),
-];
-
-fn protocol(text: &str) -> Result<Protocol, String> {
-    let found = PROTOCOLS.iter().find(|(name, _)| *name == text);
-    let names = PROTOCOLS.map(|(name, _)| name).join(", ");
-    found.map(|(_, protocol)| *protocol).ok_or(format!("there are {names}"))
 }
 
 fn main() -> ExitCode {
@@ -106,7 +89,7 @@ fn run(options: &Options) -> common::Result {
             common::print(&found, json, |out| show(&found, out))
         }
         Task::Set { assignments } => set(&options.common.settings()?, assignments, json),
-        Task::Timeouts { protocol } => timeouts(&options.common, *protocol),
+        Task::Timeouts { protocol } => timeouts::run(&options.common, *protocol),
         Task::Advise(question) => question.answer(&options.common),
     }
 }
@@ -145,33 +128,4 @@ fn set(settings: &Settings, assignments: &[(String, i64)], json: bool) -> common
     }
     out.flush()?;
     outcome
-}
-
-fn timeouts(common: &Shared, only: Option<Protocol>) -> common::Result {
-    let mut reader = common.open()?;
-    let mut found = Vec::new();
-    let mut by_settings = false;
-    let asked = |protocol| only.is_none_or(|only| only == protocol);
-    for (name, protocol) in PROTOCOLS.into_iter().filter(|(_, protocol)| asked(*protocol)) {
-        let timeouts = match reader.default_timeouts(protocol) {
-            Err(error) if matches!(error.kind(), ErrorKind::NotSupported { .. }) => {
-                by_settings = true;
-                common.settings()?.timeouts(protocol)
-            }
-            timeouts => timeouts?,
-        };
-        found.push((name, timeouts));
-    }
-    let document: BTreeMap<_, _> = found.iter().cloned().collect();
-    common::print(&document, common.json, |out| {
-        if by_settings {
-            writeln!(out, "this kernel has no timeouts by netlink; these are the settings")?;
-        }
-        for (name, timeouts) in &found {
-            for (state, timeout) in timeouts.iter() {
-                writeln!(out, "{name:<8} {state:<18} {:>7} s", timeout.as_secs())?;
-            }
-        }
-        Ok(())
-    })
 }

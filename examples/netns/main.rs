@@ -6,12 +6,14 @@
 //! ```
 
 #[allow(dead_code)] // This one opens every table there is.
+#[path = "../common/mod.rs"]
 mod common;
+mod watch;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use ctnetlink::escape::Escaped;
@@ -44,11 +46,11 @@ enum Task {
     /// Tell when namespaces are made and go, and whose they are
     Watch {
         /// Look every SECS seconds; what comes and goes between two looks is not seen
-        #[arg(long, value_name = "SECS", default_value = "1", value_parser = common::seconds)]
+        #[arg(long, value_name = "SECS", default_value = "1", value_parser = common::values::seconds)]
         interval: Duration,
 
         /// Stop after SECS seconds
-        #[arg(long = "for", value_name = "SECS", value_parser = common::time)]
+        #[arg(long = "for", value_name = "SECS", value_parser = common::values::time)]
         total: Option<Duration>,
     },
     /// Units that get a namespace of their own each time they are started
@@ -65,15 +67,6 @@ struct Listed {
     error: Option<String>,
 }
 
-/// What `watch --json` prints.
-#[derive(serde::Serialize)]
-struct Event<'a> {
-    event: &'a str,
-    #[serde(flatten)]
-    namespace: &'a FoundNamespace,
-    lived_ms: Option<u128>,
-}
-
 fn main() -> ExitCode {
     common::exit(run(&common::arguments()))
 }
@@ -81,7 +74,7 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> common::Result {
     match &options.task {
         Task::List => list(options.json),
-        Task::Watch { interval, total } => watch(*interval, *total, options.json),
+        Task::Watch { interval, total } => watch::run(*interval, *total, options.json),
         Task::Units => {
             let units = private_network_units("/");
             common::print(&units, options.json, |out| {
@@ -146,61 +139,4 @@ fn counted(count: u64, stem: &str, [one, many]: [&str; 2]) -> String {
 
 fn of_namespaces(count: usize) -> String {
     counted(count as u64, "namespace", ["", "s"])
-}
-
-fn watch(interval: Duration, total: Option<Duration>, json: bool) -> common::Result {
-    let mut out = common::stdout();
-    let start = Instant::now();
-    // Those that were there before have no beginning.
-    let mut known: HashMap<u64, (FoundNamespace, Option<Instant>)> =
-        namespaces("/proc").found.into_iter().map(|found| (found.inode, (found, None))).collect();
-    let mut made: HashMap<String, u64> = HashMap::new();
-    let mut tell = |event: &str, namespace: &FoundNamespace, lived: Option<Duration>| {
-        if json {
-            let lived_ms = lived.map(|lived| lived.as_millis());
-            return common::json(&Event { event, namespace, lived_ms }, &mut out);
-        }
-        let (inode, owner) = (namespace.inode, namespace.owner());
-        let owner = Escaped(&owner);
-        let lived = lived.map(|lived| format!(" after {:.1} s", lived.as_secs_f64()));
-        writeln!(out, "{event:<4} {inode} {owner}{}", lived.unwrap_or_default())?;
-        out.flush()
-    };
-    while total.is_none_or(|total| start.elapsed() < total) {
-        std::thread::sleep(interval);
-        let now: HashMap<u64, FoundNamespace> =
-            namespaces("/proc").found.into_iter().map(|found| (found.inode, found)).collect();
-        let gone: Vec<u64> =
-            known.keys().filter(|inode| !now.contains_key(inode)).copied().collect();
-        for inode in gone {
-            if let Some((namespace, since)) = known.remove(&inode) {
-                tell("gone", &namespace, since.map(|since| since.elapsed()))?;
-            }
-        }
-        for (inode, namespace) in now {
-            if let Some((known, _)) = known.get_mut(&inode) {
-                // A program that makes one often becomes another then: `unshare` does.
-                *known = namespace;
-            } else {
-                tell("made", &namespace, None)?;
-                let whose = match namespace.pid {
-                    None => namespace.owner(),
-                    Some(_) if namespace.unit.is_empty() => namespace.program.clone(),
-                    Some(_) => namespace.unit.clone(),
-                };
-                *made.entry(whose).or_default() += 1;
-                known.insert(inode, (namespace, Some(Instant::now())));
-            }
-        }
-    }
-    if !json {
-        let minutes = start.elapsed().as_secs_f64() / 60.0;
-        let mut made: Vec<_> = made.into_iter().collect();
-        made.sort_by_key(|(whose, count)| (std::cmp::Reverse(*count), whose.clone()));
-        for (whose, count) in made {
-            let whose = Escaped(whose);
-            writeln!(out, "{count} by {whose}: {:.1} a minute", count as f64 / minutes)?;
-        }
-    }
-    Ok(out.flush()?)
 }
