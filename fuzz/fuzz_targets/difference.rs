@@ -10,8 +10,9 @@ use ctnetlink::files::Format;
 use ctnetlink::files::snapshot::{Difference, Snapshot};
 use libfuzzer_sys::fuzz_target;
 
-static QUERY: LazyLock<Query> =
-    LazyLock::new(|| Query::new().group_by("source".parse::<Keys>().expect("keys")).memory(1 << 20));
+static QUERY: LazyLock<Query> = LazyLock::new(|| {
+    Query::new().group_by("source".parse::<Keys>().expect("keys")).memory(1 << 20)
+});
 
 fuzz_target!(|bytes: &[u8]| {
     // The last byte says how much of the file there is the second time.

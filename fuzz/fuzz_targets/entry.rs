@@ -3,11 +3,11 @@
 
 #![no_main]
 
-use ctnetlink::files::text::{Line, SaveLine};
 use ctnetlink::files::rows::Record;
-use ctnetlink::flow::{Flow, FlowRef};
-use ctnetlink::files::text::parse_line;
 use ctnetlink::files::snapshot::Redactor;
+use ctnetlink::files::text::parse_line;
+use ctnetlink::files::text::{Line, SaveLine};
+use ctnetlink::flow::{Flow, FlowRef};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -14,7 +14,8 @@ use crate::filter::KernelFilter;
 use crate::flow::Status;
 use crate::flow::{Counters, Direction, FlowRef, Needs};
 use crate::wire::WireError;
-use crate::wire::ctnetlink::*;
+#[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
+use crate::wire::ctnetlink;
 
 /// Counts entries by the groups of a [`Query`], or of several at once.
 ///
@@ -65,7 +66,7 @@ impl Aggregator {
     #[cfg(all(target_os = "linux", not(ctnetlink_pure)))]
     pub(crate) fn of_part(queries: &[Query]) -> Self {
         let whole = Self::of(queries);
-        let part = Needs::of(&[CTA_STATUS, CTA_MARK]);
+        let part = Needs::of(&[ctnetlink::CTA_STATUS, ctnetlink::CTA_MARK]);
         Self { needs: whole.needs.and(part), judged: whole.judged.and(part), ..whole }
     }
 

@@ -296,7 +296,7 @@ fn every_form_groups_as_the_table() -> Result<(), Skip> {
     done(&snapshot(&["convert", &capture, &place.file("ours.txt")]));
     done(&snapshot(&["convert", &capture, &place.file("ours.save")]));
     std::fs::write(place.file("conntrack.txt"), printed).expect("a file");
-    let texts = vec![place.file("ours.txt"), place.file("conntrack.txt"), place.file("ours.save")];
+    let texts = [place.file("ours.txt"), place.file("conntrack.txt"), place.file("ours.save")];
     for (keys, expected) in lasting.iter().zip(&expected) {
         if keys.contains("status") {
             continue;
