@@ -107,10 +107,16 @@ fn check_1_2_a_full_table_and_its_repair() -> Result<(), Skip> {
     assert!(remedy.expect("text").contains("raise the limit"));
 
     // Entries that can be evicted alone: full, and yet nothing is lost.
-    table.flush().expect("a flush");
-    create(&mut table, flows(max, 0)).expect("room");
-    send(50);
-    let (code, document) = doctor(&["--interval", "0"]);
+    // The kernel's collector evicts them, too, above 95 %: on a slow machine, before the doctor looks.
+    let attempts = (0..5).map(|_| {
+        table.flush().expect("a flush");
+        create(&mut table, flows(max, 0)).expect("room");
+        send(50);
+        doctor(&["--interval", "0"])
+    });
+    let mut seen_full =
+        attempts.filter(|(_, document)| finding(document, "FULL_BUT_EVICTING").is_some());
+    let (code, document) = seen_full.next().expect("FULL_BUT_EVICTING in one of five attempts");
     assert_eq!(code, Some(1), "{document}");
     assert!(seen(&document, "FULL_BUT_EVICTING").contains("full but evicting"));
     assert!(finding(&document, "TABLE_FULL").is_none());
